@@ -1,1 +1,8 @@
-//! weir-kernel
+//! The kernel of weir: pure state machines and rules, no I/O.
+#![no_std]
+extern crate alloc;
+
+pub mod hash;
+pub mod ids;
+pub mod log;
+pub mod time;

@@ -1,0 +1,12 @@
+//! Time as an argument: the kernel never reads a clock.
+
+use bincode::{Decode, Encode};
+
+/// The two clocks that a step is given. Only the first never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Now {
+    /// Microseconds on a monotonic clock with an arbitrary start: for timers.
+    pub monotonic_us: u64,
+    /// Milliseconds since 1970 UTC: for comparing with event timestamps at admission, and nothing else.
+    pub wall_ms: u64,
+}
