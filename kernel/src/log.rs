@@ -85,9 +85,10 @@ pub enum Table {
     Mark,
     /// Closing heads, one row an ended epoch that is not sealed yet.
     Closing,
-    /// Reports signed, one row a (partition, epoch, round, previous).
+    /// Reports signed, with their cuts: one row a (partition, epoch, round, previous).
     Report,
-    /// Cuts: proposed ones that were signed for, and every sealed one.
+    /// Every sealed cut. The one table that grows with history: it is not part of a [`Checkpoint`] and is read by
+    /// [`Query::Rows`].
     Cut,
     /// Conflicting signed headers: proofs of a fork.
     Evidence,
@@ -106,7 +107,7 @@ impl Table {
     ];
 }
 
-/// What a broker remembers when it starts: every row of every table.
+/// What a broker remembers when it starts: every row of every table but [`Table::Cut`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Checkpoint {
     /// (table, key, value), ordered by table, then key.
@@ -177,6 +178,16 @@ pub enum Query {
         lane: LaneId,
         /// First sequence wanted.
         from: u64,
+    },
+    /// Values of a table's rows in key order: those whose key starts with `prefix` and is greater than `after`.
+    /// The values come back as [`Chunk::batches`], with no slices.
+    Rows {
+        /// The table.
+        table: Table,
+        /// What the keys start with.
+        prefix: Vec<u8>,
+        /// The last key already seen; empty for none.
+        after: Vec<u8>,
     },
 }
 
