@@ -2,6 +2,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod coordinator;
 pub mod hash;
 pub mod ids;
 pub mod log;

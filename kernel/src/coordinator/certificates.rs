@@ -1,0 +1,90 @@
+//! Certificates: how a partition's epoch is sealed (WP 2.4.6, 2.4.7).
+//!
+//! An *entry* says what the replicas of a partition agreed on for an epoch: the rolling checksum over the cut, on top
+//! of the checksum that the chain has. A *report* is a replica's signature over the Merkle root of one or more
+//! entries; of one entry the root is the entry's own hash. A *certificate* is an entry with a quorum of reports:
+//!
+//! ```text
+//! entry hash = keccak256(abi.encode(uint32 partition, uint64 epoch, uint32 round, bytes32 previous,
+//!                                   bytes32 checksum, uint64 events, uint64 volume, bytes32 custody))
+//! report     = EIP-712 Report(bytes32 root), domain {name "weir", version "1", chainId, coordinator}
+//! ```
+//!
+//! *Who must sign.* Members act from `since_epoch` on and the previous members before it. A seal covers all epochs
+//! since the last sealed one, and what was `stored` in an epoch is known only to that epoch's set. So a quorum of the
+//! previous members is needed if an epoch of theirs is not sealed yet (`sealed_epoch + 1 < since_epoch`), and one of
+//! the members if the entry reaches an epoch of theirs (`epoch >= since_epoch`). Since the chain installs no further
+//! set before an epoch of the present one is sealed, there are never more than these two.
+
+use alloc::vec::Vec;
+
+use bincode::{Decode, Encode};
+
+use super::seats::Seats;
+use super::state::Partition;
+use crate::hash::keccak256;
+use crate::ids::{Epoch, Hash, PartitionId};
+
+/// What is sealed: one epoch of one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Entry {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The epoch; everything since the last sealed one is sealed with it.
+    pub epoch: Epoch,
+    /// The round of agreement in which it was proposed.
+    pub round: u32,
+    /// The checksum that this one rolls on from: the one the chain has.
+    pub previous: Hash,
+    /// The rolling checksum over the cut.
+    pub checksum: Hash,
+    /// Events since the last seal.
+    pub events: u64,
+    /// Content bytes since the last seal.
+    pub volume: u64,
+    /// Reserved, zero.
+    pub custody: Hash,
+}
+
+/// An entry with its reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Certificate {
+    /// What is sealed.
+    pub entry: Entry,
+    /// The reports: signatures as r, s, v of 32, 32 and 1 bytes, of distinct members.
+    pub signatures: Vec<[u8; 65]>,
+}
+
+impl Entry {
+    /// The hash of the entry; of a single entry it is the root that a report signs.
+    pub fn hash(&self) -> Hash {
+        keccak256(&[
+            &word(&self.partition.0.to_be_bytes()),
+            &word(&self.epoch.to_be_bytes()),
+            &word(&self.round.to_be_bytes()),
+            &self.previous.0,
+            &self.checksum.0,
+            &word(&self.events.to_be_bytes()),
+            &word(&self.volume.to_be_bytes()),
+            &self.custody.0,
+        ])
+    }
+}
+
+/// A number as a 32-byte ABI word.
+fn word(bytes: &[u8]) -> [u8; 32] {
+    let mut word = [0; 32];
+    word[32 - bytes.len()..].copy_from_slice(bytes);
+    word
+}
+
+/// The sets that must each give a quorum to seal `epoch`, oldest first; none if the epoch is sealed already or the
+/// partition is not founded.
+pub fn needed_sets(partition: &Partition, epoch: Epoch) -> Vec<Seats> {
+    if !partition.founded || epoch <= partition.sealed_epoch {
+        return Vec::new();
+    }
+    let previous = (partition.sealed_epoch + 1 < partition.since_epoch).then_some(partition.previous_members);
+    let current = (epoch >= partition.since_epoch).then_some(partition.members);
+    previous.into_iter().chain(current).collect()
+}

@@ -1,0 +1,215 @@
+//! Evolve: what each fact does to the state. It decides nothing: facts are what the chain has already accepted.
+//!
+//! Facts come in the order of the chain's logs. One that cannot be (an unknown broker, a balance below zero) means
+//! that the logs are of other contracts than the state's, or that the twin is wrong: it panics, naming what failed.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use super::fact::Fact;
+use super::params::Params;
+use super::permissions::HISTORY_EPOCHS;
+use super::reliability;
+use super::seats::{Seat, Seats};
+use super::state::{Broker, State, Stream};
+use super::{BlockRef, begin_block};
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
+
+/// Applies a fact of `block` to the state.
+pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
+    begin_block(state, block.number, block.timestamp_s);
+    let block = block.number;
+    match fact {
+        Fact::StreamCreated { stream, owner, name, description, partitions } => {
+            let created = Stream {
+                owner: *owner,
+                name: name.clone(),
+                description: description.clone(),
+                partitions: *partitions,
+                created_block: block,
+                removed_block: None,
+                permissions: Default::default(),
+            };
+            Arc::make_mut(&mut state.streams).insert(*stream, Arc::new(created));
+            Arc::make_mut(&mut state.stream_by_name).insert((*owner, name.clone()), *stream);
+        }
+        Fact::MetadataUpdated { stream, name, description } => rename(state, *stream, name, description),
+        Fact::PermissionSet { stream, user, permission } => {
+            let oldest = block.saturating_sub(state.first_block_of(HISTORY_EPOCHS));
+            let permissions = &mut state.stream_mut(*stream).permissions;
+            permissions.entry(*user).or_default().set(block, *permission, oldest);
+        }
+        Fact::StreamRemoved { stream } => {
+            let removed = state.stream_mut(*stream);
+            removed.removed_block = Some(block);
+            let key = (removed.owner, removed.name.clone());
+            Arc::make_mut(&mut state.stream_by_name).remove(&key);
+        }
+        Fact::BrokerRegistered { index, broker, stake, tickets, endpoint, tls_key_hash, draw_block } => {
+            let joined = Broker {
+                address: *broker,
+                endpoint: endpoint.clone(),
+                tls_key_hash: *tls_key_hash,
+                stake: *stake,
+                tickets: *tickets,
+                draw: None,
+                draw_block: *draw_block,
+                left: None,
+                reliability: reliability::FULL,
+                accrued: 0,
+                claimed: 0,
+                reports: 0,
+                seats: 0,
+            };
+            register(state, *index, joined);
+        }
+        Fact::BrokerUpdated { index, endpoint, tls_key_hash } => {
+            let broker = state.broker_mut(*index);
+            broker.endpoint = endpoint.clone();
+            broker.tls_key_hash = *tls_key_hash;
+        }
+        Fact::DrawMissed { index, draw_block } => state.broker_mut(*index).draw_block = *draw_block,
+        Fact::DrawRecorded { index, draw } => state.broker_mut(*index).draw = Some(*draw),
+        Fact::BrokerLeft { index, withdrawable_epoch } => {
+            let broker = state.broker_mut(*index);
+            broker.left = Some(*withdrawable_epoch);
+            broker.tickets = 0;
+        }
+        Fact::StakeWithdrawn { index, amount } => {
+            let broker = state.broker_mut(*index);
+            broker.stake = broker.stake.checked_sub(*amount).expect("no more than the stake is withdrawn");
+            state.stakes = state.stakes.checked_sub(*amount).expect("stakes add up");
+        }
+        Fact::SeatProposed { partition, seat, broker, ticket, .. } => {
+            let seat = (*seat, Some(Seat { broker: *broker, ticket: *ticket }));
+            retarget(state, block, *partition, seat);
+        }
+        Fact::SeatVacated { partition, seat, .. } => retarget(state, block, *partition, (*seat, None)),
+        Fact::MembersInstalled { partition, since_epoch, members } => {
+            install(state, block, *partition, *since_epoch, *members);
+        }
+        Fact::PartitionSealed { partition, epoch, checksum, events, volume, signers, reward, round: _ } => {
+            let sealed = Sealed { epoch: *epoch, checksum: *checksum, events: *events, volume: *volume };
+            seal(state, *partition, sealed, *signers, *reward);
+        }
+        Fact::RewardClaimed { index, amount } => {
+            let broker = state.broker_mut(*index);
+            broker.accrued = broker.accrued.checked_sub(*amount).expect("no more than accrued is claimed");
+            broker.claimed += amount;
+            state.unpaid = state.unpaid.checked_sub(*amount).expect("unpaid rewards add up");
+        }
+        Fact::Transfer { from, to, value } => transfer(state, *from, *to, *value),
+        Fact::Approval { owner, spender, value } => allow(state, *owner, *spender, *value),
+    }
+}
+
+/// A stream has a new name.
+fn rename(state: &mut State, id: StreamId, name: &str, description: &str) {
+    let stream = state.stream_mut(id);
+    let owner = stream.owner;
+    let old = core::mem::replace(&mut stream.name, String::from(name));
+    stream.description = String::from(description);
+    let names = Arc::make_mut(&mut state.stream_by_name);
+    names.remove(&(owner, old));
+    names.insert((owner, String::from(name)), id);
+}
+
+/// A broker joined. The token reports no use of an allowance (OpenZeppelin's ERC-20), so the registration does.
+fn register(state: &mut State, index: BrokerIndex, broker: Broker) {
+    let Params { join_fee, .. } = state.params;
+    let (address, stake) = (broker.address, broker.stake);
+    let coordinator = state.contracts.coordinator;
+    let allowed = state.allowance(address, coordinator);
+    if allowed != u128::MAX {
+        allow(state, address, coordinator, allowed.saturating_sub(stake + join_fee));
+    }
+    state.stakes += stake;
+    state.pool += join_fee;
+    let before = Arc::make_mut(&mut state.brokers).insert(index, Arc::new(broker));
+    assert!(before.is_none(), "broker indices are given once");
+    Arc::make_mut(&mut state.broker_by_address).insert(address, index);
+}
+
+/// A target seat changed hands.
+fn retarget(state: &mut State, block: u64, partition: PartitionId, (at, seat): (u8, Option<Seat>)) {
+    let epoch = state.epoch_of(block);
+    let partition = state.partition_mut(partition);
+    partition.target.set(usize::from(at), seat);
+    partition.target_changed_epoch = epoch;
+    assert!(partition.target.are_distinct(), "no broker has two seats of one partition");
+}
+
+/// A partition has new members; the first ones find nothing to seal before them.
+fn install(state: &mut State, block: u64, id: PartitionId, since_epoch: Epoch, members: Seats) {
+    assert!(members.are_distinct(), "no broker has two seats of one partition");
+    let epoch = state.epoch_of(block);
+    let partition = state.partition_mut(id);
+    if !partition.founded {
+        partition.founded = true;
+        partition.sealed_epoch = epoch;
+    }
+    partition.previous_members = core::mem::replace(&mut partition.members, members);
+    partition.since_epoch = since_epoch;
+    let previous = partition.previous_members;
+    for broker in previous.brokers().filter(|broker| !members.contains(*broker)) {
+        let broker = state.broker_mut(broker);
+        broker.seats = broker.seats.checked_sub(1).expect("a member has a seat");
+    }
+    for broker in members.brokers().filter(|broker| !previous.contains(*broker)) {
+        state.broker_mut(broker).seats += 1;
+    }
+}
+
+/// What an accepted certificate says.
+struct Sealed {
+    epoch: Epoch,
+    checksum: Hash,
+    events: u64,
+    volume: u64,
+}
+
+/// An epoch of a partition is sealed: its signers earn, and the members' reliability moves.
+fn seal(state: &mut State, id: PartitionId, sealed: Sealed, signers: Seats, reward: u128) {
+    let partition = state.partition_mut(id);
+    assert!(sealed.epoch > partition.sealed_epoch, "epochs are sealed in rising order");
+    partition.sealed_epoch = sealed.epoch;
+    partition.checksum = sealed.checksum;
+    partition.events += sealed.events;
+    partition.volume += sealed.volume;
+    let members = partition.members;
+    for index in signers.brokers() {
+        let signer = state.broker_mut(index);
+        signer.accrued += reward;
+        signer.reports += 1;
+        state.unpaid += reward;
+    }
+    for index in members.brokers() {
+        let broker = state.broker_mut(index);
+        let step = if signers.contains(index) { reliability::signed } else { reliability::silent };
+        broker.reliability = step(broker.reliability);
+    }
+}
+
+/// Tokens moved; the zero address has none, so that leaving it mints and reaching it burns.
+fn transfer(state: &mut State, from: Address, to: Address, value: u128) {
+    let balances = Arc::make_mut(&mut state.balances);
+    if !from.is_zero() {
+        let balance = balances.get(&from).copied().unwrap_or(0);
+        let rest = balance.checked_sub(value).expect("nobody spends more than they have");
+        if rest == 0 { balances.remove(&from) } else { balances.insert(from, rest) };
+    }
+    if !to.is_zero() && value > 0 {
+        let balance = balances.entry(to).or_default();
+        *balance = balance.checked_add(value).expect("the supply fits 128 bits");
+    }
+}
+
+/// An allowance is this much now.
+fn allow(state: &mut State, owner: Address, spender: Address, value: u128) {
+    let allowances = Arc::make_mut(&mut state.allowances);
+    if value == 0 {
+        allowances.remove(&(owner, spender));
+    } else {
+        allowances.insert((owner, spender), value);
+    }
+}

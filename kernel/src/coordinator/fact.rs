@@ -1,0 +1,103 @@
+//! Facts: what the contracts' events say, one variant an event; and intents: what a node asks the chain for.
+//!
+//! Events carry enough to rebuild all state from logs alone. Field names are the events' own; a stream's own events
+//! carry the stream, which on chain is the emitting contract. Amounts are in the token's smallest unit.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bincode::{Decode, Encode};
+
+use super::certificates::Certificate;
+use super::permissions::Permission;
+use super::seats::Seats;
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
+
+/// Something that happened on the chain. Fields are those of the Solidity event of the same name.
+#[allow(missing_docs)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Fact {
+    /// A stream exists from now on (WP 2.4.2).
+    StreamCreated { stream: StreamId, owner: Address, name: String, description: String, partitions: u32 },
+    /// A stream's metadata are these now.
+    MetadataUpdated { stream: StreamId, name: String, description: String },
+    /// What an address, or everybody if it is zero, may do with a stream (WP 2.5.1).
+    PermissionSet { stream: StreamId, user: Address, permission: Permission },
+    /// A stream is gone.
+    StreamRemoved { stream: StreamId },
+    /// A broker joined with its stake (WP 2.4.6).
+    BrokerRegistered {
+        index: BrokerIndex,
+        broker: Address,
+        stake: u128,
+        tickets: u8,
+        endpoint: String,
+        tls_key_hash: Hash,
+        draw_block: u64,
+    },
+    /// A broker is reached elsewhere now.
+    BrokerUpdated { index: BrokerIndex, endpoint: String, tls_key_hash: Hash },
+    /// The draw's block is too old to be read; a later one takes its place.
+    DrawMissed { index: BrokerIndex, draw_block: u64 },
+    /// A broker has its draw and can take seats.
+    DrawRecorded { index: BrokerIndex, draw: Hash },
+    /// A broker gave notice; its tickets are gone.
+    BrokerLeft { index: BrokerIndex, withdrawable_epoch: Epoch },
+    /// A broker that left got its stake back.
+    StakeWithdrawn { index: BrokerIndex, amount: u128 },
+    /// A broker took a seat of a partition's target; `replaced` is who sat there, 0 where nobody did.
+    SeatProposed { partition: PartitionId, seat: u8, broker: BrokerIndex, ticket: u8, replaced: BrokerIndex },
+    /// A seat of a partition's target fell vacant.
+    SeatVacated { partition: PartitionId, seat: u8, broker: BrokerIndex },
+    /// A partition's members are these from `since_epoch` on.
+    MembersInstalled { partition: PartitionId, since_epoch: Epoch, members: Seats },
+    /// A certificate was accepted (WP 2.4.6, 2.4.7): `reward` is each signer's.
+    PartitionSealed {
+        partition: PartitionId,
+        epoch: Epoch,
+        round: u32,
+        checksum: Hash,
+        events: u64,
+        volume: u64,
+        signers: Seats,
+        reward: u128,
+    },
+    /// A broker was paid what it had accrued.
+    RewardClaimed { index: BrokerIndex, amount: u128 },
+    /// Tokens moved (ERC-20); from the zero address they were minted.
+    Transfer { from: Address, to: Address, value: u128 },
+    /// `spender` may move this much of `owner`'s tokens (ERC-20); more than fits reads as [`u128::MAX`].
+    Approval { owner: Address, spender: Address, value: u128 },
+}
+
+/// A change of a partition's target: seat this broker with this ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Change {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The candidate.
+    pub broker: BrokerIndex,
+    /// The candidate's ticket.
+    pub ticket: u8,
+}
+
+/// A transaction that a node wants sent to the coordinator, from its own account.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Intent {
+    /// Record a broker's draw.
+    RecordDraw {
+        /// The broker.
+        index: BrokerIndex,
+    },
+    /// Move partitions towards their targets.
+    Rebalance(Vec<Change>),
+    /// Found a partition whose seats are not all filled.
+    Found {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// Seal an epoch of a partition.
+    SubmitCertificate(Certificate),
+    /// Be paid what has accrued.
+    Claim,
+}

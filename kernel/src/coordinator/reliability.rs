@@ -1,0 +1,39 @@
+//! Reliability: how regularly a broker reports (WP 2.4.6: "nodes that deviate become less likely to be assigned").
+//!
+//! In basis points, 10 000 at the start. Each seal moves it a sixteenth of the way: towards 10 000 for a signer,
+//! towards 0 for a seat that stayed silent. Integer division rounds the step down, so that a signer's value rests
+//! at most 15 below the top and a silent one's at most 15 above zero.
+
+/// Perfect reliability, in basis points.
+pub const FULL: u16 = 10_000;
+
+/// After a seal that the broker signed.
+pub fn signed(reliability: u16) -> u16 {
+    assert!(reliability <= FULL, "reliability is at most {FULL} basis points");
+    reliability + (FULL - reliability) / 16
+}
+
+/// After a seal that the broker was silent at.
+pub fn silent(reliability: u16) -> u16 {
+    assert!(reliability <= FULL, "reliability is at most {FULL} basis points");
+    reliability - reliability / 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_costs_a_sixteenth_and_signing_regains_it() {
+        assert_eq!(silent(FULL), 9_375);
+        assert_eq!(signed(9_375), 9_414);
+        assert_eq!(signed(FULL), FULL);
+    }
+
+    #[test]
+    fn both_come_to_rest() {
+        let after = |step: fn(u16) -> u16, start| (0..500).fold(start, |reliability, _| step(reliability));
+        assert_eq!(after(signed, 0), FULL - 15);
+        assert_eq!(after(silent, FULL), 15);
+    }
+}

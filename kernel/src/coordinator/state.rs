@@ -1,0 +1,341 @@
+//! What the contracts hold, as the kernel sees it, and the questions that the rest of the kernel asks of it.
+//!
+//! A node shares one state among many readers and clones it where a block changes it, so the big maps are behind
+//! [`Arc`]s: what a block does not touch is not copied.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::params::Params;
+use super::permissions::{self, History, Permission};
+use super::score;
+use super::seats::Seats;
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
+
+/// Where the contracts live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contracts {
+    /// The network coordinator; verifying contract of reports.
+    pub coordinator: Address,
+    /// The token.
+    pub token: Address,
+    /// The stream registry.
+    pub registry: Address,
+}
+
+/// A registered broker. Amounts are in the token's smallest unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Its account.
+    pub address: Address,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// The hash of its TLS key.
+    pub tls_key_hash: Hash,
+    /// Its stake; 0 once withdrawn.
+    pub stake: u128,
+    /// Its tickets; 0 once it left.
+    pub tickets: u8,
+    /// Its draw, once recorded: without one it takes no seat.
+    pub draw: Option<Hash>,
+    /// The block whose hash makes the draw.
+    pub draw_block: u64,
+    /// Set when it left: the stake can be withdrawn after this epoch.
+    pub left: Option<Epoch>,
+    /// How reliably it reports, in basis points: 10 000 at the start.
+    pub reliability: u16,
+    /// Rewards earned and not yet claimed.
+    pub accrued: u128,
+    /// Rewards claimed so far.
+    pub claimed: u128,
+    /// Certificates that it signed.
+    pub reports: u64,
+    /// In how many partitions it is a member now.
+    pub seats: u32,
+}
+
+impl Broker {
+    /// Its key in scores, if it may hold the seat of this ticket: it has a draw, has not left, and the ticket is its.
+    pub fn ticket_key(&self, ticket: u8) -> Option<u64> {
+        let active = self.left.is_none() && ticket < self.tickets;
+        self.draw.filter(|_| active).map(|draw| score::broker_key(&draw))
+    }
+}
+
+/// A partition: who should sit there, who does, and what is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its key in scores.
+    pub key: u64,
+    /// The seats that useful changes lead to.
+    pub target: Seats,
+    /// The epoch in which the target last changed.
+    pub target_changed_epoch: Epoch,
+    /// The members from `since_epoch` on.
+    pub members: Seats,
+    /// The members before that.
+    pub previous_members: Seats,
+    /// The first epoch of `members`.
+    pub since_epoch: Epoch,
+    /// The last sealed epoch.
+    pub sealed_epoch: Epoch,
+    /// The rolling checksum at that epoch.
+    pub checksum: Hash,
+    /// Events sealed so far.
+    pub events: u64,
+    /// Content bytes sealed so far.
+    pub volume: u64,
+    /// Whether it ever had members.
+    pub founded: bool,
+}
+
+impl Partition {
+    fn vacant(id: PartitionId) -> Self {
+        Self {
+            key: score::partition_key(id),
+            target: Seats::VACANT,
+            target_changed_epoch: 0,
+            members: Seats::VACANT,
+            previous_members: Seats::VACANT,
+            since_epoch: 0,
+            sealed_epoch: 0,
+            checksum: Hash::ZERO,
+            events: 0,
+            volume: 0,
+            founded: false,
+        }
+    }
+}
+
+/// A stream; removed ones stay, for the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Who created it.
+    pub owner: Address,
+    /// Its name, unique among its owner's.
+    pub name: String,
+    /// What it carries.
+    pub description: String,
+    /// How many stream partitions it has.
+    pub partitions: u32,
+    /// The block in which it was created.
+    pub created_block: u64,
+    /// The block in which it was removed.
+    pub removed_block: Option<u64>,
+    /// What each address may do; the zero address is everybody.
+    pub permissions: BTreeMap<Address, History>,
+}
+
+impl Stream {
+    /// Whether it existed after `block`.
+    pub fn exists_at(&self, block: u64) -> bool {
+        self.created_block <= block && self.removed_block.is_none_or(|removed| block < removed)
+    }
+
+    /// Whether `user` may publish at `time_s`, by the permissions as they stood after `block` (WP 2.4.2).
+    pub fn can_publish_at(&self, user: Address, block: u64, time_s: u64) -> bool {
+        self.may(user, block, |permission| permissions::holds(permission.publish_until, time_s))
+    }
+
+    /// Whether `user` may subscribe at `time_s`, by the permissions as they stood after `block` (WP 2.4.2).
+    pub fn can_subscribe_at(&self, user: Address, block: u64, time_s: u64) -> bool {
+        self.may(user, block, |permission| permissions::holds(permission.subscribe_until, time_s))
+    }
+
+    /// The permission stored for exactly this address.
+    pub fn permission(&self, user: Address) -> Permission {
+        self.permissions.get(&user).map(History::latest).unwrap_or_default()
+    }
+
+    fn may(&self, user: Address, block: u64, allows: impl Fn(Permission) -> bool) -> bool {
+        let at = |user| self.permissions.get(&user).is_some_and(|history: &History| allows(history.at(block)));
+        self.exists_at(block) && (at(user) || at(Address::ZERO))
+    }
+}
+
+/// All that the contracts hold. Amounts are in the token's smallest unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// What the coordinator was deployed with.
+    pub params: Params,
+    /// Where the contracts live.
+    pub contracts: Contracts,
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The newest block seen.
+    pub height: u64,
+    /// Its time in Unix seconds.
+    pub timestamp_s: u64,
+    /// Everybody who ever registered.
+    pub brokers: Arc<BTreeMap<BrokerIndex, Arc<Broker>>>,
+    /// The same by account.
+    pub broker_by_address: Arc<BTreeMap<Address, BrokerIndex>>,
+    /// The partitions, by number.
+    pub partitions: Arc<Vec<Partition>>,
+    /// Streams, removed ones too.
+    pub streams: Arc<BTreeMap<StreamId, Arc<Stream>>>,
+    /// Existing streams by owner and name.
+    pub stream_by_name: Arc<BTreeMap<(Address, String), StreamId>>,
+    /// Token balances; no entry is 0.
+    pub balances: Arc<BTreeMap<Address, u128>>,
+    /// What (owner, spender) allows; no entry is 0, [`u128::MAX`] is without end.
+    pub allowances: Arc<BTreeMap<(Address, Address), u128>>,
+    /// Stakes that the coordinator holds.
+    pub stakes: u128,
+    /// Fees that the coordinator holds.
+    pub pool: u128,
+    /// Rewards that the coordinator owes.
+    pub unpaid: u128,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new(0, Contracts::default(), Params::default())
+    }
+}
+
+impl State {
+    /// The state of freshly deployed contracts, before any event.
+    pub fn new(chain_id: u64, contracts: Contracts, params: Params) -> Self {
+        assert!(params.partitions > 0 && params.epoch_blocks > 0 && params.seats() > 0, "parameters are usable");
+        let partitions = (0..params.partitions).map(|id| Partition::vacant(PartitionId(id))).collect();
+        Self {
+            params,
+            contracts,
+            chain_id,
+            height: 0,
+            timestamp_s: 0,
+            brokers: Arc::default(),
+            broker_by_address: Arc::default(),
+            partitions: Arc::new(partitions),
+            streams: Arc::default(),
+            stream_by_name: Arc::default(),
+            balances: Arc::default(),
+            allowances: Arc::default(),
+            stakes: 0,
+            pool: 0,
+            unpaid: 0,
+        }
+    }
+
+    /// The epoch of a block.
+    pub fn epoch_of(&self, block: u64) -> Epoch {
+        self.params.epoch_of(block)
+    }
+
+    /// The epoch of the newest block.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch_of(self.height)
+    }
+
+    /// The first block of an epoch.
+    pub fn first_block_of(&self, epoch: Epoch) -> u64 {
+        epoch.saturating_mul(self.params.epoch_blocks)
+    }
+
+    /// q, the reports that make a certificate and the receipts that make `stored`.
+    pub fn quorum(&self) -> usize {
+        self.params.quorum()
+    }
+
+    /// A partition, or `None` if the network has fewer.
+    pub fn partition(&self, partition: PartitionId) -> Option<&Partition> {
+        self.partitions.get(partition.0 as usize)
+    }
+
+    /// The set of an epoch in a partition, by what the chain has installed so far; vacant before the founding.
+    pub fn acting_set(&self, partition: PartitionId, epoch: Epoch) -> Seats {
+        self.partition(partition).map_or(Seats::VACANT, |p| {
+            if epoch >= p.since_epoch { p.members } else { p.previous_members }
+        })
+    }
+
+    /// The sets that must each give a quorum of reports to seal `epoch`: the one of every epoch since the last
+    /// sealed, oldest first.
+    pub fn needed_sets(&self, partition: PartitionId, epoch: Epoch) -> Vec<Seats> {
+        self.partition(partition).map_or_else(Vec::new, |p| super::certificates::needed_sets(p, epoch))
+    }
+
+    /// Whether a broker belongs to the set of an epoch.
+    pub fn is_member(&self, partition: PartitionId, broker: BrokerIndex, epoch: Epoch) -> bool {
+        self.acting_set(partition, epoch).contains(broker)
+    }
+
+    /// The brokers of a partition's target that are not members yet: they fetch its data, to be able to sign.
+    pub fn proposed(&self, partition: PartitionId) -> Vec<BrokerIndex> {
+        let outside = |p: &Partition| p.target.brokers().filter(|broker| !p.members.contains(*broker)).collect();
+        self.partition(partition).map_or_else(Vec::new, outside)
+    }
+
+    /// A broker.
+    pub fn broker(&self, index: BrokerIndex) -> Option<&Broker> {
+        self.brokers.get(&index).map(Arc::as_ref)
+    }
+
+    /// The index of a broker's account.
+    pub fn broker_index(&self, address: Address) -> Option<BrokerIndex> {
+        self.broker_by_address.get(&address).copied()
+    }
+
+    /// The account of a broker.
+    pub fn address_of(&self, index: BrokerIndex) -> Option<Address> {
+        self.broker(index).map(|broker| broker.address)
+    }
+
+    /// The partition that carries a stream partition (WP 2.4.5).
+    pub fn home(&self, slot: StreamPartition) -> PartitionId {
+        score::home(slot, self.params.partitions)
+    }
+
+    /// A stream, removed or not.
+    pub fn stream(&self, stream: StreamId) -> Option<&Stream> {
+        self.streams.get(&stream).map(Arc::as_ref)
+    }
+
+    /// Whether `user` may publish to a stream at `time_s`, by the permissions as they stood after `block`.
+    pub fn can_publish_at(&self, stream: StreamId, user: Address, block: u64, time_s: u64) -> bool {
+        self.stream(stream).is_some_and(|stream| stream.can_publish_at(user, block, time_s))
+    }
+
+    /// Whether `user` may subscribe to a stream at `time_s`, by the permissions as they stood after `block`.
+    pub fn can_subscribe_at(&self, stream: StreamId, user: Address, block: u64, time_s: u64) -> bool {
+        self.stream(stream).is_some_and(|stream| stream.can_subscribe_at(user, block, time_s))
+    }
+
+    /// An account's tokens.
+    pub fn balance(&self, account: Address) -> u128 {
+        self.balances.get(&account).copied().unwrap_or(0)
+    }
+
+    /// How much of `owner`'s tokens `spender` may move; [`u128::MAX`] is without end.
+    pub fn allowance(&self, owner: Address, spender: Address) -> u128 {
+        self.allowances.get(&(owner, spender)).copied().unwrap_or(0)
+    }
+
+    /// What the coordinator can still pay rewards from: its tokens beyond stakes, pool and unpaid rewards.
+    pub fn reserve(&self) -> u128 {
+        self.balance(self.contracts.coordinator).saturating_sub(self.stakes + self.pool + self.unpaid)
+    }
+
+    /// The tokens of all accounts together.
+    pub fn supply(&self) -> u128 {
+        self.balances.values().sum()
+    }
+
+    pub(super) fn partition_mut(&mut self, partition: PartitionId) -> &mut Partition {
+        let partitions = Arc::make_mut(&mut self.partitions);
+        partitions.get_mut(partition.0 as usize).expect("events name partitions that exist")
+    }
+
+    pub(super) fn broker_mut(&mut self, index: BrokerIndex) -> &mut Broker {
+        let brokers = Arc::make_mut(&mut self.brokers);
+        Arc::make_mut(brokers.get_mut(&index).expect("events name brokers that registered"))
+    }
+
+    pub(super) fn stream_mut(&mut self, stream: StreamId) -> &mut Stream {
+        let streams = Arc::make_mut(&mut self.streams);
+        Arc::make_mut(streams.get_mut(&stream).expect("a stream is created before its other events"))
+    }
+}
