@@ -2,8 +2,16 @@
 #![no_std]
 extern crate alloc;
 
+pub mod batch;
+pub mod codec;
 pub mod coordinator;
 pub mod hash;
 pub mod ids;
+pub mod limits;
 pub mod log;
+pub mod merkle;
+pub mod partition_key;
+pub mod signature;
 pub mod time;
+pub mod typed_data;
+pub mod verify;

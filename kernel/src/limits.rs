@@ -1,0 +1,131 @@
+//! Every bound of the protocol, with its reason, and how the bounds relate: proven when this file compiles.
+
+// ---- Batches ----------------------------------------------------------------------------------------------
+
+/// Encoded bytes of a batch header: the sum of its fixed fields.
+pub const HEADER_BYTES: usize = 223;
+
+/// Longest signature in bytes: its length is one byte on the wire.
+pub const MAX_SIGNATURE_BYTES: usize = 255;
+
+/// Fewest encoded bytes of an event: time 8, content type 1, encryption type 1, key id length 1, content length 4.
+pub const MIN_EVENT_BYTES: usize = 15;
+
+/// Longest key id in bytes: a hash or a UUID fits, and nothing is stored beside the content.
+pub const MAX_KEY_ID_BYTES: usize = 32;
+
+/// Most events in one batch: one signature is spread thin enough by then, and a Merkle path is at most 12 hashes.
+pub const MAX_BATCH_EVENTS: u32 = 4096;
+
+/// Most content bytes of one event: larger payloads belong in several events, so that one slow event does not hold
+/// up a lane.
+pub const MAX_CONTENT_BYTES: usize = 1 << 20;
+
+/// Most encoded bytes of a batch: what one message between peers carries and one read of a store returns.
+pub const MAX_BATCH_BYTES: usize = 4 << 20;
+
+/// Most hashes in a Merkle path: leaves are counted with 32 bits.
+pub const MAX_MERKLE_PATH: usize = 32;
+
+/// The event of the greatest size alone is a batch.
+const _: () = assert!(
+    HEADER_BYTES + 1 + MAX_SIGNATURE_BYTES + MIN_EVENT_BYTES + MAX_KEY_ID_BYTES + MAX_CONTENT_BYTES
+        <= MAX_BATCH_BYTES
+);
+/// The greatest count can be reached.
+const _: () = assert!(
+    HEADER_BYTES + 1 + MAX_SIGNATURE_BYTES + MAX_BATCH_EVENTS as usize * MIN_EVENT_BYTES <= MAX_BATCH_BYTES
+);
+/// Offsets in a batch and content lengths fit in 32 bits.
+const _: () = assert!(MAX_BATCH_BYTES <= u32::MAX as usize && MAX_CONTENT_BYTES <= u32::MAX as usize);
+/// A key id's length fits in its byte.
+const _: () = assert!(MAX_KEY_ID_BYTES <= u8::MAX as usize);
+
+// ---- Lanes and replication --------------------------------------------------------------------------------
+
+/// L: a header is refused this many epochs after its lane's opening epoch, so that replicas can forget closed lanes
+/// for good. A publisher that runs longer rolls over to a new lane.
+pub const LANE_LIFETIME_EPOCHS: u64 = 256;
+
+/// Open lanes of one publisher in one stream partition: one for each run of its program within a lane's lifetime.
+pub const MAX_OPEN_LANES: usize = 4096;
+
+/// How far an event's time may lie ahead of a replica's clock at admission, in milliseconds: clocks of honest
+/// machines differ by less.
+pub const MAX_FUTURE_MS: u64 = 5 * 60 * 1000;
+
+/// Edges that are told of a lane's progress: a publisher moves between a few, never among many.
+pub const MAX_EDGES_A_LANE: usize = 8;
+
+/// Bytes of batches that wait in a partition for what comes before them.
+pub const MAX_AHEAD_BYTES: usize = 16 << 20;
+
+/// Lanes that a partition fetches at the same time from its peers.
+pub const MAX_FETCHES: usize = 32;
+
+/// Bytes of batches in one repair: more than one whole batch, and small beside a link's queue.
+pub const REPAIR_BYTES: u32 = 1 << 20;
+
+/// Bytes of cuts in one answer.
+pub const CUTS_BYTES: u32 = 1 << 20;
+
+/// After this long without an answer, a replica asks another peer: several round trips of any link.
+pub const RETRY_US: u64 = 400_000;
+
+/// Sealed cuts that a replica collects before it can check them against the chain: a year of idle 5-minute epochs.
+pub const MAX_PENDING_CUTS: usize = 1 << 17;
+
+/// Followers of one stream partition at a replica: a fan-out above this belongs to a tree of edges.
+pub const MAX_FOLLOWERS: usize = 1024;
+
+/// A follower that has not asked again for this long is forgotten.
+pub const FOLLOWER_LIFE_US: u64 = 30_000_000;
+
+// ---- Sealing ----------------------------------------------------------------------------------------------
+
+/// Blocks that a leader has to bring a seal about before the next one's turn.
+pub const ROUND_BLOCKS: u64 = 2;
+
+// ---- Edges ------------------------------------------------------------------------------------------------
+
+/// A batch that is not stored by then is refused as unavailable; the client may send it again.
+pub const PUBLISH_TIMEOUT_US: u64 = 60_000_000;
+
+/// Bytes of batches that an edge holds for acknowledgement: beyond, publishers are told to slow down.
+pub const MAX_PENDING_BYTES: usize = 128 << 20;
+
+/// A feed's source that is silent for this long is asked again; after [`FEED_MISSES`] times another one is taken.
+pub const FEED_HEARTBEAT_US: u64 = 1_000_000;
+
+/// See [`FEED_HEARTBEAT_US`].
+pub const FEED_MISSES: u32 = 2;
+
+/// A reading that gets no answer for this long goes to another replica.
+pub const READ_TIMEOUT_US: u64 = 2_000_000;
+
+/// Times that a reading is tried at all before it is refused: every replica twice at least.
+pub const READ_ATTEMPTS: u32 = 16;
+
+/// Bytes of batches in one chunk of an answer.
+pub const CHUNK_BYTES: u32 = 256 << 10;
+
+/// Unconsumed bytes of a subscription before it leaves the live flow and reads from disk: a slow reader then costs
+/// its edge nothing.
+pub const SUBSCRIPTION_WINDOW_BYTES: u64 = 1 << 20;
+
+/// Requests open at the same time in one session.
+pub const MAX_REQUESTS: usize = 1024;
+
+/// A chunk and a repair fit beside the message that carries them into a frame.
+const _: () = assert!(CHUNK_BYTES as usize + MAX_BATCH_BYTES <= MAX_FRAME_BYTES);
+const _: () = assert!(REPAIR_BYTES as usize + MAX_BATCH_BYTES <= MAX_FRAME_BYTES);
+/// A subscription's window takes at least one chunk.
+const _: () = assert!(SUBSCRIPTION_WINDOW_BYTES >= CHUNK_BYTES as u64);
+
+// ---- Frames -----------------------------------------------------------------------------------------------
+
+/// Bytes of one frame between peers.
+pub const MAX_FRAME_BYTES: usize = 8 << 20;
+
+/// Batches attached to one frame.
+pub const MAX_FRAME_BATCHES: usize = 1 << 16;

@@ -1,0 +1,189 @@
+//! Verification as a type (WP 2.4.9): what has passed it is [`Verified`], and nothing else can be.
+//!
+//! ```text
+//!   bytes ──decode──► Batch ──signature──► Verified<Batch>
+//!                       │                     │
+//!                  BatchError           signed_header() ──► Verified<SignedHeader>
+//! ```
+//!
+//! Whether the origin may publish is no question of the bytes: the chain answers it, at the opening block.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::Deref;
+
+use crate::batch::{Batch, BatchError, Event, EventError, Header, SignedHeader, event_leaf};
+use crate::ids::{Address, Hash};
+use crate::merkle::MerkleProof;
+use crate::signature::Signature;
+
+/// Checks signatures of the types that it knows.
+pub trait Verifier {
+    /// Whether `signature` is by `signer` over `signing_hash`. `false` for a type that it does not know.
+    fn verify(&self, signature_type: u8, signer: &Address, signing_hash: &Hash, signature: &[u8]) -> bool;
+}
+
+/// Something whose format and signature were checked. Only this module makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The thing itself; it can no longer show that it was verified.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl Verified<Batch> {
+    /// Header and signature alone: checked with the batch.
+    pub fn signed_header(&self) -> Verified<SignedHeader> {
+        Verified(self.0.signed_header())
+    }
+}
+
+/// Why bytes are not a valid, signed batch or header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidBatch {
+    /// The format is broken.
+    Malformed(BatchError),
+    /// The signature is not the signer's over this header, or of a type that this verifier does not accept.
+    Signature {
+        /// The type of the signature.
+        signature_type: u8,
+        /// Who should have signed.
+        signer: Address,
+    },
+}
+
+impl fmt::Display for InvalidBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(f, "{error}"),
+            Self::Signature { signature_type, signer } => write!(
+                f,
+                "signature of type {signature_type} is not by {signer}, or not for this chain, or not accepted here"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for InvalidBatch {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Malformed(error) => Some(error),
+            Self::Signature { .. } => None,
+        }
+    }
+}
+
+impl From<BatchError> for InvalidBatch {
+    fn from(error: BatchError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// Decodes a batch and checks its signature for the chain with that id.
+pub fn verify(
+    bytes: Arc<[u8]>,
+    chain_id: u64,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<Verified<Batch>, InvalidBatch> {
+    let batch = Batch::decode(bytes)?;
+    check_signature(batch.header(), batch.signature(), &batch.signing_hash(chain_id), verifier)?;
+    Ok(Verified(batch))
+}
+
+/// Checks a header alone: what its fields can show, and its signature for the chain with that id.
+pub fn verify_header(
+    signed: SignedHeader,
+    chain_id: u64,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<Verified<SignedHeader>, InvalidBatch> {
+    signed.header.check()?;
+    check_signature(&signed.header, &signed.signature, &signed.header.signing_hash(chain_id), verifier)?;
+    Ok(Verified(signed))
+}
+
+fn check_signature(
+    header: &Header,
+    signature: &Signature,
+    signing_hash: &Hash,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<(), InvalidBatch> {
+    let of_the_type_named = signature.signature_type() == header.signature_type;
+    let accepted = of_the_type_named
+        && verifier.verify(header.signature_type, &header.signer, signing_hash, signature.as_bytes());
+    if accepted {
+        Ok(())
+    } else {
+        Err(InvalidBatch::Signature { signature_type: header.signature_type, signer: header.signer })
+    }
+}
+
+/// Why an event is not shown to be one of a header's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventProofError {
+    /// The event's own bytes are broken.
+    Event(EventError),
+    /// The path is for a tree of another size.
+    Count {
+        /// Leaves that the path says.
+        proof: u32,
+        /// Events that the header says.
+        header: u32,
+    },
+    /// The path does not lead to the header's root.
+    Root,
+    /// The event's time is outside the header's range.
+    Time {
+        /// The event's time, in milliseconds since 1970 UTC.
+        timestamp_ms: u64,
+    },
+}
+
+impl fmt::Display for EventProofError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(error) => write!(f, "{error}"),
+            Self::Count { proof, header } => {
+                write!(f, "proof is for a batch of {proof} events, the header has {header}")
+            }
+            Self::Root => f.write_str("proof does not lead from this event to the header's root"),
+            Self::Time { timestamp_ms } => {
+                write!(f, "event time {timestamp_ms} ms is outside the header's range")
+            }
+        }
+    }
+}
+
+impl core::error::Error for EventProofError {}
+
+/// Checks that `event`, as encoded in its batch, is the one at the proof's index under `header`, whose signature
+/// the caller has checked. Any single event proves its origin so (WP 2.4.9).
+pub fn verify_event<'a>(
+    header: &Header,
+    event: &'a [u8],
+    proof: &MerkleProof,
+) -> Result<Event<'a>, EventProofError> {
+    if proof.count != header.count {
+        return Err(EventProofError::Count { proof: proof.count, header: header.count });
+    }
+    let sequence = header.sequence.saturating_add(u64::from(proof.index));
+    let decoded = Event::decode(sequence, event).map_err(EventProofError::Event)?;
+    if !proof.verify(event_leaf(sequence, event), &header.root) {
+        return Err(EventProofError::Root);
+    }
+    // A signer can put any root in a header; only whole batches are checked against their times.
+    if !(header.first_time_ms..=header.last_time_ms).contains(&decoded.timestamp_ms) {
+        return Err(EventProofError::Time { timestamp_ms: decoded.timestamp_ms });
+    }
+    Ok(decoded)
+}
