@@ -106,6 +106,12 @@ impl fmt::Display for PartitionId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct BrokerIndex(pub u32);
 
+impl fmt::Display for BrokerIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// An epoch: a fixed span of chain blocks; each partition is sealed once an epoch.
 pub type Epoch = u64;
 

@@ -20,10 +20,12 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-use super::seats::Seats;
-use super::state::Partition;
+use super::fact::Fact;
+use super::refusal::Refusal;
+use super::seats::{SEATS, Seats};
+use super::state::{Partition, State};
 use crate::hash::keccak256;
-use crate::ids::{Epoch, Hash, PartitionId};
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId};
 
 /// What is sealed: one epoch of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -71,6 +73,20 @@ impl Entry {
     }
 }
 
+/// What a replica signs to report `root`: the EIP-712 signing hash of `Report(bytes32 root)` under the coordinator's
+/// domain.
+pub fn report_signing_hash(chain_id: u64, coordinator: &Address, root: &Hash) -> Hash {
+    let domain = keccak256(&[
+        &keccak256(&[b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"]).0,
+        &keccak256(&[b"weir"]).0,
+        &keccak256(&[b"1"]).0,
+        &word(&chain_id.to_be_bytes()),
+        &word(&coordinator.0),
+    ]);
+    let report = keccak256(&[&keccak256(&[b"Report(bytes32 root)"]).0, &root.0]);
+    keccak256(&[&[0x19, 0x01], &domain.0, &report.0])
+}
+
 /// A number as a 32-byte ABI word.
 fn word(bytes: &[u8]) -> [u8; 32] {
     let mut word = [0; 32];
@@ -87,4 +103,71 @@ pub fn needed_sets(partition: &Partition, epoch: Epoch) -> Vec<Seats> {
     let previous = (partition.sealed_epoch + 1 < partition.since_epoch).then_some(partition.previous_members);
     let current = (epoch >= partition.since_epoch).then_some(partition.members);
     previous.into_iter().chain(current).collect()
+}
+
+/// The epoch of an entry is over, within the window, and its checksum rolls on from the stored one.
+pub(super) fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
+    let Entry { partition: id, epoch, previous, custody, .. } = *entry;
+    let partition = state.known_partition(id)?;
+    if !partition.founded {
+        return Err(Refusal::NotFounded { partition: id });
+    }
+    if epoch <= partition.sealed_epoch {
+        return Err(Refusal::AlreadySealed { partition: id, epoch, sealed_epoch: partition.sealed_epoch });
+    }
+    let (current_epoch, window_epochs) = (state.epoch(), state.params.window_epochs);
+    if epoch >= current_epoch {
+        return Err(Refusal::EpochNotOver { partition: id, epoch, current_epoch });
+    }
+    if current_epoch - epoch > window_epochs {
+        return Err(Refusal::WindowClosed { partition: id, epoch, current_epoch, window_epochs });
+    }
+    if previous != partition.checksum {
+        let stored = partition.checksum;
+        return Err(Refusal::PreviousMismatch { partition: id, given: previous, stored });
+    }
+    if !custody.is_zero() {
+        return Err(Refusal::CustodyNotZero { partition: id, custody });
+    }
+    Ok(())
+}
+
+/// The signers of an entry that passed [`check_entry`], ascending: distinct brokers of the needed sets, a quorum of
+/// each.
+pub(super) fn check_signers(
+    state: &State,
+    entry: &Entry,
+    signers: &[Option<Address>],
+) -> Result<Vec<BrokerIndex>, Refusal> {
+    let Entry { partition, epoch, .. } = *entry;
+    if signers.len() > SEATS {
+        return Err(Refusal::TooManySignatures { partition, given: signers.len(), maximum: SEATS });
+    }
+    let needed = state.needed_sets(partition, epoch);
+    let mut brokers: Vec<BrokerIndex> = Vec::with_capacity(signers.len());
+    for (position, signer) in signers.iter().enumerate() {
+        let signer = signer.ok_or(Refusal::InvalidSignature { partition, position })?;
+        let member = |index: &BrokerIndex| needed.iter().any(|set| set.contains(*index));
+        let stranger = Refusal::SignerNotMember { partition, epoch, signer };
+        let index = state.broker_index(signer).filter(member).ok_or(stranger)?;
+        match brokers.binary_search(&index) {
+            Ok(_) => return Err(Refusal::DuplicateSigner { partition, index }),
+            Err(place) => brokers.insert(place, index),
+        }
+    }
+    for members in needed {
+        let (signers, quorum) = (brokers.iter().filter(|index| members.contains(**index)).count(), state.quorum());
+        if signers < quorum {
+            return Err(Refusal::QuorumNotReached { partition, epoch, members, signers, quorum });
+        }
+    }
+    assert!(brokers.len() >= state.quorum(), "an entry that is not sealed yet needs a set");
+    Ok(brokers)
+}
+
+/// The fact of an accepted entry.
+pub(super) fn sealed(entry: &Entry, signers: Vec<BrokerIndex>, reward: u128) -> Fact {
+    let Entry { partition, epoch, round, checksum, events, volume, .. } = *entry;
+    let signers = Seats::of_brokers(signers);
+    Fact::PartitionSealed { partition, epoch, round, checksum, events, volume, signers, reward }
 }

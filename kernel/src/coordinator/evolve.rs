@@ -168,22 +168,23 @@ struct Sealed {
     volume: u64,
 }
 
-/// An epoch of a partition is sealed: its signers earn, and the members' reliability moves.
+/// An epoch of a partition is sealed: its signers earn, and the reliability of the set of that epoch moves if it is
+/// the members'. Members whose first epoch is yet to come could not sign and are not rated.
 fn seal(state: &mut State, id: PartitionId, sealed: Sealed, signers: Seats, reward: u128) {
     let partition = state.partition_mut(id);
     assert!(sealed.epoch > partition.sealed_epoch, "epochs are sealed in rising order");
     partition.sealed_epoch = sealed.epoch;
     partition.checksum = sealed.checksum;
-    partition.events += sealed.events;
-    partition.volume += sealed.volume;
-    let members = partition.members;
+    partition.events += u128::from(sealed.events);
+    partition.volume += u128::from(sealed.volume);
+    let rated = if sealed.epoch >= partition.since_epoch { partition.members } else { Seats::VACANT };
     for index in signers.brokers() {
         let signer = state.broker_mut(index);
         signer.accrued += reward;
         signer.reports += 1;
         state.unpaid += reward;
     }
-    for index in members.brokers() {
+    for index in rated.brokers() {
         let broker = state.broker_mut(index);
         let step = if signers.contains(index) { reliability::signed } else { reliability::silent };
         broker.reliability = step(broker.reliability);

@@ -1,24 +1,96 @@
-//! The twin of the contracts: what the chain holds, computed from its logs.
+//! The twin of the contracts: the rules of the chain as pure functions, and the chain's state from its logs.
+//!
+//! ```text
+//!                caller, Call ──► decide(&State, Block) ──► Ok(facts)  or  Err(Refusal)
+//!                                                             │
+//!   logs of the chain ──► Fact ──► evolve(&mut State, block) ◄┘
+//! ```
+//!
+//! Contract calls are the only global order (WP 2.5.3). *Decide* says what a call does: the facts that the contract
+//! would log, in its order, or the custom error it would revert with. *Evolve* applies a fact. A node only evolves:
+//! facts are what the chain has accepted. Decide is there to foresee a call before it is paid for, to run a network
+//! without a chain, and to be held against the contracts' bytecode: the same logs, state and refusals.
+//!
+//! All branching by call is here; each rule is a leaf:
+//!
+//! | rule | module | WP |
+//! | --- | --- | --- |
+//! | seats, quorum, tickets, epochs | [`params`] | 2.4.6 |
+//! | scores; the home of a stream partition | [`score`] | 2.4.5, 2.4.6 |
+//! | the packed set of seats | [`seats`] | 2.4.6 |
+//! | useful changes, eviction, the target | [`targets`] | 2.4.6 |
+//! | the first members | [`founding`] | 2.4.6 |
+//! | the next members | [`newcomers`] | 2.4.6 |
+//! | what seals an epoch, and who must sign | [`certificates`] | 2.4.6, 2.4.7 |
+//! | what a seal pays, and to whom | [`rewards`], [`reliability`] | 2.4.7 |
+//! | joining, drawing, leaving, being paid | [`registration`] | 2.4.6, 2.5.3 |
+//! | streams and who may use them | [`registry`], [`permissions`] | 2.4.2, 2.5.1, 2.5.2 |
+//! | the token | [`token`] | 3 |
+//!
+//! # Example
+//!
+//! ```
+//! use weir_kernel::coordinator::{BlockRef, Block, Call, Contracts, Params, State, begin_block, decide, evolve};
+//! use weir_kernel::ids::Address;
+//!
+//! let mut state = State::new(31337, Contracts::default(), Params::default());
+//! let (owner, stranger) = (Address([1; 20]), Address([2; 20]));
+//! let block = Block { number: 1, timestamp_s: 1_700_000_000, hash_of: &|_| None };
+//! let call = Call::CreateStream {
+//!     name: "earthquakes".into(),
+//!     description: "what the ground does".into(),
+//!     partitions: 1,
+//!     public_subscribe: true,
+//!     public_publish: false,
+//! };
+//! for fact in decide(&state, block, owner, call).expect("the name is free") {
+//!     evolve(&mut state, block.reference(), &fact);
+//! }
+//! let stream = *state.streams.keys().next().expect("there is a stream");
+//! assert!(state.can_subscribe_at(stream, stranger, 1, 1_700_000_000));
+//! assert!(!state.can_publish_at(stream, stranger, 1, 1_700_000_000));
+//! begin_block(&mut state, 2, 1_700_000_001);
+//! assert_eq!(state.height, 2);
+//! ```
 
+mod call;
 pub mod certificates;
 mod evolve;
 mod fact;
+pub mod founding;
+pub mod newcomers;
 pub mod params;
 pub mod permissions;
+pub mod refusal;
+pub mod registration;
+pub mod registry;
 pub mod reliability;
+pub mod rewards;
 pub mod score;
 pub mod seats;
 mod state;
+pub mod targets;
+#[cfg(test)]
+mod tests;
+pub mod token;
 
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bincode::{Decode, Encode};
+
+pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry};
 pub use certificates::{Certificate, Entry};
 pub use evolve::evolve;
 pub use fact::{Change, Fact, Intent};
 pub use params::Params;
 pub use permissions::Permission;
+pub use refusal::Refusal;
 pub use seats::{Seat, Seats};
 pub use state::{Broker, Contracts, Partition, State, Stream};
+pub use targets::useful_changes;
 
-use bincode::{Decode, Encode};
+use crate::ids::{Address, PartitionId};
 
 /// A block as its facts see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -34,4 +106,106 @@ pub fn begin_block(state: &mut State, number: u64, timestamp_s: u64) {
     assert!(number >= state.height, "blocks come in order: {number} after {}", state.height);
     state.height = number;
     state.timestamp_s = timestamp_s;
+}
+
+/// What a call of `caller` does in `block`: the facts that the contracts would log, in their order, or the error that
+/// they would revert with. `block` is not before the state's.
+pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> Result<Vec<Fact>, Refusal> {
+    let mut draft = Draft { state: state.clone(), block: block.reference(), facts: Vec::new() };
+    begin_block(&mut draft.state, block.number, block.timestamp_s);
+    let now = &draft.state;
+    match call {
+        Call::CreateStream { name, description, partitions, public_subscribe, public_publish } => {
+            let new = registry::NewStream { name, description, partitions, public_subscribe, public_publish };
+            registry::create(now, caller, new)
+        }
+        Call::UpdateStream { stream, name, description } => {
+            one(registry::update(now, caller, stream, name, description))
+        }
+        Call::SetPermission { stream, user, permission } => {
+            one(registry::set_permission(now, caller, stream, user, permission))
+        }
+        Call::RemoveStream { stream } => one(registry::remove(now, caller, stream)),
+        Call::Register { stake, endpoint, tls_key_hash } => {
+            registration::register(now, caller, stake, endpoint, tls_key_hash)
+        }
+        Call::UpdateEndpoint { endpoint, tls_key_hash } => {
+            one(registration::update_endpoint(now, caller, endpoint, tls_key_hash))
+        }
+        Call::RecordDraw { index } => one(registration::record_draw(now, block, index)),
+        Call::Leave => one(registration::leave(now, caller)),
+        Call::WithdrawStake => registration::withdraw_stake(now, caller),
+        Call::Claim => registration::claim(now, caller),
+        Call::Rebalance(changes) => draft.rebalance(&changes),
+        Call::Evict { partition, seat } => one(targets::evict(now, partition, seat)),
+        Call::Found { partition } => one(founding::found(now, partition)),
+        Call::SubmitCertificates(certificates) => draft.submit(&certificates),
+        Call::Transfer { to, value } => one(token::transfer(now, caller, to, value)),
+        Call::Approve { spender, value } => one(token::approve(caller, spender, value)),
+    }
+}
+
+/// The facts of a call that does one thing.
+fn one(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
+    fact.map(|fact| vec![fact])
+}
+
+/// A call that does several things, each upon the ones before it.
+struct Draft {
+    state: State,
+    block: BlockRef,
+    facts: Vec<Fact>,
+}
+
+impl Draft {
+    fn emit(&mut self, fact: Fact) {
+        evolve(&mut self.state, self.block, &fact);
+        self.facts.push(fact);
+    }
+
+    /// `rebalance`: what is not useful does nothing.
+    fn rebalance(mut self, changes: &[Change]) -> Result<Vec<Fact>, Refusal> {
+        check_list(changes)?;
+        for change in changes {
+            let Some(proposal) = targets::useful(&self.state, *change) else { continue };
+            self.emit(targets::proposed(*change, proposal));
+            let partition = self.state.known_partition(change.partition)?;
+            if founding::is_due(&self.state, partition) {
+                self.emit(founding::founded(&self.state, change.partition, partition));
+            }
+        }
+        Ok(self.facts)
+    }
+
+    /// `submitCertificates`: what is sealed already is skipped, unless it is all there is.
+    fn submit(mut self, certificates: &[SignedEntry]) -> Result<Vec<Fact>, Refusal> {
+        check_list(certificates)?;
+        for SignedEntry { entry, signers } in certificates {
+            match certificates::check_entry(&self.state, entry) {
+                Err(Refusal::AlreadySealed { .. }) if certificates.len() > 1 => continue,
+                checked => checked?,
+            }
+            let signers = certificates::check_signers(&self.state, entry, signers)?;
+            let reward = rewards::share(&self.state.params, self.state.reserve(), signers.len());
+            self.emit(certificates::sealed(entry, signers, reward));
+            self.install(entry.partition, entry.epoch)?;
+        }
+        Ok(self.facts)
+    }
+
+    /// Seats newcomers, if any may be seated now that `sealed` is.
+    fn install(&mut self, id: PartitionId, sealed: u64) -> Result<(), Refusal> {
+        let partition = self.state.known_partition(id)?;
+        let is_valid = |seat| targets::seat_score(&self.state, partition, seat).is_some();
+        if let Some(members) = newcomers::next_members(partition, &self.state.params, sealed, is_valid) {
+            let since_epoch = self.state.epoch() + 1;
+            self.emit(Fact::MembersInstalled { partition: id, since_epoch, members });
+        }
+        Ok(())
+    }
+}
+
+fn check_list<T>(list: &[T]) -> Result<(), Refusal> {
+    let (length, maximum) = (list.len(), MAXIMUM_LIST);
+    if length > maximum { Err(Refusal::ListTooLong { length, maximum }) } else { Ok(()) }
 }

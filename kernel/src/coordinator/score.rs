@@ -103,6 +103,7 @@ fn jump(mut key: u64, buckets: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::ids::StreamId;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     #[test]

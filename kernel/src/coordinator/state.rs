@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use super::params::Params;
 use super::permissions::{self, History, Permission};
+use super::refusal::Refusal;
 use super::score;
 use super::seats::Seats;
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
@@ -84,9 +85,9 @@ pub struct Partition {
     /// The rolling checksum at that epoch.
     pub checksum: Hash,
     /// Events sealed so far.
-    pub events: u64,
+    pub events: u128,
     /// Content bytes sealed so far.
-    pub volume: u64,
+    pub volume: u128,
     /// Whether it ever had members.
     pub founded: bool,
 }
@@ -322,6 +323,11 @@ impl State {
     /// The tokens of all accounts together.
     pub fn supply(&self) -> u128 {
         self.balances.values().sum()
+    }
+
+    pub(super) fn known_partition(&self, id: PartitionId) -> Result<&Partition, Refusal> {
+        let unknown = Refusal::UnknownPartition { partition: id, partitions: self.params.partitions };
+        self.partition(id).ok_or(unknown)
     }
 
     pub(super) fn partition_mut(&mut self, partition: PartitionId) -> &mut Partition {

@@ -1,0 +1,90 @@
+//! Calls: what anybody may ask of the contracts, and the block in which they are answered.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::certificates::Entry;
+use super::fact::Change;
+use super::permissions::Permission;
+use super::BlockRef;
+use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
+
+/// The longest list that a call takes: changes of a rebalance, certificates of a submission.
+pub const MAXIMUM_LIST: usize = 64;
+
+/// The block that a call runs in.
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    /// Its number.
+    pub number: u64,
+    /// Its time in Unix seconds.
+    pub timestamp_s: u64,
+    /// The hashes of earlier blocks. Only the last 256 are asked for, as the EVM's `blockhash` answers.
+    pub hash_of: &'a dyn Fn(u64) -> Option<Hash>,
+}
+
+impl Block<'_> {
+    /// The block as its facts see it.
+    pub fn reference(&self) -> BlockRef {
+        BlockRef { number: self.number, timestamp_s: self.timestamp_s }
+    }
+
+    /// The EVM's `blockhash`: of the 256 blocks before this one, else none.
+    pub fn blockhash(&self, number: u64) -> Option<Hash> {
+        let visible = number < self.number && self.number - number <= 256;
+        visible.then(|| (self.hash_of)(number)).flatten()
+    }
+}
+
+/// An entry with the signers that its certificate's signatures recover to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedEntry {
+    /// What is sealed.
+    pub entry: Entry,
+    /// One an entry's signature: the account that signed, or `None` where no account can have made it.
+    pub signers: Vec<Option<Address>>,
+}
+
+/// A call of one of the contracts. Amounts are in the token's smallest unit.
+#[allow(missing_docs)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `StreamRegistry.createStream`: the caller owns a new stream.
+    CreateStream {
+        name: String,
+        description: String,
+        partitions: u32,
+        public_subscribe: bool,
+        public_publish: bool,
+    },
+    /// `Stream.update`: by the owner or who may edit.
+    UpdateStream { stream: StreamId, name: String, description: String },
+    /// `Stream.setPermission`: by the owner or who may grant.
+    SetPermission { stream: StreamId, user: Address, permission: Permission },
+    /// `Stream.remove`: by the owner or who may delete.
+    RemoveStream { stream: StreamId },
+    /// `NetworkCoordinator.register`.
+    Register { stake: u128, endpoint: String, tls_key_hash: Hash },
+    /// `NetworkCoordinator.updateEndpoint`.
+    UpdateEndpoint { endpoint: String, tls_key_hash: Hash },
+    /// `NetworkCoordinator.recordDraw`: by anybody.
+    RecordDraw { index: BrokerIndex },
+    /// `NetworkCoordinator.leave`.
+    Leave,
+    /// `NetworkCoordinator.withdrawStake`.
+    WithdrawStake,
+    /// `NetworkCoordinator.rebalance`: by anybody.
+    Rebalance(Vec<Change>),
+    /// `NetworkCoordinator.evict`: by anybody.
+    Evict { partition: PartitionId, seat: u8 },
+    /// `NetworkCoordinator.found`: by anybody.
+    Found { partition: PartitionId },
+    /// `NetworkCoordinator.submitCertificates`: by anybody.
+    SubmitCertificates(Vec<SignedEntry>),
+    /// `NetworkCoordinator.claim`.
+    Claim,
+    /// The token's `transfer`.
+    Transfer { to: Address, value: u128 },
+    /// The token's `approve`.
+    Approve { spender: Address, value: u128 },
+}

@@ -1,0 +1,143 @@
+//! Why a call is refused: one variant a custom error of the contracts, by the same name and with the same arguments.
+
+use alloc::string::String;
+use core::fmt;
+
+use super::seats::Seats;
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* } => $message:literal;)*) => {
+        /// A refused call: what the Solidity error of the same name says.
+        #[allow(missing_docs)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Refusal {
+            $($(#[$doc])* $name { $($field: $kind),* },)*
+        }
+
+        impl Refusal {
+            /// The name of the Solidity error.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name { .. } => stringify!($name),)*
+                }
+            }
+        }
+
+        impl fmt::Display for Refusal {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name { $($field),* } => write!(f, $message),)*
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    // Streams.
+    PartitionsOutOfRange { partitions: u32, maximum: u32 } =>
+        "{partitions} stream partitions asked for; choose 1 to {maximum}";
+    NameLengthOutOfRange { length: usize, maximum: usize } =>
+        "the stream's name has {length} bytes; choose one of 1 to {maximum}";
+    DescriptionTooLong { length: usize, maximum: usize } =>
+        "the description has {length} bytes; shorten it to {maximum}";
+    NameTaken { owner: Address, name: String, stream: StreamId } =>
+        "{owner} already has a stream named {name:?}, at {stream}; choose another name";
+    /// No stream of the registry has this address. On chain the call would reach no contract.
+    NotAStream { caller: StreamId } => "{caller} is no stream of the registry";
+    NotPermitted { caller: Address } =>
+        "{caller} may not do this; ask the stream's owner for the permission";
+    OwnerPermissionsProtected { owner: Address, caller: Address } =>
+        "{caller} cannot change the permissions of the owner {owner}; only the owner can";
+    AlreadyRemoved {} => "the stream was removed";
+
+    // Brokers.
+    StakeOutOfRange { stake: u128, minimum: u128, maximum: u128 } =>
+        "a stake of {stake} is not within {minimum} to {maximum}";
+    EndpointLengthOutOfRange { length: usize, maximum: usize } =>
+        "the endpoint has {length} bytes; give one of 1 to {maximum}";
+    AlreadyRegistered { account: Address, index: BrokerIndex } =>
+        "{account} is already broker {index}; register another account";
+    TooManyBrokers { maximum: u32 } => "all {maximum} broker indices are in use";
+    NotRegistered { account: Address } => "{account} is no broker; register it first";
+    UnknownBroker { index: BrokerIndex } => "there is no broker {index}";
+    DrawAlreadyRecorded { index: BrokerIndex } => "broker {index} already has its draw";
+    DrawNotReady { index: BrokerIndex, draw_block: u64, current_block: u64 } =>
+        "the draw of broker {index} can be recorded after block {draw_block}; now is block {current_block}";
+    AlreadyLeft { index: BrokerIndex } => "broker {index} left before";
+    NotLeft { index: BrokerIndex } => "broker {index} has not left; leave first, then withdraw";
+    StakeLocked { index: BrokerIndex, withdrawable_epoch: Epoch, current_epoch: Epoch } =>
+        "the stake of broker {index} is locked until epoch {withdrawable_epoch} is over; now is epoch {current_epoch}";
+    StillSeated { index: BrokerIndex, seats: u32 } =>
+        "broker {index} is a member of {seats} partitions; wait until others took its place";
+    NothingStaked { index: BrokerIndex } => "broker {index} has no stake left to withdraw";
+    NothingToClaim { index: BrokerIndex } => "broker {index} has no reward to claim";
+
+    // Seats.
+    ListTooLong { length: usize, maximum: usize } =>
+        "the list has {length} entries; split it into lists of at most {maximum}";
+    UnknownPartition { partition: PartitionId, partitions: u32 } =>
+        "there is no partition {partition}; they are numbered from 0 and there are {partitions}";
+    UnknownSeat { seat: u8, replicas: u8 } =>
+        "there is no seat {seat}; they are numbered from 0 and there are {replicas}";
+    SeatIsVacant { partition: PartitionId, seat: u8 } =>
+        "seat {seat} of partition {partition} is vacant already";
+    SeatIsValid { partition: PartitionId, seat: u8, broker: BrokerIndex } =>
+        "seat {seat} of partition {partition} is held by broker {broker} with a valid ticket";
+    AlreadyFounded { partition: PartitionId, since_epoch: Epoch } =>
+        "partition {partition} has members since epoch {since_epoch}";
+    NotFounded { partition: PartitionId } => "partition {partition} has no members yet; found it first";
+    TooFewSeats { partition: PartitionId, seats: usize, quorum: usize } =>
+        "partition {partition} has {seats} valid seats; founding it needs {quorum}";
+    TargetStillMoving { partition: PartitionId, target_epoch: Epoch } =>
+        "the target of partition {partition} changed in epoch {target_epoch}; found it in a later one";
+
+    // Certificates.
+    AlreadySealed { partition: PartitionId, epoch: Epoch, sealed_epoch: Epoch } =>
+        "epoch {epoch} of partition {partition} is sealed; the last sealed one is {sealed_epoch}";
+    EpochNotOver { partition: PartitionId, epoch: Epoch, current_epoch: Epoch } =>
+        "epoch {epoch} of partition {partition} is not over; now is epoch {current_epoch}";
+    WindowClosed { partition: PartitionId, epoch: Epoch, current_epoch: Epoch, window_epochs: u64 } =>
+        "epoch {epoch} of partition {partition} can be sealed within {window_epochs} epochs; now is {current_epoch}";
+    PreviousMismatch { partition: PartitionId, given: Hash, stored: Hash } =>
+        "the entry for partition {partition} rolls on from {given}; the chain has {stored}";
+    CustodyNotZero { partition: PartitionId, custody: Hash } =>
+        "the custody root {custody} of partition {partition} is reserved and must be zero";
+    TooManySignatures { partition: PartitionId, given: usize, maximum: usize } =>
+        "{given} signatures for partition {partition}; choose {maximum} that make the quorum";
+    InvalidSignature { partition: PartitionId, position: usize } =>
+        "signature {position} for partition {partition} is malformed";
+    SignerNotMember { partition: PartitionId, epoch: Epoch, signer: Address } =>
+        "{signer} is in no set that epoch {epoch} of partition {partition} needs";
+    DuplicateSigner { partition: PartitionId, index: BrokerIndex } =>
+        "broker {index} signed twice for partition {partition}";
+    QuorumNotReached { partition: PartitionId, epoch: Epoch, members: Seats, signers: usize, quorum: usize } =>
+        "epoch {epoch} of partition {partition} needs {quorum} signers of {members:?} and has {signers}";
+
+    // The token (OpenZeppelin's ERC-20 errors, ERC-6093).
+    ERC20InsufficientBalance { sender: Address, balance: u128, needed: u128 } =>
+        "{sender} has {balance} of the token and needs {needed}";
+    ERC20InsufficientAllowance { spender: Address, allowance: u128, needed: u128 } =>
+        "{spender} may move {allowance} of the token and needs {needed}; approve it first";
+    ERC20InvalidReceiver { receiver: Address } => "tokens cannot be sent to {receiver}";
+    ERC20InvalidSpender { spender: Address } => "{spender} cannot be approved";
+}
+
+impl core::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_refusal_says_its_solidity_name_and_what_to_do() {
+        let refusal = Refusal::StillSeated { index: BrokerIndex(4), seats: 2 };
+        assert_eq!(refusal.name(), "StillSeated");
+        assert_eq!(
+            refusal.to_string(),
+            "broker 4 is a member of 2 partitions; wait until others took its place"
+        );
+    }
+}
