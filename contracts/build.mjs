@@ -1,5 +1,5 @@
-// Compiles every contract in src/ with the pinned solc, without network, and writes artifacts/NAME.json; with --check
-// it compares instead and fails when a committed artifact is not what the sources give.
+// Compiles every contract in src/ with the pinned solc, without network, and writes artifacts/NAME.json; with
+// --check it compares instead and fails when a committed artifact is not what the sources give.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -29,7 +29,9 @@ const settings = {
   evmVersion: "cancun",
   // Without a metadata hash the bytecode depends on code alone, not on comments or paths.
   metadata: { bytecodeHash: "none", appendCBOR: false },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] } },
+  outputSelection: {
+    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] },
+  },
 };
 
 const sources = readSources("src");
@@ -55,7 +57,9 @@ function readSources(folder) {
 
 function findImport(path) {
   const file = join(here, "node_modules", path);
-  if (!path.startsWith("@openzeppelin/") || !existsSync(file)) return { error: `${path} not found: run \`npm ci\`` };
+  if (!path.startsWith("@openzeppelin/") || !existsSync(file)) {
+    return { error: `${path} not found: run \`npm ci\`` };
+  }
   const content = readFileSync(file, "utf8");
   sources[path] = { content };
   return { contents: content };
@@ -64,7 +68,7 @@ function findImport(path) {
 function compile(own) {
   const input = { language: "Solidity", sources: { ...own }, settings };
   const result = JSON.parse(solc.compile(JSON.stringify(input), { import: findImport }));
-  // "leave" and "at" may become keywords of a later language version; the pinned compiler takes them as names.
+  // "leave" and "at" may become keywords of a later version; the pinned compiler takes them as names.
   const problems = (result.errors ?? []).filter(({ errorCode }) => errorCode !== FUTURE_KEYWORD);
   for (const problem of problems) console.error(problem.formattedMessage);
   if (problems.length > 0) fail(`solc reported ${problems.length} error(s) or warning(s); both must be none`);
@@ -128,7 +132,8 @@ function check(all) {
     if (!existsSync(file) || readFileSync(file, "utf8") !== text) stale.push(`artifacts/${name}.json`);
   }
   if (stale.length > 0) {
-    fail(`not what the sources give: ${stale.join(", ")}. Run \`npm run build\` in contracts/ and commit the result`);
+    const files = stale.join(", ");
+    fail(`not what the sources give: ${files}. Run \`npm run build\` in contracts/ and commit the result`);
   }
   console.log("artifacts are current");
 }

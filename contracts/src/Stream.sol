@@ -7,8 +7,8 @@ import {IStream} from "./interfaces/IStream.sol";
 import {IStreamRegistry} from "./interfaces/IStreamRegistry.sol";
 
 /// @title A stream (WP 2.4.2, 2.5.1)
-/// @notice Lives behind a minimal proxy for each stream. EIP712 is here for `eip712Domain()` (EIP-5267), from which a
-/// wallet learns the domain of the stream's batches.
+/// @notice Lives behind a minimal proxy for each stream. EIP712 is here for `eip712Domain()` (EIP-5267), from
+/// which a wallet learns the domain of the stream's batches.
 contract Stream is IStream, Initializable, EIP712 {
     /// @dev The key under which the permissions of everybody are kept.
     address private constant EVERYBODY = address(0);
@@ -61,9 +61,8 @@ contract Stream is IStream, Initializable, EIP712 {
 
     /// @inheritdoc IStream
     function update(string calldata newName, string calldata newDescription) external notRemoved {
-        if (msg.sender != owner && !_permissions[msg.sender].canEdit && !_permissions[EVERYBODY].canEdit) {
-            revert NotPermitted(msg.sender);
-        }
+        bool may = _permissions[msg.sender].canEdit || _permissions[EVERYBODY].canEdit;
+        if (msg.sender != owner && !may) revert NotPermitted(msg.sender);
         string memory oldName = name;
         name = newName;
         description = newDescription;
@@ -74,9 +73,8 @@ contract Stream is IStream, Initializable, EIP712 {
     /// @inheritdoc IStream
     function setPermission(address user, Permission calldata permission) external notRemoved {
         if (msg.sender != owner) {
-            if (!_permissions[msg.sender].canGrant && !_permissions[EVERYBODY].canGrant) {
-                revert NotPermitted(msg.sender);
-            }
+            bool may = _permissions[msg.sender].canGrant || _permissions[EVERYBODY].canGrant;
+            if (!may) revert NotPermitted(msg.sender);
             if (user == owner) revert OwnerPermissionsProtected(user, msg.sender);
         }
         _setPermission(user, permission);
@@ -84,9 +82,8 @@ contract Stream is IStream, Initializable, EIP712 {
 
     /// @inheritdoc IStream
     function remove() external notRemoved {
-        if (msg.sender != owner && !_permissions[msg.sender].canDelete && !_permissions[EVERYBODY].canDelete) {
-            revert NotPermitted(msg.sender);
-        }
+        bool may = _permissions[msg.sender].canDelete || _permissions[EVERYBODY].canDelete;
+        if (msg.sender != owner && !may) revert NotPermitted(msg.sender);
         removed = true;
         emit StreamRemoved();
         IStreamRegistry(registry).streamRemoved();

@@ -49,7 +49,11 @@ contract StreamRegistry is IStreamRegistry {
     }
 
     /// @inheritdoc IStreamRegistry
-    function streamUpdated(string calldata oldName, string calldata newName, string calldata newDescription) external {
+    function streamUpdated(
+        string calldata oldName,
+        string calldata newName,
+        string calldata newDescription
+    ) external {
         if (!_streams.contains(msg.sender)) revert NotAStream(msg.sender);
         _checkMetadata(newName, newDescription);
         address owner = IStream(msg.sender).owner();
@@ -66,7 +70,11 @@ contract StreamRegistry is IStreamRegistry {
     }
 
     /// @inheritdoc IStreamRegistry
-    function streamsOf(address owner, uint256 offset, uint256 limit) external view returns (address[] memory) {
+    function streamsOf(
+        address owner,
+        uint256 offset,
+        uint256 limit
+    ) external view returns (address[] memory) {
         if (limit > MAXIMUM_PAGE) revert PageTooLong(limit, MAXIMUM_PAGE);
         uint256 count = _streamsOf[owner].length();
         uint256 start = offset < count ? offset : count;

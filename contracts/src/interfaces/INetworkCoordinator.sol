@@ -2,15 +2,17 @@
 pragma solidity 0.8.37;
 
 /// @title The network coordinator: brokers, seats, checksums and rewards (WP 2.5.3, 2.4.6, 2.4.7)
-/// @notice Words. An epoch is `epochBlocks` blocks, `epoch = block.number / epochBlocks`. A partition has R seats
-/// (`replicas`); f = (R - 1) / 3 liars are tolerated and q = (R + f) / 2 + 1 seats are a quorum.
+/// @notice Words. An epoch is `epochBlocks` blocks, `epoch = block.number / epochBlocks`. A partition has R
+/// seats (`replicas`); f = (R - 1) / 3 liars are tolerated and q = (R + f) / 2 + 1 seats are a quorum.
 ///
-/// A seat set is one word: seat i is the 32 bits from bit 32 * i, `broker << 8 | ticket`; broker 0 is a vacant seat.
-/// Each partition has two: `target`, whom the tickets want, which anybody moves forward by useful changes; and
-/// `members`, who act. A certificate of the members lets those of the target in, a few at a time.
+/// A seat set is one word: seat i is the 32 bits from bit 32 * i, `broker << 8 | ticket`; broker 0 is a
+/// vacant seat. Each partition has two: `target`, whom the tickets want, which anybody moves forward by
+/// useful changes; and `members`, who act. A certificate of the members lets those of the target in, a few at
+/// a time.
 ///
 /// Amounts are in units of 10^-18 DATA. The coordinator's token balance always covers stakes, pool and unpaid
-/// rewards; what it holds beyond them is the reserve that rewards are paid from, filled by plain token transfers.
+/// rewards; what it holds beyond them is the reserve that rewards are paid from, filled by plain token
+/// transfers.
 interface INetworkCoordinator {
     /// @notice What is fixed when the coordinator is deployed.
     /// @dev replicas: R, 1 to 8. partitions: the number of partitions. epochBlocks: blocks an epoch.
@@ -34,7 +36,8 @@ interface INetworkCoordinator {
     }
 
     /// @notice A broker. `draw` is zero until recorded; `tickets` is zero once it left.
-    /// @dev reliability is in basis points; seats counts the member sets it sits in; accrued is unclaimed reward.
+    /// @dev reliability is in basis points; seats counts the member sets it sits in; accrued is unclaimed
+    /// reward.
     struct Broker {
         address account;
         uint64 drawBlock;
@@ -50,9 +53,9 @@ interface INetworkCoordinator {
         string endpoint;
     }
 
-    /// @notice A partition. `members` act from `sinceEpoch`, `previousMembers` in the epochs before it; `sinceEpoch` is
-    /// zero until the partition is founded. `events` and `volume` (bytes) are totals over all sealed epochs.
-    /// `targetEpoch` is the epoch in which the target last changed.
+    /// @notice A partition. `members` act from `sinceEpoch`, `previousMembers` in the epochs before it;
+    /// `sinceEpoch` is zero until the partition is founded. `events` and `volume` (bytes) are totals over all
+    /// sealed epochs. `targetEpoch` is the epoch in which the target last changed.
     struct Partition {
         uint256 members;
         uint256 previousMembers;
@@ -84,8 +87,8 @@ interface INetworkCoordinator {
         bytes32 custody;
     }
 
-    /// @notice An entry and the signatures of a quorum: 65 bytes each (r, s, v), low s only, over the EIP-712 type
-    /// `Report(bytes32 root)` whose root is `keccak256(abi.encode(entry))`.
+    /// @notice An entry and the signatures of a quorum: 65 bytes each (r, s, v), low s only, over the EIP-712
+    /// type `Report(bytes32 root)` whose root is `keccak256(abi.encode(entry))`.
     struct Certificate {
         Entry entry;
         bytes[] signatures;
@@ -111,15 +114,22 @@ interface INetworkCoordinator {
     /// @notice The draw is fixed for good.
     event DrawRecorded(uint24 indexed index, bytes32 draw);
 
-    /// @notice The broker has no tickets any more; its stake can be withdrawn after epoch `withdrawableEpoch`.
+    /// @notice The broker has no tickets any more; its stake can be withdrawn after epoch
+    /// `withdrawableEpoch`.
     event BrokerLeft(uint24 indexed index, uint64 withdrawableEpoch);
 
     /// @notice The stake went back to the broker.
     event StakeWithdrawn(uint24 indexed index, uint256 amount);
 
-    /// @notice The target's `seat` is now this ticket of `broker`. `replaced` is who sat there: 0 if it was vacant, the
-    /// broker itself if only its ticket changed.
-    event SeatProposed(uint32 indexed partition, uint8 seat, uint24 indexed broker, uint8 ticket, uint24 replaced);
+    /// @notice The target's `seat` is now this ticket of `broker`. `replaced` is who sat there: 0 if it was
+    /// vacant, the broker itself if only its ticket changed.
+    event SeatProposed(
+        uint32 indexed partition,
+        uint8 seat,
+        uint24 indexed broker,
+        uint8 ticket,
+        uint24 replaced
+    );
 
     /// @notice The target's `seat` is vacant because the ticket of `broker` is no longer valid.
     event SeatVacated(uint32 indexed partition, uint8 seat, uint24 indexed broker);
@@ -250,17 +260,22 @@ interface INetworkCoordinator {
     error QuorumNotReached(uint32 partition, uint64 epoch, uint256 members, uint8 signers, uint8 quorum);
 
     /// @notice Registers the caller as a broker; moves `stake + joinFee` from it.
-    /// @param stake Between `minimumStake` and 2^128 - 1; gives min(maximumTickets, stake / ticketStake) tickets.
+    /// @param stake Between `minimumStake` and 2^128 - 1; gives min(maximumTickets, stake / ticketStake)
+    /// tickets.
     /// @param endpoint Where the broker is reached, 1 to 256 bytes.
     /// @param tlsKeyHash Hash of the key of its TLS certificate.
     /// @return index The broker's number, from 1.
-    function register(uint256 stake, string calldata endpoint, bytes32 tlsKeyHash) external returns (uint24 index);
+    function register(
+        uint256 stake,
+        string calldata endpoint,
+        bytes32 tlsKeyHash
+    ) external returns (uint24 index);
 
     /// @notice Changes where the calling broker is reached.
     function updateEndpoint(string calldata endpoint, bytes32 tlsKeyHash) external;
 
-    /// @notice Fixes a broker's draw from the hash of its draw block; anybody may call. If the chain no longer knows
-    /// that hash (256 blocks), a later block is set instead.
+    /// @notice Fixes a broker's draw from the hash of its draw block; anybody may call. If the chain no
+    /// longer knows that hash (256 blocks), a later block is set instead.
     function recordDraw(uint24 index) external;
 
     /// @notice Gives up the calling broker's tickets. It serves on where it sits until others are installed.
@@ -270,21 +285,21 @@ interface INetworkCoordinator {
     function withdrawStake() external;
 
     /// @notice Moves targets forward; anybody may call. A change that is not useful does nothing (WP 2.4.6).
-    /// @dev Whatever the order and whoever calls, useful changes end at the same target: the R best tickets of distinct
-    /// brokers. Founds a partition whose last seat it fills.
+    /// @dev Whatever the order and whoever calls, useful changes end at the same target: the R best tickets
+    /// of distinct brokers. Founds a partition whose last seat it fills.
     /// @param changes At most 64.
     function rebalance(Change[] calldata changes) external;
 
     /// @notice Vacates a target seat whose ticket is no longer valid; anybody may call.
     function evict(uint32 partition, uint8 seat) external;
 
-    /// @notice Founds a partition with fewer than R but at least q seats, once the target has rested until a later
-    /// epoch; anybody may call.
+    /// @notice Founds a partition with fewer than R but at least q seats, once the target has rested until a
+    /// later epoch; anybody may call.
     function found(uint32 partition) external;
 
     /// @notice Accepts checksums, pays signers and installs newcomers; anybody may call (WP 2.4.6, 2.4.7).
-    /// @dev An entry of an epoch that is sealed already is refused when alone and skipped among several, so that two
-    /// submitters do not undo each other's lists. Any other refusal undoes the whole call.
+    /// @dev An entry of an epoch that is sealed already is refused when alone and skipped among several, so
+    /// that two submitters do not undo each other's lists. Any other refusal undoes the whole call.
     /// @param certificates At most 64.
     function submitCertificates(Certificate[] calldata certificates) external;
 

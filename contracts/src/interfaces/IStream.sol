@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IStreamMetadataErrors} from "./IStreamMetadataErrors.sol";
+
 /// @title A stream: its metadata and who may do what with it (WP 2.4.2, 2.5.1)
-/// @notice The address of this contract is the id of the stream and the verifying contract of the EIP-712 domain
-/// (name "weir", version "1") under which its publishers sign batches.
-interface IStream {
+/// @notice The address of this contract is the id of the stream and the verifying contract of the EIP-712
+/// domain (name "weir", version "1") under which its publishers sign batches.
+interface IStream is IStreamMetadataErrors {
     /// @notice What one address may do. One storage slot.
-    /// @dev Times are unix seconds and exclusive: the right holds while `block.timestamp < until`. 0 is no right,
-    /// the largest uint64 is a right without end.
+    /// @dev Times are unix seconds and exclusive: the right holds while `block.timestamp < until`. 0 is no
+    /// right, the largest uint64 is a right without end.
     struct Permission {
         uint64 subscribeUntil;
         uint64 publishUntil;
@@ -61,8 +63,8 @@ interface IStream {
     /// @dev The registry checks lengths, and that the owner has no other stream of this name.
     function update(string calldata newName, string calldata newDescription) external;
 
-    /// @notice Replaces the permissions of `user`, or of everybody for address(0). By the owner or anyone with
-    /// `canGrant`, who can thereby give any permission on this stream to anybody.
+    /// @notice Replaces the permissions of `user`, or of everybody for address(0). By the owner or anyone
+    /// with `canGrant`, who can thereby give any permission on this stream to anybody.
     function setPermission(address user, Permission calldata permission) external;
 
     /// @notice Removes the stream for good and frees its name. By the owner or anyone with `canDelete`.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IStreamMetadataErrors} from "./IStreamMetadataErrors.sol";
+
 /// @title The streams that exist, and how to find them (WP 2.5.2)
-interface IStreamRegistry {
+interface IStreamRegistry is IStreamMetadataErrors {
     /// @notice A stream was created; its contract reports its permissions in its own events.
     event StreamCreated(
         address indexed stream,
@@ -14,15 +16,6 @@ interface IStreamRegistry {
 
     /// @notice The number of partitions must lie between 1 and `maximum`.
     error PartitionsOutOfRange(uint32 partitions, uint32 maximum);
-
-    /// @notice The name must be 1 to `maximum` bytes long.
-    error NameLengthOutOfRange(uint256 length, uint256 maximum);
-
-    /// @notice The description must be at most `maximum` bytes long.
-    error DescriptionTooLong(uint256 length, uint256 maximum);
-
-    /// @notice The owner already has a stream of this name, at `stream`.
-    error NameTaken(address owner, string name, address stream);
 
     /// @notice Only a stream of this registry that still exists may call.
     error NotAStream(address caller);
@@ -49,7 +42,11 @@ interface IStreamRegistry {
     ) external returns (address stream);
 
     /// @notice Called by a stream whose metadata changes: checks them and moves the name.
-    function streamUpdated(string calldata oldName, string calldata newName, string calldata newDescription) external;
+    function streamUpdated(
+        string calldata oldName,
+        string calldata newName,
+        string calldata newDescription
+    ) external;
 
     /// @notice Called by a stream that is removed: takes it out of every list and frees its name.
     function streamRemoved() external;
@@ -69,7 +66,8 @@ interface IStreamRegistry {
     /// @notice The number of existing streams.
     function streamCount() external view returns (uint256);
 
-    /// @notice One of the existing streams, `index` below `streamCount`. The order changes when one is removed.
+    /// @notice One of the existing streams, `index` below `streamCount`. The order changes when one is
+    /// removed.
     function streamAt(uint256 index) external view returns (address);
 
     /// @notice The Stream contract that every clone runs.

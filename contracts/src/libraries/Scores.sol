@@ -33,8 +33,14 @@ library Scores {
         }
     }
 
-    /// @notice Whether ticket (scoreA, brokerA) beats (scoreB, brokerB): by score, then by the lower broker index.
-    function beats(uint64 scoreA, uint24 brokerA, uint64 scoreB, uint24 brokerB) internal pure returns (bool) {
+    /// @notice Whether ticket (scoreA, brokerA) beats (scoreB, brokerB): by score, then by the lower broker
+    /// index.
+    function beats(
+        uint64 scoreA,
+        uint24 brokerA,
+        uint64 scoreB,
+        uint24 brokerB
+    ) internal pure returns (bool) {
         return scoreA != scoreB ? scoreA > scoreB : brokerA < brokerB;
     }
 }

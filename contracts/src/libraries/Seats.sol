@@ -40,8 +40,8 @@ library Seats {
         return findBroker(set, replicas, 0);
     }
 
-    /// @notice The seat that the next newcomer takes: the lowest vacant one, else the lowest whose broker is not in
-    /// `target`, else NONE.
+    /// @notice The seat that the next newcomer takes: the lowest vacant one, else the lowest whose broker is
+    /// not in `target`, else NONE.
     function findGivable(uint256 members, uint256 target, uint8 replicas) internal pure returns (uint8) {
         uint8 vacant = findVacant(members, replicas);
         if (vacant != NONE) return vacant;

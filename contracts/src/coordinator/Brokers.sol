@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {INetworkCoordinator} from "../interfaces/INetworkCoordinator.sol";
+import {Seats} from "../libraries/Seats.sol";
+
+/// @title Parameters, brokers and their money (WP 2.5.3)
+abstract contract Brokers is INetworkCoordinator {
+    using SafeERC20 for IERC20;
+
+    uint256 internal constant MAXIMUM_LIST = 64;
+    uint256 private constant MAXIMUM_ENDPOINT_BYTES = 256;
+    uint16 internal constant FULL_RELIABILITY = 10_000;
+
+    IERC20 internal immutable _token;
+    uint8 internal immutable _replicas;
+    uint8 internal immutable _quorum;
+    uint8 internal immutable _newcomerLimit;
+    uint8 internal immutable _maximumTickets;
+    uint32 internal immutable _partitionCount;
+    uint64 internal immutable _epochBlocks;
+    uint64 internal immutable _drawDelay;
+    uint64 internal immutable _noticeEpochs;
+    uint64 internal immutable _windowEpochs;
+    uint256 internal immutable _minimumStake;
+    uint256 internal immutable _ticketStake;
+    uint256 internal immutable _joinFee;
+    uint256 internal immutable _epochReward;
+
+    /// @inheritdoc INetworkCoordinator
+    uint128 public stakes;
+    /// @inheritdoc INetworkCoordinator
+    uint128 public pool;
+    /// @inheritdoc INetworkCoordinator
+    uint128 public unpaid;
+    /// @inheritdoc INetworkCoordinator
+    uint24 public brokerCount;
+    /// @inheritdoc INetworkCoordinator
+    mapping(address account => uint24 index) public brokerIndex;
+
+    mapping(uint24 index => Broker) internal _brokers;
+    /// @param token_ The DATA token.
+    /// @param p Fixed for the life of this coordinator.
+    constructor(address token_, Params memory p) {
+        if (token_.code.length == 0) revert TokenMissing(token_);
+        _requireRange("replicas", p.replicas, 1, Seats.CAPACITY);
+        _requireRange("partitions", p.partitions, 1, type(uint32).max);
+        _requireRange("epochBlocks", p.epochBlocks, 1, type(uint64).max);
+        _requireRange("ticketStake", p.ticketStake, 1, type(uint128).max);
+        _requireRange("minimumStake", p.minimumStake, p.ticketStake, type(uint128).max);
+        _requireRange("maximumTickets", p.maximumTickets, 1, type(uint8).max);
+        _requireRange("joinFee", p.joinFee, 0, type(uint96).max);
+        _requireRange("drawDelay", p.drawDelay, 1, type(uint32).max);
+        _requireRange("epochReward", p.epochReward, 0, type(uint128).max);
+        _requireRange("noticeEpochs", p.noticeEpochs, 0, type(uint32).max);
+        _requireRange("windowEpochs", p.windowEpochs, 1, type(uint64).max);
+        _token = IERC20(token_);
+        _replicas = p.replicas;
+        _quorum = Seats.quorumOf(p.replicas);
+        _newcomerLimit = Seats.newcomerLimit(p.replicas);
+        _maximumTickets = p.maximumTickets;
+        _partitionCount = p.partitions;
+        _epochBlocks = p.epochBlocks;
+        _drawDelay = p.drawDelay;
+        _noticeEpochs = p.noticeEpochs;
+        _windowEpochs = p.windowEpochs;
+        _minimumStake = p.minimumStake;
+        _ticketStake = p.ticketStake;
+        _joinFee = p.joinFee;
+        _epochReward = p.epochReward;
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function register(
+        uint256 stake,
+        string calldata endpoint,
+        bytes32 tlsKeyHash
+    ) external returns (uint24 index) {
+        if (brokerIndex[msg.sender] != 0) revert AlreadyRegistered(msg.sender, brokerIndex[msg.sender]);
+        if (stake < _minimumStake || stake > type(uint128).max) {
+            revert StakeOutOfRange(stake, _minimumStake, type(uint128).max);
+        }
+        _requireEndpoint(endpoint);
+        if (brokerCount == type(uint24).max) revert TooManyBrokers(type(uint24).max);
+        index = ++brokerCount;
+        brokerIndex[msg.sender] = index;
+        stakes += uint128(stake);
+        pool += uint128(_joinFee);
+        uint256 affordable = stake / _ticketStake;
+        Broker storage b = _brokers[index];
+        b.account = msg.sender;
+        b.drawBlock = uint64(block.number) + _drawDelay;
+        b.tickets = affordable < _maximumTickets ? uint8(affordable) : _maximumTickets;
+        b.reliability = FULL_RELIABILITY;
+        b.stake = uint128(stake);
+        b.tlsKeyHash = tlsKeyHash;
+        b.endpoint = endpoint;
+        emit BrokerRegistered(index, msg.sender, stake, b.tickets, endpoint, tlsKeyHash, b.drawBlock);
+        _token.safeTransferFrom(msg.sender, address(this), stake + _joinFee);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function updateEndpoint(string calldata endpoint, bytes32 tlsKeyHash) external {
+        (uint24 index, Broker storage b) = _caller();
+        _requireEndpoint(endpoint);
+        b.endpoint = endpoint;
+        b.tlsKeyHash = tlsKeyHash;
+        emit BrokerUpdated(index, endpoint, tlsKeyHash);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function recordDraw(uint24 index) external {
+        Broker storage b = _brokers[index];
+        if (b.account == address(0)) revert UnknownBroker(index);
+        if (b.draw != 0) revert DrawAlreadyRecorded(index);
+        if (block.number <= b.drawBlock) revert DrawNotReady(index, b.drawBlock, block.number);
+        bytes32 hash = blockhash(b.drawBlock);
+        if (hash == 0) {
+            b.drawBlock = uint64(block.number) + _drawDelay;
+            emit DrawMissed(index, b.drawBlock);
+        } else {
+            b.draw = keccak256(abi.encode(hash, index));
+            emit DrawRecorded(index, b.draw);
+        }
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function leave() external {
+        (uint24 index, Broker storage b) = _caller();
+        if (b.left) revert AlreadyLeft(index);
+        b.left = true;
+        b.tickets = 0;
+        b.withdrawableEpoch = epoch() + _noticeEpochs;
+        emit BrokerLeft(index, b.withdrawableEpoch);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function withdrawStake() external {
+        (uint24 index, Broker storage b) = _caller();
+        if (!b.left) revert NotLeft(index);
+        if (epoch() <= b.withdrawableEpoch) revert StakeLocked(index, b.withdrawableEpoch, epoch());
+        if (b.seats != 0) revert StillSeated(index, b.seats);
+        uint128 amount = b.stake;
+        if (amount == 0) revert NothingStaked(index);
+        b.stake = 0;
+        stakes -= amount;
+        emit StakeWithdrawn(index, amount);
+        _token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function claim() external {
+        (uint24 index, Broker storage b) = _caller();
+        uint128 amount = b.accrued;
+        if (amount == 0) revert NothingToClaim(index);
+        b.accrued = 0;
+        unpaid -= amount;
+        emit RewardClaimed(index, amount);
+        _token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function accruedOf(uint24 index) external view returns (uint256) {
+        return _brokers[index].accrued;
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function broker(uint24 index) external view returns (Broker memory) {
+        return _brokers[index];
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function quorum() external view returns (uint8) {
+        return _quorum;
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function params() external view returns (Params memory) {
+        return Params({
+            replicas: _replicas,
+            partitions: _partitionCount,
+            epochBlocks: _epochBlocks,
+            minimumStake: _minimumStake,
+            ticketStake: _ticketStake,
+            maximumTickets: _maximumTickets,
+            joinFee: _joinFee,
+            drawDelay: _drawDelay,
+            epochReward: _epochReward,
+            noticeEpochs: _noticeEpochs,
+            windowEpochs: _windowEpochs
+        });
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function token() external view returns (address) {
+        return address(_token);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function epoch() public view returns (uint64) {
+        return uint64(block.number) / _epochBlocks;
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function reserve() public view returns (uint256) {
+        return _token.balanceOf(address(this)) - (uint256(stakes) + pool + unpaid);
+    }
+
+    function _caller() private view returns (uint24 index, Broker storage b) {
+        index = brokerIndex[msg.sender];
+        if (index == 0) revert NotRegistered(msg.sender);
+        b = _brokers[index];
+    }
+
+    function _requireEndpoint(string calldata endpoint) private pure {
+        uint256 length = bytes(endpoint).length;
+        if (length == 0 || length > MAXIMUM_ENDPOINT_BYTES) {
+            revert EndpointLengthOutOfRange(length, MAXIMUM_ENDPOINT_BYTES);
+        }
+    }
+
+    function _requireRange(bytes32 parameter, uint256 given, uint256 minimum, uint256 maximum) private pure {
+        if (given < minimum || given > maximum) {
+            revert ParameterOutOfRange(parameter, given, minimum, maximum);
+        }
+    }
+}
