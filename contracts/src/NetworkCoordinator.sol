@@ -88,13 +88,14 @@ contract NetworkCoordinator is Targets, EIP712 {
         if (members != 0) _requireQuorum(entry, members, inMembers);
     }
 
-    /// @dev Stores the checksum, pays the signers and moves the reliability of the members.
+    /// @dev Stores the checksum, pays the signers and moves the members' reliability. Members whose
+    /// first epoch is yet to come could not sign and are not rated.
     function _seal(Entry calldata entry, PartitionSlot storage p, uint256 signers, uint8 count) private {
         p.sealedEpoch = entry.epoch;
         p.checksum = entry.checksum;
         p.events += entry.events;
         p.volume += entry.volume;
-        _rate(p.members, signers, count);
+        if (entry.epoch >= p.sinceEpoch) _rate(p.members, signers, count);
 
         uint256 share = _epochReward / _partitionCount;
         uint256 available = reserve();
