@@ -1,0 +1,31 @@
+//! The contracts as types: calls, events, errors and bytecode, read from the committed artifacts at compile time.
+//!
+//! Whoever needs a view that has no function of its own here encodes `…Call` with
+//! [`SolCall`](alloy_sol_types::SolCall) and hands it to [`Mirror::call`](crate::mirror::Mirror::call).
+#![allow(missing_docs, clippy::too_many_arguments)]
+
+use alloy_sol_types::sol;
+
+sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    DataCoin,
+    "../contracts/artifacts/DataCoin.json"
+);
+
+sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    Stream,
+    "../contracts/artifacts/Stream.json"
+);
+
+sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    StreamRegistry,
+    "../contracts/artifacts/StreamRegistry.json"
+);
+
+sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    NetworkCoordinator,
+    "../contracts/artifacts/NetworkCoordinator.json"
+);

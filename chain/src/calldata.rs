@@ -1,0 +1,162 @@
+//! What a node sends to the contracts, as calldata.
+
+use alloy_primitives::aliases::U24;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolCall;
+use weir_kernel::coordinator as kernel;
+use weir_kernel::ids::{BrokerIndex, PartitionId};
+
+use crate::bindings::{DataCoin, INetworkCoordinator as I, NetworkCoordinator as C, StreamRegistry};
+
+fn index(index: BrokerIndex) -> U24 {
+    U24::try_from(index.0).expect("a broker index has 24 bits")
+}
+
+/// `DataCoin.approve`: lets `spender` take `amount`.
+pub fn approve(spender: Address, amount: u128) -> Bytes {
+    DataCoin::approveCall { spender, value: U256::from(amount) }.abi_encode().into()
+}
+
+/// `DataCoin.transfer`.
+pub fn transfer(to: Address, amount: u128) -> Bytes {
+    DataCoin::transferCall { to, value: U256::from(amount) }.abi_encode().into()
+}
+
+/// `StreamRegistry.createStream`.
+pub fn create_stream(
+    name: &str,
+    description: &str,
+    partitions: u32,
+    public_subscribe: bool,
+    public_publish: bool,
+) -> Bytes {
+    let call = StreamRegistry::createStreamCall {
+        name: name.into(),
+        description: description.into(),
+        partitions,
+        publicSubscribe: public_subscribe,
+        publicPublish: public_publish,
+    };
+    call.abi_encode().into()
+}
+
+/// `NetworkCoordinator.register`; the coordinator must be allowed to take stake and join fee before.
+pub fn register(stake: u128, endpoint: &str, tls_key_hash: B256) -> Bytes {
+    let call =
+        C::registerCall { stake: U256::from(stake), endpoint: endpoint.into(), tlsKeyHash: tls_key_hash };
+    call.abi_encode().into()
+}
+
+/// `NetworkCoordinator.updateEndpoint`.
+pub fn update_endpoint(endpoint: &str, tls_key_hash: B256) -> Bytes {
+    C::updateEndpointCall { endpoint: endpoint.into(), tlsKeyHash: tls_key_hash }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.recordDraw`.
+pub fn record_draw(broker: BrokerIndex) -> Bytes {
+    C::recordDrawCall { index: index(broker) }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.rebalance`.
+pub fn rebalance(changes: &[kernel::Change]) -> Bytes {
+    let changes = changes.iter().map(|change| I::Change {
+        partition: change.partition.0,
+        broker: index(change.broker),
+        ticket: change.ticket,
+    });
+    C::rebalanceCall { changes: changes.collect() }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.evict`.
+pub fn evict(partition: PartitionId, seat: u8) -> Bytes {
+    C::evictCall { partition_: partition.0, seat }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.found`.
+pub fn found(partition: PartitionId) -> Bytes {
+    C::foundCall { partition_: partition.0 }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.submitCertificates`.
+pub fn submit_certificates<'a>(certificates: impl IntoIterator<Item = &'a kernel::Certificate>) -> Bytes {
+    let certificates = certificates.into_iter().map(|certificate| I::Certificate {
+        entry: entry(&certificate.entry),
+        signatures: certificate.signatures.iter().map(|signature| Bytes::copy_from_slice(signature)).collect(),
+    });
+    C::submitCertificatesCall { certificates: certificates.collect() }.abi_encode().into()
+}
+
+/// An entry as the coordinator takes it.
+pub fn entry(entry: &kernel::Entry) -> I::Entry {
+    I::Entry {
+        partition: entry.partition.0,
+        epoch: entry.epoch,
+        round: entry.round,
+        previous: entry.previous.0.into(),
+        checksum: entry.checksum.0.into(),
+        events: entry.events,
+        volume: entry.volume,
+        custody: entry.custody.0.into(),
+    }
+}
+
+/// `NetworkCoordinator.claim`.
+pub fn claim() -> Bytes {
+    C::claimCall {}.abi_encode().into()
+}
+
+/// `NetworkCoordinator.leave`.
+pub fn leave() -> Bytes {
+    C::leaveCall {}.abi_encode().into()
+}
+
+/// `NetworkCoordinator.withdrawStake`.
+pub fn withdraw_stake() -> Bytes {
+    C::withdrawStakeCall {}.abi_encode().into()
+}
+
+/// What an intent of the kernel sends to the coordinator.
+pub fn intent(intent: &kernel::Intent) -> Bytes {
+    match intent {
+        kernel::Intent::RecordDraw { index } => record_draw(*index),
+        kernel::Intent::Rebalance(changes) => rebalance(changes),
+        kernel::Intent::Found { partition } => found(*partition),
+        kernel::Intent::SubmitCertificate(certificate) => submit_certificates([certificate]),
+        kernel::Intent::Claim => claim(),
+    }
+}
+
+/// The constructor's parameters of a coordinator.
+pub fn params(params: &kernel::Params) -> I::Params {
+    I::Params {
+        replicas: params.replicas,
+        partitions: params.partitions,
+        epochBlocks: params.epoch_blocks,
+        minimumStake: U256::from(params.minimum_stake),
+        ticketStake: U256::from(params.ticket_stake),
+        maximumTickets: params.maximum_tickets,
+        joinFee: U256::from(params.join_fee),
+        drawDelay: params.draw_delay,
+        epochReward: U256::from(params.epoch_reward),
+        noticeEpochs: params.notice_epochs,
+        windowEpochs: params.window_epochs,
+    }
+}
+
+/// The digest that a replica signs to report an entry: EIP-712 `Report(bytes32 root)` in the coordinator's domain,
+/// the root being the entry's hash.
+pub fn report_digest(chain_id: u64, coordinator: Address, root: B256) -> B256 {
+    use alloy_sol_types::{SolStruct, eip712_domain, sol};
+    sol! {
+        struct Report {
+            bytes32 root;
+        }
+    }
+    let domain = eip712_domain! {
+        name: "weir",
+        version: "1",
+        chain_id: chain_id,
+        verifying_contract: coordinator,
+    };
+    Report { root }.eip712_signing_hash(&domain)
+}

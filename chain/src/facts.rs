@@ -1,0 +1,168 @@
+//! Log entries as the kernel's facts.
+//!
+//! An entry counts only if the right contract emitted it: the coordinator, the registry, the token, or a stream
+//! that the registry created. The registry reports a stream before the stream's own first events, so reading in
+//! order knows every stream in time.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::aliases::U24;
+use alloy_primitives::{Address, Log, U256};
+use alloy_sol_types::{SolEvent, SolEventInterface};
+use weir_kernel::coordinator::{Fact, Permission, Seats};
+use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
+
+use crate::bindings::{DataCoin, NetworkCoordinator, Stream, StreamRegistry};
+use crate::deploy::Addresses;
+
+/// The facts of a block's log entries, in order. New streams are added to `streams`.
+pub fn decode_block<'a>(
+    addresses: &Addresses,
+    streams: &mut BTreeSet<StreamId>,
+    logs: impl IntoIterator<Item = &'a Log>,
+) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for log in logs {
+        let Some(fact) = decode_log(addresses, streams, log) else { continue };
+        if let Fact::StreamCreated { stream, .. } = &fact {
+            streams.insert(*stream);
+        }
+        facts.push(fact);
+    }
+    facts
+}
+
+/// The fact that a log entry states; `None` if it is none of the network's. `streams` are those that exist.
+pub fn decode_log(addresses: &Addresses, streams: &BTreeSet<StreamId>, log: &Log) -> Option<Fact> {
+    if log.address == addresses.coordinator {
+        return coordinator_fact(log);
+    }
+    if log.address == addresses.registry {
+        let created = StreamRegistry::StreamCreated::decode_log(log).ok()?.data;
+        return Some(Fact::StreamCreated {
+            stream: StreamId(created.stream.into_array()),
+            owner: address(created.owner),
+            name: created.name,
+            description: created.description,
+            partitions: created.partitions,
+        });
+    }
+    if log.address == addresses.token {
+        return token_fact(log);
+    }
+    let stream = StreamId(log.address.into_array());
+    streams.contains(&stream).then(|| stream_fact(stream, log)).flatten()
+}
+
+fn address(address: Address) -> ids::Address {
+    ids::Address(address.into_array())
+}
+
+fn broker(index: U24) -> BrokerIndex {
+    BrokerIndex(index.to::<u32>())
+}
+
+fn seats(packed: U256) -> Seats {
+    Seats::from_be_bytes(packed.to_be_bytes())
+}
+
+/// Token amounts fit: the whole supply is below 2^128, by deployment.
+fn amount(amount: U256) -> u128 {
+    amount.saturating_to()
+}
+
+fn coordinator_fact(log: &Log) -> Option<Fact> {
+    use NetworkCoordinator::NetworkCoordinatorEvents as E;
+    let event = E::decode_raw_log(log.topics(), &log.data.data).ok()?;
+    let fact = match event {
+        E::BrokerRegistered(e) => Fact::BrokerRegistered {
+            index: broker(e.index),
+            broker: address(e.broker),
+            stake: amount(e.stake),
+            tickets: e.tickets,
+            endpoint: e.endpoint,
+            tls_key_hash: Hash(e.tlsKeyHash.0),
+            draw_block: e.drawBlock,
+        },
+        E::BrokerUpdated(e) => Fact::BrokerUpdated {
+            index: broker(e.index),
+            endpoint: e.endpoint,
+            tls_key_hash: Hash(e.tlsKeyHash.0),
+        },
+        E::DrawMissed(e) => Fact::DrawMissed { index: broker(e.index), draw_block: e.drawBlock },
+        E::DrawRecorded(e) => Fact::DrawRecorded { index: broker(e.index), draw: Hash(e.draw.0) },
+        E::BrokerLeft(e) => {
+            Fact::BrokerLeft { index: broker(e.index), withdrawable_epoch: e.withdrawableEpoch }
+        }
+        E::StakeWithdrawn(e) => Fact::StakeWithdrawn { index: broker(e.index), amount: amount(e.amount) },
+        E::SeatProposed(e) => Fact::SeatProposed {
+            partition: PartitionId(e.partition),
+            seat: e.seat,
+            broker: broker(e.broker),
+            ticket: e.ticket,
+            replaced: broker(e.replaced),
+        },
+        E::SeatVacated(e) => Fact::SeatVacated {
+            partition: PartitionId(e.partition),
+            seat: e.seat,
+            broker: broker(e.broker),
+        },
+        E::MembersInstalled(e) => Fact::MembersInstalled {
+            partition: PartitionId(e.partition),
+            since_epoch: e.sinceEpoch,
+            members: seats(e.members),
+        },
+        E::PartitionSealed(e) => Fact::PartitionSealed {
+            partition: PartitionId(e.partition),
+            epoch: e.epoch,
+            round: e.round,
+            checksum: Hash(e.checksum.0),
+            events: e.events,
+            volume: e.volume,
+            signers: seats(e.signers),
+            reward: amount(e.reward),
+        },
+        E::RewardClaimed(e) => Fact::RewardClaimed { index: broker(e.index), amount: amount(e.amount) },
+        // The rest belongs to OpenZeppelin's base contracts and says nothing about the network.
+        #[allow(unreachable_patterns)]
+        _ => return None,
+    };
+    Some(fact)
+}
+
+fn token_fact(log: &Log) -> Option<Fact> {
+    use DataCoin::DataCoinEvents as E;
+    match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
+        E::Transfer(e) => {
+            Some(Fact::Transfer { from: address(e.from), to: address(e.to), value: amount(e.value) })
+        }
+        E::Approval(e) => Some(Fact::Approval {
+            owner: address(e.owner),
+            spender: address(e.spender),
+            value: amount(e.value),
+        }),
+        _ => None,
+    }
+}
+
+fn stream_fact(stream: StreamId, log: &Log) -> Option<Fact> {
+    use Stream::StreamEvents as E;
+    match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
+        E::MetadataUpdated(e) => {
+            Some(Fact::MetadataUpdated { stream, name: e.name, description: e.description })
+        }
+        E::PermissionSet(e) => Some(Fact::PermissionSet {
+            stream,
+            user: address(e.user),
+            permission: Permission {
+                subscribe_until: e.subscribeUntil,
+                publish_until: e.publishUntil,
+                can_grant: e.canGrant,
+                can_edit: e.canEdit,
+                can_delete: e.canDelete,
+            },
+        }),
+        E::StreamRemoved(_) => Some(Fact::StreamRemoved { stream }),
+        _ => None,
+    }
+}
