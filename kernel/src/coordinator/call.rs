@@ -3,10 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::BlockRef;
 use super::certificates::Entry;
 use super::fact::Change;
 use super::permissions::Permission;
-use super::BlockRef;
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
 
 /// The longest list that a call takes: changes of a rebalance, certificates of a submission.

@@ -1,8 +1,9 @@
 //! Certificates: how a partition's epoch is sealed (WP 2.4.6, 2.4.7).
 //!
-//! An *entry* says what the replicas of a partition agreed on for an epoch: the rolling checksum over the cut, on top
-//! of the checksum that the chain has. A *report* is a replica's signature over the Merkle root of one or more
-//! entries; of one entry the root is the entry's own hash. A *certificate* is an entry with a quorum of reports:
+//! An *entry* says what the replicas of a partition agreed on for an epoch: the rolling checksum over the
+//! cut, on top of the checksum that the chain has. A *report* is a replica's signature over the Merkle root
+//! of one or more entries; of one entry the root is the entry's own hash. A *certificate* is an entry with a
+//! quorum of reports:
 //!
 //! ```text
 //! entry hash = keccak256(abi.encode(uint32 partition, uint64 epoch, uint32 round, bytes32 previous,
@@ -10,11 +11,12 @@
 //! report     = EIP-712 Report(bytes32 root), domain {name "weir", version "1", chainId, coordinator}
 //! ```
 //!
-//! *Who must sign.* Members act from `since_epoch` on and the previous members before it. A seal covers all epochs
-//! since the last sealed one, and what was `stored` in an epoch is known only to that epoch's set. So a quorum of the
-//! previous members is needed if an epoch of theirs is not sealed yet (`sealed_epoch + 1 < since_epoch`), and one of
-//! the members if the entry reaches an epoch of theirs (`epoch >= since_epoch`). Since the chain installs no further
-//! set before an epoch of the present one is sealed, there are never more than these two.
+//! *Who must sign.* Members act from `since_epoch` on and the previous members before it. A seal covers all
+//! epochs since the last sealed one, and what was `stored` in an epoch is known only to that epoch's set. So
+//! a quorum of the previous members is needed if an epoch of theirs is not sealed yet (`sealed_epoch + 1 <
+//! since_epoch`), and one of the members if the entry reaches an epoch of theirs (`epoch >= since_epoch`).
+//! Since the chain installs no further set before an epoch of the present one is sealed, there are never more
+//! than these two.
 
 use alloc::vec::Vec;
 
@@ -24,8 +26,8 @@ use super::fact::Fact;
 use super::refusal::Refusal;
 use super::seats::{SEATS, Seats};
 use super::state::{Partition, State};
-use crate::hash::keccak256;
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId};
+use crate::typed_data::{WordHasher, domain_separator, signing_hash};
 
 /// What is sealed: one epoch of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -60,42 +62,28 @@ pub struct Certificate {
 impl Entry {
     /// The hash of the entry; of a single entry it is the root that a report signs.
     pub fn hash(&self) -> Hash {
-        keccak256(&[
-            &word(&self.partition.0.to_be_bytes()),
-            &word(&self.epoch.to_be_bytes()),
-            &word(&self.round.to_be_bytes()),
-            &self.previous.0,
-            &self.checksum.0,
-            &word(&self.events.to_be_bytes()),
-            &word(&self.volume.to_be_bytes()),
-            &self.custody.0,
-        ])
+        WordHasher::new()
+            .uint(self.partition.0)
+            .uint(self.epoch)
+            .uint(self.round)
+            .word(&self.previous.0)
+            .word(&self.checksum.0)
+            .uint(self.events)
+            .uint(self.volume)
+            .word(&self.custody.0)
+            .finish()
     }
 }
 
-/// What a replica signs to report `root`: the EIP-712 signing hash of `Report(bytes32 root)` under the coordinator's
-/// domain.
+/// What a replica signs to report `root`: the EIP-712 signing hash of `Report(bytes32 root)` under the
+/// coordinator's domain.
 pub fn report_signing_hash(chain_id: u64, coordinator: &Address, root: &Hash) -> Hash {
-    let domain = keccak256(&[
-        &keccak256(&[b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"]).0,
-        &keccak256(&[b"weir"]).0,
-        &keccak256(&[b"1"]).0,
-        &word(&chain_id.to_be_bytes()),
-        &word(&coordinator.0),
-    ]);
-    let report = keccak256(&[&keccak256(&[b"Report(bytes32 root)"]).0, &root.0]);
-    keccak256(&[&[0x19, 0x01], &domain.0, &report.0])
+    let report = WordHasher::of_type(b"Report(bytes32 root)").word(&root.0).finish();
+    signing_hash(&domain_separator(chain_id, coordinator), &report)
 }
 
-/// A number as a 32-byte ABI word.
-fn word(bytes: &[u8]) -> [u8; 32] {
-    let mut word = [0; 32];
-    word[32 - bytes.len()..].copy_from_slice(bytes);
-    word
-}
-
-/// The sets that must each give a quorum to seal `epoch`, oldest first; none if the epoch is sealed already or the
-/// partition is not founded.
+/// The sets that must each give a quorum to seal `epoch`, oldest first; none if the epoch is sealed already
+/// or the partition is not founded.
 pub fn needed_sets(partition: &Partition, epoch: Epoch) -> Vec<Seats> {
     if !partition.founded || epoch <= partition.sealed_epoch {
         return Vec::new();
@@ -132,8 +120,8 @@ pub(super) fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The signers of an entry that passed [`check_entry`], ascending: distinct brokers of the needed sets, a quorum of
-/// each.
+/// The signers of an entry that passed [`check_entry`], ascending: distinct brokers of the needed sets, a
+/// quorum of each.
 pub(super) fn check_signers(
     state: &State,
     entry: &Entry,
@@ -156,7 +144,8 @@ pub(super) fn check_signers(
         }
     }
     for members in needed {
-        let (signers, quorum) = (brokers.iter().filter(|index| members.contains(**index)).count(), state.quorum());
+        let (signers, quorum) =
+            (brokers.iter().filter(|index| members.contains(**index)).count(), state.quorum());
         if signers < quorum {
             return Err(Refusal::QuorumNotReached { partition, epoch, members, signers, quorum });
         }

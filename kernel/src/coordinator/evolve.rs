@@ -1,7 +1,9 @@
-//! Evolve: what each fact does to the state. It decides nothing: facts are what the chain has already accepted.
+//! Evolve: what each fact does to the state. It decides nothing: facts are what the chain has already
+//! accepted.
 //!
-//! Facts come in the order of the chain's logs. One that cannot be (an unknown broker, a balance below zero) means
-//! that the logs are of other contracts than the state's, or that the twin is wrong: it panics, naming what failed.
+//! Facts come in the order of the chain's logs. One that cannot be (an unknown broker, a balance below zero)
+//! means that the logs are of other contracts than the state's, or that the twin is wrong: it panics, naming
+//! what failed.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -114,7 +116,8 @@ fn rename(state: &mut State, id: StreamId, name: &str, description: &str) {
     names.insert((owner, String::from(name)), id);
 }
 
-/// A broker joined. The token reports no use of an allowance (OpenZeppelin's ERC-20), so the registration does.
+/// A broker joined. The token reports no use of an allowance (OpenZeppelin's ERC-20), so the registration
+/// does.
 fn register(state: &mut State, index: BrokerIndex, broker: Broker) {
     let Params { join_fee, .. } = state.params;
     let (address, stake) = (broker.address, broker.stake);
@@ -168,8 +171,8 @@ struct Sealed {
     volume: u64,
 }
 
-/// An epoch of a partition is sealed: its signers earn, and the reliability of the set of that epoch moves if it is
-/// the members'. Members whose first epoch is yet to come could not sign and are not rated.
+/// An epoch of a partition is sealed: its signers earn, and the reliability of the set of that epoch moves if
+/// it is the members'. Members whose first epoch is yet to come could not sign and are not rated.
 fn seal(state: &mut State, id: PartitionId, sealed: Sealed, signers: Seats, reward: u128) {
     let partition = state.partition_mut(id);
     assert!(sealed.epoch > partition.sealed_epoch, "epochs are sealed in rising order");
@@ -197,7 +200,11 @@ fn transfer(state: &mut State, from: Address, to: Address, value: u128) {
     if !from.is_zero() {
         let balance = balances.get(&from).copied().unwrap_or(0);
         let rest = balance.checked_sub(value).expect("nobody spends more than they have");
-        if rest == 0 { balances.remove(&from) } else { balances.insert(from, rest) };
+        if rest == 0 {
+            balances.remove(&from)
+        } else {
+            balances.insert(from, rest)
+        };
     }
     if !to.is_zero() && value > 0 {
         let balance = balances.entry(to).or_default();

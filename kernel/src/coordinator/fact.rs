@@ -1,7 +1,8 @@
 //! Facts: what the contracts' events say, one variant an event; and intents: what a node asks the chain for.
 //!
-//! Events carry enough to rebuild all state from logs alone. Field names are the events' own; a stream's own events
-//! carry the stream, which on chain is the emitting contract. Amounts are in the token's smallest unit.
+//! Events carry enough to rebuild all state from logs alone. Field names are the events' own; a stream's own
+//! events carry the stream, which on chain is the emitting contract. Amounts are in the token's smallest
+//! unit.
 
 use alloc::string::String;
 use alloc::vec::Vec;

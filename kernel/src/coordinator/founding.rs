@@ -1,9 +1,10 @@
 //! Founding: how a partition gets its first members (WP 2.4.6).
 //!
-//! Newcomers otherwise come in through certificates, and an empty partition can have none. So it is founded at once
-//! by the change that fills its last seat; or, where brokers are fewer than seats, by anybody's call once a quorum of
-//! seats is filled and an epoch boundary has passed since the target last changed, so that whoever wants to fill the
-//! rest had the time. Seats whose ticket is no longer valid do not count and stay vacant. The target becomes the members from the next epoch on, and there is nothing to seal before.
+//! Newcomers otherwise come in through certificates, and an empty partition can have none. So it is founded
+//! at once by the change that fills its last seat; or, where brokers are fewer than seats, by anybody's call
+//! once a quorum of seats is filled and an epoch boundary has passed since the target last changed, so that
+//! whoever wants to fill the rest had the time. Seats whose ticket is no longer valid do not count and stay
+//! vacant. The target becomes the members from the next epoch on, and there is nothing to seal before.
 
 use super::fact::Fact;
 use super::refusal::Refusal;

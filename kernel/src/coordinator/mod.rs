@@ -6,10 +6,11 @@
 //!   logs of the chain ──► Fact ──► evolve(&mut State, block) ◄┘
 //! ```
 //!
-//! Contract calls are the only global order (WP 2.5.3). *Decide* says what a call does: the facts that the contract
-//! would log, in its order, or the custom error it would revert with. *Evolve* applies a fact. A node only evolves:
-//! facts are what the chain has accepted. Decide is there to foresee a call before it is paid for, to run a network
-//! without a chain, and to be held against the contracts' bytecode: the same logs, state and refusals.
+//! Contract calls are the only global order (WP 2.5.3). *Decide* says what a call does: the facts that the
+//! contract would log, in its order, or the custom error it would revert with. *Evolve* applies a fact. A
+//! node only evolves: facts are what the chain has accepted. Decide is there to foresee a call before it is
+//! paid for, to run a network without a chain, and to be held against the contracts' bytecode: the same logs,
+//! state and refusals.
 //!
 //! All branching by call is here; each rule is a leaf:
 //!
@@ -30,7 +31,7 @@
 //! # Example
 //!
 //! ```
-//! use weir_kernel::coordinator::{BlockRef, Block, Call, Contracts, Params, State, begin_block, decide, evolve};
+//! use weir_kernel::coordinator::{Block, Call, Contracts, Params, State, begin_block, decide, evolve};
 //! use weir_kernel::ids::Address;
 //!
 //! let mut state = State::new(31337, Contracts::default(), Params::default());
@@ -80,7 +81,7 @@ use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
 pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry};
-pub use certificates::{Certificate, Entry};
+pub use certificates::{Certificate, Entry, report_signing_hash};
 pub use evolve::evolve;
 pub use fact::{Change, Fact, Intent};
 pub use params::Params;
@@ -108,8 +109,8 @@ pub fn begin_block(state: &mut State, number: u64, timestamp_s: u64) {
     state.timestamp_s = timestamp_s;
 }
 
-/// What a call of `caller` does in `block`: the facts that the contracts would log, in their order, or the error that
-/// they would revert with. `block` is not before the state's.
+/// What a call of `caller` does in `block`: the facts that the contracts would log, in their order, or the
+/// error that they would revert with. `block` is not before the state's.
 pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> Result<Vec<Fact>, Refusal> {
     let mut draft = Draft { state: state.clone(), block: block.reference(), facts: Vec::new() };
     begin_block(&mut draft.state, block.number, block.timestamp_s);

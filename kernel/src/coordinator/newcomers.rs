@@ -1,21 +1,22 @@
 //! Newcomers: how members follow the target, a few at each certificate (WP 2.4.6).
 //!
-//! A proposed broker becomes a member only through a certificate, and only if it was proposed by the last block of the
-//! sealed epoch, so that it had the time to fetch what it will sign for. One certificate seats at most
-//! max(1, R − q) newcomers: as many as may be silent at once. None is seated before an epoch of the present members
-//! is sealed, so that two sets at most ever share a seal. Members that left and have no replacement stay, silent.
+//! A proposed broker becomes a member only through a certificate, and only if it was proposed by the last
+//! block of the sealed epoch, so that it had the time to fetch what it will sign for. One certificate seats
+//! at most max(1, R − q) newcomers: as many as may be silent at once. None is seated before an epoch of the
+//! present members is sealed, so that two sets at most ever share a seal. Members that left and have no
+//! replacement stay, silent.
 //!
-//! Newcomers are the target's brokers with a valid ticket that are not members, lowest target seat first. Each takes a vacant seat, or
-//! else that of a member outside the target, lowest seat first. Where only tickets differ there is nothing to do: a
-//! member's ticket does not matter once it sits.
+//! Newcomers are the target's brokers with a valid ticket that are not members, lowest target seat first.
+//! Each takes a vacant seat, or else that of a member outside the target, lowest seat first. Where only
+//! tickets differ there is nothing to do: a member's ticket does not matter once it sits.
 
 use super::params::Params;
 use super::seats::{Seat, Seats};
 use super::state::Partition;
 use crate::ids::Epoch;
 
-/// The members that follow the sealing of `sealed`, if they differ from the present ones. `is_valid` tells whether the
-/// ticket of a target seat is still valid.
+/// The members that follow the sealing of `sealed`, if they differ from the present ones. `is_valid` tells
+/// whether the ticket of a target seat is still valid.
 pub fn next_members(
     partition: &Partition,
     params: &Params,

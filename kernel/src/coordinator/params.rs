@@ -1,8 +1,8 @@
 //! The figures a coordinator is deployed with, and what follows from them.
 //!
 //! A partition has R seats. Of R replicas at most f = ⌊(R−1)/3⌋ may lie, and q = ⌊(R+f)/2⌋+1 reports make a
-//! certificate: any two quorums then share more than f replicas, so at least one that is honest (WP 2.4.6 asks for
-//! coherent checksums; this is how many must cohere).
+//! certificate: any two quorums then share more than f replicas, so at least one that is honest (WP 2.4.6
+//! asks for coherent checksums; this is how many must cohere).
 
 use bincode::{Decode, Encode};
 

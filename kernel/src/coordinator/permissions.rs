@@ -1,13 +1,14 @@
 //! Permissions of streams, now and at a past block (WP 2.4.2, 2.5.1).
 //!
-//! A permission says until when an address may subscribe and publish, in Unix seconds of block time, and whether it
-//! may grant, edit and delete. The zero address stands for everybody. Whoever verifies a batch asks what held after
-//! the first block of its lane's opening epoch, so that all replicas answer alike whatever they have seen since.
+//! A permission says until when an address may subscribe and publish, in Unix seconds of block time, and
+//! whether it may grant, edit and delete. The zero address stands for everybody. Whoever verifies a batch
+//! asks what held after the first block of its lane's opening epoch, so that all replicas answer alike
+//! whatever they have seen since.
 //!
-//! History is kept for [`HISTORY_EPOCHS`] epochs: of the changes older than that only the newest stays, which is what
-//! answers for the oldest block within. A question about an older block is answered from what is left and may be
-//! refused though it was once allowed; lanes that old are long sealed or refused. Changes in one block count as one,
-//! so that an address's history has at most one entry a block of that span.
+//! History is kept for [`HISTORY_EPOCHS`] epochs: of the changes older than that only the newest stays, which
+//! is what answers for the oldest block within. A question about an older block is answered from what is left
+//! and may be refused though it was once allowed; lanes that old are long sealed or refused. Changes in one
+//! block count as one, so that an address's history has at most one entry a block of that span.
 
 use alloc::vec::Vec;
 

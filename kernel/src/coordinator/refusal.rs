@@ -1,4 +1,5 @@
-//! Why a call is refused: one variant a custom error of the contracts, by the same name and with the same arguments.
+//! Why a call is refused: one variant a custom error of the contracts, by the same name and with the same
+//! arguments.
 
 use alloc::string::String;
 use core::fmt;
@@ -68,7 +69,7 @@ refusals! {
     AlreadyLeft { index: BrokerIndex } => "broker {index} left before";
     NotLeft { index: BrokerIndex } => "broker {index} has not left; leave first, then withdraw";
     StakeLocked { index: BrokerIndex, withdrawable_epoch: Epoch, current_epoch: Epoch } =>
-        "the stake of broker {index} is locked until epoch {withdrawable_epoch} is over; now is epoch {current_epoch}";
+        "broker {index} can withdraw once epoch {withdrawable_epoch} is over; now is epoch {current_epoch}";
     StillSeated { index: BrokerIndex, seats: u32 } =>
         "broker {index} is a member of {seats} partitions; wait until others took its place";
     NothingStaked { index: BrokerIndex } => "broker {index} has no stake left to withdraw";
@@ -99,7 +100,7 @@ refusals! {
     EpochNotOver { partition: PartitionId, epoch: Epoch, current_epoch: Epoch } =>
         "epoch {epoch} of partition {partition} is not over; now is epoch {current_epoch}";
     WindowClosed { partition: PartitionId, epoch: Epoch, current_epoch: Epoch, window_epochs: u64 } =>
-        "epoch {epoch} of partition {partition} can be sealed within {window_epochs} epochs; now is {current_epoch}";
+        "epoch {epoch} of partition {partition} had {window_epochs} epochs to be sealed; now is {current_epoch}";
     PreviousMismatch { partition: PartitionId, given: Hash, stored: Hash } =>
         "the entry for partition {partition} rolls on from {given}; the chain has {stored}";
     CustodyNotZero { partition: PartitionId, custody: Hash } =>

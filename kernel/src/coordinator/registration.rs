@@ -1,10 +1,10 @@
 //! Brokers: joining with a stake, drawing, leaving and being paid (WP 2.4.6, 2.4.7, 2.5.3).
 //!
-//! A broker registers once, with a stake that earns tickets and a fee that is not refunded. Its *draw* is made of the
-//! hash of a block a few blocks later, which nobody knows yet, so that a partition cannot be ground for; anybody may
-//! record it. The EVM knows the hashes of 256 blocks: if nobody came in time, a later block takes the missed one's
-//! place. A broker that leaves loses its tickets at once, and gets its stake back after a notice and once it is a
-//! member nowhere, so that it answers for what it signed as a member.
+//! A broker registers once, with a stake that earns tickets and a fee that is not refunded. Its *draw* is
+//! made of the hash of a block a few blocks later, which nobody knows yet, so that a partition cannot be
+//! ground for; anybody may record it. The EVM knows the hashes of 256 blocks: if nobody came in time, a later
+//! block takes the missed one's place. A broker that leaves loses its tickets at once, and gets its stake
+//! back after a notice and once it is a member nowhere, so that it answers for what it signed as a member.
 
 use alloc::string::String;
 use alloc::vec;

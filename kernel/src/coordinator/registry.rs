@@ -1,7 +1,8 @@
 //! Streams: creating, describing, sharing and removing them (WP 2.4.2, 2.5.1, 2.5.2).
 //!
-//! Whoever creates a stream owns it and has every permission for ever. Everything else is by permission, one's own or
-//! everybody's; but only the owner changes the owner's own. A name is unique among its owner's existing streams.
+//! Whoever creates a stream owns it and has every permission for ever. Everything else is by permission,
+//! one's own or everybody's; but only the owner changes the owner's own. A name is unique among its owner's
+//! existing streams.
 //!
 //! The registry creates each stream's contract with `CREATE`, so a stream's id is
 //! `keccak256(rlp([registry, nonce]))[12..]`. A contract's nonce starts at 1 (EIP-161); that one made the
@@ -152,9 +153,11 @@ mod tests {
 
     #[test]
     fn created_addresses_are_those_of_ethereum() {
-        // The first contracts of the well-known account in the go-ethereum test suite (crypto_test.go, NewContractAddress).
+        // The first contracts of the well-known account in the go-ethereum test suite (crypto_test.go,
+        // NewContractAddress).
         let creator: Address = "970e8128ab834e8eac17ab8e3812f010678cf791".parse().expect("an address");
-        let expected = ["0x8bda78331c916a08481428e4b07c96d3e916d165", "0xc9ddedf451bc62ce88bf9292afb13df35b670699"];
+        let expected =
+            ["0x8bda78331c916a08481428e4b07c96d3e916d165", "0xc9ddedf451bc62ce88bf9292afb13df35b670699"];
         for (nonce, address) in (1..).zip(expected) {
             assert_eq!(created_address(creator, nonce), address.parse().expect("an address"));
         }

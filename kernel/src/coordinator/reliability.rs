@@ -1,8 +1,9 @@
-//! Reliability: how regularly a broker reports (WP 2.4.6: "nodes that deviate become less likely to be assigned").
+//! Reliability: how regularly a broker reports (WP 2.4.6: "nodes that deviate become less likely to be
+//! assigned").
 //!
-//! In basis points, 10 000 at the start. Each seal moves it a sixteenth of the way: towards 10 000 for a signer,
-//! towards 0 for a seat that stayed silent. Integer division rounds the step down, so that a signer's value rests
-//! at most 15 below the top and a silent one's at most 15 above zero.
+//! In basis points, 10 000 at the start. Each seal moves it a sixteenth of the way: towards 10 000 for a
+//! signer, towards 0 for a seat that stayed silent. Integer division rounds the step down, so that a signer's
+//! value rests at most 15 below the top and a silent one's at most 15 above zero.
 
 /// Perfect reliability, in basis points.
 pub const FULL: u16 = 10_000;

@@ -1,9 +1,10 @@
 //! Rewards: what a seal pays (WP 2.4.7, 3).
 //!
-//! The emission of an epoch is fixed for the whole network. Each sealed (partition, epoch) pays the P-th part of it,
-//! split equally among its signers, *whatever its volume*: publishing to oneself mints nothing, and there is nothing
-//! to mint, because rewards come from a prefunded reserve, the coordinator's tokens beyond stakes, pool and unpaid
-//! rewards. A short reserve pays what is there; what an integer division leaves stays in the reserve.
+//! The emission of an epoch is fixed for the whole network. Each sealed (partition, epoch) pays the P-th part
+//! of it, split equally among its signers, *whatever its volume*: publishing to oneself mints nothing, and
+//! there is nothing to mint, because rewards come from a prefunded reserve, the coordinator's tokens beyond
+//! stakes, pool and unpaid rewards. A short reserve pays what is there; what an integer division leaves stays
+//! in the reserve.
 
 use super::params::Params;
 

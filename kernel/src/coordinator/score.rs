@@ -8,15 +8,17 @@
 //! score         = mix64(partition_key ^ (broker_key + ticket * 0x9E3779B97F4A7C15))        all modulo 2^64
 //! ```
 //!
-//! with splitmix64's finaliser as `mix64`. Keys are hashed once, so that a pair costs one integer mix here and in
-//! the contract. The higher score wins; equal scores of two brokers fall to the lower index. `mix64` is a bijection
-//! and the tickets of one broker are distinct modulo 2^64, so one broker never scores the same twice.
+//! with splitmix64's finaliser as `mix64`. Keys are hashed once, so that a pair costs one integer mix here
+//! and in the contract. The higher score wins; equal scores of two brokers fall to the lower index. `mix64`
+//! is a bijection and the tickets of one broker are distinct modulo 2^64, so one broker never scores the same
+//! twice.
 //!
 //! *Jump consistent hash.* The home of a stream partition among P partitions is Lamping and Veach's jump hash
-//! (2014). Its step divides by a random fraction in floating point; here the same quotient is an integer division,
-//! so that every machine agrees to the bit. Flooring it exactly, where the paper rounds once before, cannot make a
-//! jump smaller than `b + 1`, because the divisor is at most 2^31; so a key still either stays where it is or moves
-//! to the newest partition when P grows to P + 1, with probability 1/(P + 1) up to 2^-31.
+//! (2014). Its step divides by a random fraction in floating point; here the same quotient is an integer
+//! division, so that every machine agrees to the bit. Flooring it exactly, where the paper rounds once
+//! before, cannot make a jump smaller than `b + 1`, because the divisor is at most 2^31; so a key still
+//! either stays where it is or moves to the newest partition when P grows to P + 1, with probability 1/(P +
+//! 1) up to 2^-31.
 
 use core::cmp::Ordering;
 
@@ -51,8 +53,8 @@ pub fn broker_key(draw: &Hash) -> u64 {
     leading_u64(draw)
 }
 
-/// A broker's draw: chain randomness of a block after its registration, so that a partition cannot be ground for.
-/// `keccak256(abi.encode(blockhash, uint24 index))`.
+/// A broker's draw: chain randomness of a block after its registration, so that a partition cannot be ground
+/// for. `keccak256(abi.encode(blockhash, uint24 index))`.
 pub fn draw(block_hash: &Hash, index: BrokerIndex) -> Hash {
     let mut word = [0u8; 32];
     word[28..].copy_from_slice(&index.0.to_be_bytes());
@@ -73,8 +75,8 @@ pub fn score(partition_key: u64, broker_key: u64, ticket: u8) -> u64 {
     mix64(partition_key ^ broker_key.wrapping_add(u64::from(ticket).wrapping_mul(GOLDEN)))
 }
 
-/// Compares two candidates of a partition: `Greater` means that the first wins. Only a broker compared with itself
-/// can be `Equal`.
+/// Compares two candidates of a partition: `Greater` means that the first wins. Only a broker compared with
+/// itself can be `Equal`.
 pub fn rank(a: (u64, BrokerIndex), b: (u64, BrokerIndex)) -> Ordering {
     a.0.cmp(&b.0).then(b.1.cmp(&a.1))
 }
@@ -134,7 +136,10 @@ mod tests {
             let moved =
                 slots.iter().filter(|slot| home(**slot, partitions) != home(**slot, partitions + 1)).count();
             let expected = keys as usize / (partitions as usize + 1);
-            assert!(moved.abs_diff(expected) < expected / 5, "{partitions}: {moved} moved, expected {expected}");
+            assert!(
+                moved.abs_diff(expected) < expected / 5,
+                "{partitions}: {moved} moved, expected {expected}"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
 //! Seats: the brokers of a partition, packed as the contract keeps them.
 //!
-//! A set of seats is one 256-bit word: seat i lies at bits 32·i, as `broker (24 bits) << 8 | ticket (8 bits)`. A
-//! zero is a vacant seat, because broker indices start at 1. The same packing, with tickets zero and brokers
-//! ascending, names the signers of a certificate.
+//! A set of seats is one 256-bit word: seat i lies at bits 32·i, as `broker (24 bits) << 8 | ticket (8
+//! bits)`. A zero is a vacant seat, because broker indices start at 1. The same packing, with tickets zero
+//! and brokers ascending, names the signers of a certificate.
 
 use core::fmt;
 
@@ -103,8 +103,8 @@ impl Seats {
         bytes
     }
 
-    /// Reads the contract's `uint256`, most significant byte first. A ticket without a broker reads as it stands
-    /// and is never written by the contract.
+    /// Reads the contract's `uint256`, most significant byte first. A ticket without a broker reads as it
+    /// stands and is never written by the contract.
     pub fn from_be_bytes(bytes: [u8; 32]) -> Self {
         let mut words = [0; SEATS];
         for (chunk, word) in bytes.rchunks_exact(4).zip(&mut words) {

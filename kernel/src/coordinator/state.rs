@@ -1,7 +1,7 @@
 //! What the contracts hold, as the kernel sees it, and the questions that the rest of the kernel asks of it.
 //!
-//! A node shares one state among many readers and clones it where a block changes it, so the big maps are behind
-//! [`Arc`]s: what a block does not touch is not copied.
+//! A node shares one state among many readers and clones it where a block changes it, so the big maps are
+//! behind [`Arc`]s: what a block does not touch is not copied.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -58,7 +58,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Its key in scores, if it may hold the seat of this ticket: it has a draw, has not left, and the ticket is its.
+    /// Its key in scores, if it may hold the seat of this ticket: it has a draw, has not left, and the ticket
+    /// is its.
     pub fn ticket_key(&self, ticket: u8) -> Option<u64> {
         let active = self.left.is_none() && ticket < self.tickets;
         self.draw.filter(|_| active).map(|draw| score::broker_key(&draw))
@@ -151,7 +152,8 @@ impl Stream {
     }
 
     fn may(&self, user: Address, block: u64, allows: impl Fn(Permission) -> bool) -> bool {
-        let at = |user| self.permissions.get(&user).is_some_and(|history: &History| allows(history.at(block)));
+        let at =
+            |user| self.permissions.get(&user).is_some_and(|history: &History| allows(history.at(block)));
         self.exists_at(block) && (at(user) || at(Address::ZERO))
     }
 }
@@ -200,7 +202,10 @@ impl Default for State {
 impl State {
     /// The state of freshly deployed contracts, before any event.
     pub fn new(chain_id: u64, contracts: Contracts, params: Params) -> Self {
-        assert!(params.partitions > 0 && params.epoch_blocks > 0 && params.seats() > 0, "parameters are usable");
+        assert!(
+            params.partitions > 0 && params.epoch_blocks > 0 && params.seats() > 0,
+            "parameters are usable"
+        );
         let partitions = (0..params.partitions).map(|id| Partition::vacant(PartitionId(id))).collect();
         Self {
             params,
@@ -246,15 +251,15 @@ impl State {
         self.partitions.get(partition.0 as usize)
     }
 
-    /// The set of an epoch in a partition, by what the chain has installed so far; vacant before the founding.
+    /// The set of an epoch in a partition, by what the chain has installed so far; vacant before the
+    /// founding.
     pub fn acting_set(&self, partition: PartitionId, epoch: Epoch) -> Seats {
-        self.partition(partition).map_or(Seats::VACANT, |p| {
-            if epoch >= p.since_epoch { p.members } else { p.previous_members }
-        })
+        self.partition(partition)
+            .map_or(Seats::VACANT, |p| if epoch >= p.since_epoch { p.members } else { p.previous_members })
     }
 
-    /// The sets that must each give a quorum of reports to seal `epoch`: the one of every epoch since the last
-    /// sealed, oldest first.
+    /// The sets that must each give a quorum of reports to seal `epoch`: the one of every epoch since the
+    /// last sealed, oldest first.
     pub fn needed_sets(&self, partition: PartitionId, epoch: Epoch) -> Vec<Seats> {
         self.partition(partition).map_or_else(Vec::new, |p| super::certificates::needed_sets(p, epoch))
     }
@@ -266,7 +271,8 @@ impl State {
 
     /// The brokers of a partition's target that are not members yet: they fetch its data, to be able to sign.
     pub fn proposed(&self, partition: PartitionId) -> Vec<BrokerIndex> {
-        let outside = |p: &Partition| p.target.brokers().filter(|broker| !p.members.contains(*broker)).collect();
+        let outside =
+            |p: &Partition| p.target.brokers().filter(|broker| !p.members.contains(*broker)).collect();
         self.partition(partition).map_or_else(Vec::new, outside)
     }
 

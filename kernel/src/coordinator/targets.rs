@@ -1,18 +1,18 @@
 //! Targets: who should sit in a partition, and the small steps that lead there (WP 2.4.6).
 //!
-//! A partition wants the R best brokers, each by its best ticket ([`target`]). A contract cannot search for them, but
-//! it can check one candidate in constant gas ([`useful`]). A change is useful if the candidate is active (it has a
-//! draw, has not left, and the ticket is below its tickets) and
+//! A partition wants the R best brokers, each by its best ticket ([`target`]). A contract cannot search for
+//! them, but it can check one candidate in constant gas ([`useful`]). A change is useful if the candidate is
+//! active (it has a draw, has not left, and the ticket is below its tickets) and
 //!
 //! 1. it sits there already and this ticket scores higher than the seat's: the seat takes the ticket; or
 //! 2. it does not, and a seat is vacant or its ticket is no longer valid: it takes the lowest such seat; or
 //! 3. it does not, and it beats the lowest-scoring seat: it takes that one.
 //!
-//! A change that is not useful does nothing. While brokers stay as they are, every useful change raises the set, so
-//! any order of useful changes by anybody ends where none is left, which is the target: a broker of the target that
-//! does not sit, or sits with a lesser ticket, always has a useful change. A (broker, ticket) pair that was displaced
-//! never comes back, because the lowest seat only rises; with best tickets alone, as [`useful_changes`] gives them,
-//! that is at most one step a broker.
+//! A change that is not useful does nothing. While brokers stay as they are, every useful change raises the
+//! set, so any order of useful changes by anybody ends where none is left, which is the target: a broker of
+//! the target that does not sit, or sits with a lesser ticket, always has a useful change. A (broker, ticket)
+//! pair that was displaced never comes back, because the lowest seat only rises; with best tickets alone, as
+//! [`useful_changes`] gives them, that is at most one step a broker.
 
 use alloc::vec::Vec;
 
@@ -107,8 +107,8 @@ pub fn candidates(state: &State) -> Vec<Candidate> {
     state.brokers.iter().filter_map(candidate).collect()
 }
 
-/// The best `seats` brokers of a partition, each by its best ticket, best first. The contract's target holds the same
-/// seats in some order once no useful change is left.
+/// The best `seats` brokers of a partition, each by its best ticket, best first. The contract's target holds
+/// the same seats in some order once no useful change is left.
 pub fn target(partition_key: u64, candidates: &[Candidate], seats: usize) -> Seats {
     let mut best: Vec<((u64, BrokerIndex), u8)> = Vec::with_capacity(seats + 1);
     for candidate in candidates {
@@ -122,8 +122,8 @@ pub fn target(partition_key: u64, candidates: &[Candidate], seats: usize) -> Sea
     Seats::of(best.into_iter().map(|((_, broker), ticket)| Seat { broker, ticket }))
 }
 
-/// Changes that move partitions to their targets, at most `limit` of them: each is useful when the ones before it
-/// were made, and with all of them made a partition is at its target.
+/// Changes that move partitions to their targets, at most `limit` of them: each is useful when the ones
+/// before it were made, and with all of them made a partition is at its target.
 pub fn useful_changes(state: &State, limit: usize) -> Vec<Change> {
     let candidates = candidates(state);
     let missing = |(id, partition): (usize, &Partition)| {

@@ -1,8 +1,9 @@
 //! The token, as far as stakes and rewards need it (WP 3): an ERC-20 with OpenZeppelin's rules.
 //!
-//! The supply is 10^9 · 10^18, which fits 128 bits. An allowance of 2^128 or more reads as [`u128::MAX`] and is never
-//! used up; the token treats only 2^256 − 1 so, but no account can ever spend down to the difference. The token's log
-//! does not tell when an allowance is used, so only the coordinator's is followed, by its registrations.
+//! The supply is 10^9 · 10^18, which fits 128 bits. An allowance of 2^128 or more reads as [`u128::MAX`] and
+//! is never used up; the token treats only 2^256 − 1 so, but no account can ever spend down to the
+//! difference. The token's log does not tell when an allowance is used, so only the coordinator's is
+//! followed, by its registrations.
 
 use super::fact::Fact;
 use super::refusal::Refusal;
