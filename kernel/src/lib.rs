@@ -2,7 +2,9 @@
 #![no_std]
 extern crate alloc;
 
+pub mod agreement;
 pub mod batch;
+pub mod broker;
 pub mod codec;
 pub mod coordinator;
 pub mod hash;
@@ -15,3 +17,4 @@ pub mod signature;
 pub mod time;
 pub mod typed_data;
 pub mod verify;
+pub mod wire;

@@ -83,8 +83,6 @@ pub enum Table {
     Lane,
     /// One row a batch above its lane's sealed head.
     Mark,
-    /// Closing heads, one row an ended epoch that is not sealed yet.
-    Closing,
     /// Reports signed, with their cuts: one row a (partition, epoch, round, previous).
     Report,
     /// Every sealed cut. The one table that grows with history: it is not part of a [`Checkpoint`] and is read by
@@ -96,15 +94,8 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order they are loaded.
-    pub const ALL: [Table; 7] = [
-        Table::Marker,
-        Table::Lane,
-        Table::Mark,
-        Table::Closing,
-        Table::Report,
-        Table::Cut,
-        Table::Evidence,
-    ];
+    pub const ALL: [Table; 6] =
+        [Table::Marker, Table::Lane, Table::Mark, Table::Report, Table::Cut, Table::Evidence];
 }
 
 /// What a broker remembers when it starts: every row of every table but [`Table::Cut`].

@@ -79,6 +79,9 @@ fn who_leaves_is_paid_back_after_the_notice_and_the_last_seat() {
     let locked = Refusal::StakeLocked { index, withdrawable_epoch, current_epoch: left };
     assert_eq!(world.call(leaver, Call::WithdrawStake), Err(locked));
     world.must(HOLDER, Call::Rebalance(useful_changes(&world.state, MAXIMUM_LIST)));
+    world.reach_epoch(left + 4);
+    let locked = Refusal::StakeLocked { index, withdrawable_epoch, current_epoch: left + 4 };
+    assert_eq!(world.call(leaver, Call::WithdrawStake), Err(locked), "the last epoch counts");
     world.reach_epoch(left + 5);
     assert_eq!(world.call(leaver, Call::WithdrawStake), Err(Refusal::StillSeated { index, seats: 1 }));
     let certificate = world.signed(0, left + 4, members[1..].to_vec());
@@ -148,7 +151,9 @@ fn who_may_grant_may_not_touch_the_owner() {
     world.must(FRIEND, Call::SetPermission { stream, user: Address::ZERO, permission: Permission::ALL });
     let lock_out = Call::SetPermission { stream, user: OWNER, permission };
     let protected = Refusal::OwnerPermissionsProtected { owner: OWNER, caller: FRIEND };
-    assert_eq!(world.call(FRIEND, lock_out), Err(protected));
+    assert_eq!(world.call(FRIEND, lock_out.clone()), Err(protected));
+    world.must(OWNER, lock_out);
+    assert!(!world.state.stream(stream).expect("it").permission(OWNER).can_edit);
     assert!(world.state.can_subscribe_at(stream, Address([7; 20]), world.state.height, u64::MAX - 1));
 }
 

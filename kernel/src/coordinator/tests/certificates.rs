@@ -58,6 +58,26 @@ fn a_quorum_of_seats_is_founded_by_hand_after_an_epoch_boundary() {
 }
 
 #[test]
+fn who_left_is_no_founder() {
+    let mut world = World::with_brokers(Params { replicas: 6, ..params() }, 5);
+    let changes = useful_changes(&world.state, MAXIMUM_LIST);
+    world.must(HOLDER, Call::Rebalance(changes));
+    let target = world.partition(0).target;
+    let leaver = |seat: usize| account(target.get(seat).expect("filled").broker.0);
+    world.must(leaver(1), Call::Leave);
+    world.reach_epoch(world.state.epoch() + 1);
+    let mut fewer = world.clone();
+    fewer.must(leaver(2), Call::Leave);
+    let few = Refusal::TooFewSeats { partition: ONLY, seats: 3, quorum: 4 };
+    assert_eq!(fewer.call(HOLDER, Call::Found { partition: ONLY }), Err(few));
+    world.must(HOLDER, Call::Found { partition: ONLY });
+    let mut expected = target;
+    expected.set(1, None);
+    assert_eq!(world.partition(0).members, expected);
+    world.check();
+}
+
+#[test]
 fn a_seal_pays_and_rates() {
     let mut world = World::founded(params(), 4);
     let epoch = world.state.epoch();
@@ -219,6 +239,12 @@ fn newcomers_act_from_the_epoch_after_the_certificate_and_both_sets_must_sign() 
     assert_eq!(world.state.needed_sets(ONLY, changed + 2), vec![old, new]);
     let only_new: Vec<_> = new.brokers().filter(|broker| *broker != old_brokers[0]).take(3).collect();
     assert!(only_new.contains(&newcomer));
+    let mut between = world.clone();
+    let certificate = between.signed(0, changed + 1, old_brokers.clone());
+    between.must(HOLDER, submit(certificate));
+    assert_eq!(between.state.broker(newcomer).expect("it").reliability, 10_000, "not rated");
+    assert_eq!(between.partition(0).members, new, "nobody is installed before the set has sealed");
+    assert_eq!(between.state.needed_sets(ONLY, changed + 2), vec![new]);
     let certificate = world.signed(0, changed + 2, only_new);
     let (partition, epoch) = (ONLY, changed + 2);
     let wanting = Refusal::QuorumNotReached { partition, epoch, members: old, signers: 2, quorum: 3 };

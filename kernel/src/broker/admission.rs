@@ -1,0 +1,92 @@
+//! Who may publish what, and when: *validity* and *admission* (WP 2.4.2, 2.4.3).
+//!
+//! Validity is a pure function of the batch and of chain state at its lane's opening block, so every replica comes
+//! to the same answer whenever it asks. Admission looks at clocks and at the chain as it is now; it is applied only
+//! before a replica first takes a batch from a publisher, never to a batch that a cut names.
+
+use alloc::format;
+
+use super::refusal::{Refusal, RefusalCode};
+use crate::batch::Header;
+use crate::coordinator::State;
+use crate::ids::Epoch;
+use crate::limits::{LANE_LIFETIME_EPOCHS, MAX_FUTURE_MS};
+use crate::time::Now;
+
+/// Whether a batch is valid by the chain at its lane's opening block.
+pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
+    if header.opening_block > view.height {
+        return Err(Refusal::new(
+            RefusalCode::Unavailable,
+            format!(
+                "the lane opens at block {}, this broker has confirmed block {}: send it again in a moment",
+                header.opening_block, view.height
+            ),
+        ));
+    }
+    let stream = view.stream(header.stream).ok_or_else(|| {
+        Refusal::new(RefusalCode::NotFound, format!("there is no stream {}: check the id", header.stream))
+    })?;
+    if header.stream_partition >= stream.partitions {
+        return Err(Refusal::new(
+            RefusalCode::Invalid,
+            format!(
+                "stream {} has partitions 0 to {}, not {}",
+                header.stream,
+                stream.partitions - 1,
+                header.stream_partition
+            ),
+        ));
+    }
+    // Expiry is a matter of admission: a permission that was there at the opening block keeps the lane valid.
+    let any_time = 0;
+    if !stream.can_publish_at(header.origin, header.opening_block, any_time) {
+        return Err(Refusal::new(
+            RefusalCode::Unauthorized,
+            format!(
+                "{} may not publish to stream {} at block {}: ask its owner for permission",
+                header.origin, header.stream, header.opening_block
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a replica or an edge takes a batch from a publisher now.
+pub fn admission(view: &State, now: Now, header: &Header) -> Result<(), Refusal> {
+    validity(view, header)?;
+    if !may_still_grow(view.epoch_of(header.opening_block), view.epoch()) {
+        return Err(Refusal::new(
+            RefusalCode::Invalid,
+            format!(
+                "the lane opened at block {} and is past its life of {LANE_LIFETIME_EPOCHS} epochs: open a new lane",
+                header.opening_block
+            ),
+        ));
+    }
+    if header.last_time_ms > now.wall_ms.saturating_add(MAX_FUTURE_MS) {
+        return Err(Refusal::new(
+            RefusalCode::OutOfOrder,
+            format!(
+                "event time {} lies more than {MAX_FUTURE_MS} ms after this broker's clock {}: correct the clock",
+                header.last_time_ms, now.wall_ms
+            ),
+        ));
+    }
+    let allowed_now = view
+        .stream(header.stream)
+        .is_some_and(|s| s.can_publish_at(header.origin, view.height, view.timestamp_s));
+    if !allowed_now {
+        return Err(Refusal::new(
+            RefusalCode::Unauthorized,
+            format!("{} may no longer publish to stream {}", header.origin, header.stream),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a lane that opened in `opening` may name new events in `epoch`. In cuts, `epoch` is the last sealed one:
+/// everything admitted before a seal can be sealed, and what was forgotten can never come back.
+pub fn may_still_grow(opening: Epoch, epoch: Epoch) -> bool {
+    opening.saturating_add(LANE_LIFETIME_EPOCHS) >= epoch
+}

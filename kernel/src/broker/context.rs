@@ -1,0 +1,185 @@
+//! What a machine may touch during one step: the time, the chain view, and the step's outputs.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::io::{Output, Reply, SessionId, Token, Trace};
+use super::message::Message;
+use crate::batch::Batch;
+use crate::coordinator::{Entry, Intent, State};
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
+use crate::log::{Query, Record};
+use crate::time::Now;
+use crate::verify::Verified;
+use crate::wire::Received;
+
+/// What waits for a write to be on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// A lane's batches up to this sequence.
+    Appended(PartitionId, LaneId, u64),
+    /// The closing of every epoch below this one: acknowledging in it may begin.
+    Opened(PartitionId, Epoch),
+    /// A report, before it is signed and sent to the leader.
+    Reported(PartitionId, alloc::boxed::Box<Entry>, Address),
+}
+
+/// What an answer from outside is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A lane for a peer.
+    Repair(Address, PartitionId, LaneId),
+    /// Sealed cuts for a peer, after this epoch.
+    Cuts(Address, PartitionId, Epoch),
+    /// A query of an edge, under its own token.
+    Answer(Address, u64),
+    /// A signature under an entry for a leader.
+    Report(PartitionId, alloc::boxed::Box<Entry>, Address),
+}
+
+/// Numbers that only rise, and what waits under them. Lives as long as the broker.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    next_write: u64,
+    next_token: u64,
+    waiting: VecDeque<(u64, Vec<After>)>,
+    purposes: BTreeMap<Token, Purpose>,
+}
+
+impl Ledger {
+    /// What no longer waits now that writes up to `index` are on disk.
+    pub fn durable(&mut self, index: u64) -> Vec<After> {
+        assert!(index <= self.next_write, "nothing is durable before it is written");
+        let mut ready = Vec::new();
+        while self.waiting.front().is_some_and(|(waiting, _)| *waiting <= index) {
+            ready.extend(self.waiting.pop_front().into_iter().flat_map(|(_, after)| after));
+        }
+        ready
+    }
+
+    /// What this answer is for; `None` if nobody waits for it.
+    pub fn redeem(&mut self, token: Token) -> Option<Purpose> {
+        self.purposes.remove(&token)
+    }
+}
+
+/// One step's surroundings.
+pub struct Context<'a> {
+    /// The time.
+    pub now: Now,
+    /// This broker.
+    pub me: Address,
+    /// This broker's index on chain, once registered.
+    pub my_index: Option<BrokerIndex>,
+    /// The confirmed chain.
+    pub view: &'a State,
+    ledger: &'a mut Ledger,
+    outputs: &'a mut Vec<Output>,
+    local: VecDeque<Received>,
+    records: Vec<Record>,
+    afters: Vec<After>,
+}
+
+impl<'a> Context<'a> {
+    /// Begins a step.
+    pub fn new(
+        now: Now,
+        me: Address,
+        view: &'a State,
+        ledger: &'a mut Ledger,
+        outputs: &'a mut Vec<Output>,
+    ) -> Self {
+        Self {
+            now,
+            me,
+            my_index: view.broker_index(me),
+            view,
+            ledger,
+            outputs,
+            local: VecDeque::new(),
+            records: Vec::new(),
+            afters: Vec::new(),
+        }
+    }
+
+    /// Sends a message; one to this broker itself is taken up within the same step.
+    pub fn send(&mut self, to: Address, message: Message, batches: &[Verified<Batch>]) {
+        if to == self.me {
+            self.local.push_back(Received::local(message, batches.to_vec()));
+        } else {
+            let bytes = batches.iter().map(|batch| Arc::clone(batch.bytes())).collect();
+            self.outputs.push(Output::Send(to, message, bytes));
+        }
+    }
+
+    /// Sends a message with batches as they lie on this broker's disk.
+    pub fn send_stored(&mut self, to: Address, message: Message, batches: Vec<Arc<[u8]>>) {
+        if to == self.me {
+            self.local.push_back(Received::local_stored(message, batches));
+        } else {
+            self.outputs.push(Output::Send(to, message, batches));
+        }
+    }
+
+    /// The next message of this broker to itself.
+    pub fn next_local(&mut self) -> Option<Received> {
+        self.local.pop_front()
+    }
+
+    /// Adds a record to this step's write.
+    pub fn write(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Has something done once this step's write, and so every earlier one, is on disk.
+    pub fn after_write(&mut self, after: After) {
+        self.afters.push(after);
+    }
+
+    /// Reads the log.
+    pub fn read(&mut self, purpose: Purpose, query: Query, budget_bytes: u32) {
+        let token = self.token(purpose);
+        self.outputs.push(Output::Read(token, query, budget_bytes));
+    }
+
+    /// Asks for a signature.
+    pub fn sign(&mut self, purpose: Purpose, digest: Hash) {
+        let token = self.token(purpose);
+        self.outputs.push(Output::Sign(token, digest));
+    }
+
+    /// Sends a transaction.
+    pub fn submit(&mut self, intent: Intent) {
+        self.outputs.push(Output::Submit(intent));
+    }
+
+    /// Tells a client.
+    pub fn reply(&mut self, session: SessionId, reply: Reply) {
+        self.outputs.push(Output::Reply(session, reply));
+    }
+
+    /// Tells an operator.
+    pub fn trace(&mut self, trace: Trace) {
+        self.outputs.push(Output::Event(trace));
+    }
+
+    fn token(&mut self, purpose: Purpose) -> Token {
+        self.ledger.next_token += 1;
+        let token = Token(self.ledger.next_token);
+        self.ledger.purposes.insert(token, purpose);
+        token
+    }
+
+    /// Ends the step: everything it wrote goes out as one write.
+    pub fn finish(mut self) {
+        assert!(self.local.is_empty(), "messages to oneself are taken up within the step");
+        if self.records.is_empty() && self.afters.is_empty() {
+            return;
+        }
+        self.ledger.next_write += 1;
+        let index = self.ledger.next_write;
+        self.ledger.waiting.push_back((index, core::mem::take(&mut self.afters)));
+        self.outputs.push(Output::Write(index, core::mem::take(&mut self.records)));
+    }
+}

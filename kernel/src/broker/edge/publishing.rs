@@ -1,0 +1,329 @@
+//! Publishing: from a client's batch to the acknowledgement it asked for (WP 2.4.3).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::agreement::LaneHead;
+use crate::batch::Batch;
+use crate::broker::admission;
+use crate::broker::context::Context;
+use crate::broker::io::{Level, Reply, SessionId};
+use crate::broker::message::Message;
+use crate::broker::refusal::{Refusal, RefusalCode};
+use crate::coordinator::State;
+use crate::ids::{Address, Epoch, LaneId, PartitionId};
+use crate::limits::{MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US};
+use crate::verify::Verified;
+
+/// Times that a batch is offered again to replicas that lag behind the quorum; sealing repairs the rest.
+const OFFERS_AFTER_STORED: u32 = 3;
+
+/// Batches on their way to a quorum.
+#[derive(Debug, Default)]
+pub struct Publishing {
+    /// By lane and the sequence after the batch.
+    pending: BTreeMap<(LaneId, u64), Pending>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Pending {
+    batch: Verified<Batch>,
+    partition: PartitionId,
+    waiters: Vec<(SessionId, u64, Level)>,
+    /// Who says that it is on its disk, and in which epoch.
+    receipts: BTreeSet<(Epoch, Address)>,
+    refusals: BTreeMap<Address, Refusal>,
+    sealed_by: BTreeSet<Address>,
+    stored: bool,
+    offers: u32,
+    since_us: u64,
+    offered_us: u64,
+}
+
+impl Pending {
+    fn acknowledged_by(&self, replica: &Address) -> bool {
+        self.receipts.iter().any(|(_, from)| from == replica)
+    }
+
+    /// `stored` needs q replicas of one epoch's set naming that epoch.
+    fn is_stored(&self, view: &State) -> bool {
+        let epochs: BTreeSet<Epoch> = self.receipts.iter().map(|(epoch, _)| *epoch).collect();
+        epochs.into_iter().any(|epoch| {
+            let set = view.acting_set(self.partition, epoch);
+            let members =
+                |address: &Address| view.broker_index(*address).is_some_and(|index| set.contains(index));
+            let count = self.receipts.iter().filter(|(e, from)| *e == epoch && members(from)).count();
+            count >= view.quorum()
+        })
+    }
+
+    fn wants_seal(&self) -> bool {
+        self.waiters.iter().any(|(_, _, level)| *level == Level::Sealed)
+    }
+
+    fn is_over(&self, replicas: usize) -> bool {
+        let all_hold = self.receipts.iter().map(|(_, from)| from).collect::<BTreeSet<_>>().len() >= replicas;
+        self.stored && !self.wants_seal() && (all_hold || self.offers > OFFERS_AFTER_STORED)
+    }
+}
+
+impl Publishing {
+    /// Takes a client's batch.
+    pub fn publish(
+        &mut self,
+        ctx: &mut Context<'_>,
+        (session, request): (SessionId, u64),
+        batch: Verified<Batch>,
+        level: Level,
+    ) {
+        let header = *batch.header();
+        let key = (batch.lane(), header.next_sequence());
+        if let Err(refusal) = self.check(ctx, &batch, key) {
+            ctx.reply(session, Reply::Refused { request, refusal });
+            return;
+        }
+        if level == Level::Accepted {
+            published(ctx, session, request, key, Level::Accepted);
+        }
+        let pending = self.pending.entry(key).or_insert_with(|| {
+            self.bytes += batch.bytes().len();
+            Pending {
+                partition: ctx.view.home(header.slot()),
+                batch,
+                waiters: Vec::new(),
+                receipts: BTreeSet::new(),
+                refusals: BTreeMap::new(),
+                sealed_by: BTreeSet::new(),
+                stored: false,
+                offers: 0,
+                since_us: ctx.now.monotonic_us,
+                offered_us: 0,
+            }
+        });
+        if level > Level::Accepted {
+            if pending.stored {
+                published(ctx, session, request, key, Level::Stored);
+            }
+            if !pending.stored || level == Level::Sealed {
+                pending.waiters.push((session, request, level));
+            }
+        }
+        pending.since_us = ctx.now.monotonic_us;
+        offer(ctx, pending);
+    }
+
+    fn check(&self, ctx: &Context<'_>, batch: &Verified<Batch>, key: (LaneId, u64)) -> Result<(), Refusal> {
+        if let Some(pending) = self.pending.get(&key) {
+            let same = pending.batch.digest() == batch.digest();
+            return if same {
+                Ok(())
+            } else {
+                Err(Refusal::new(
+                    RefusalCode::Forked,
+                    "another batch with these sequences of this lane is on its way: a lane has one branch",
+                ))
+            };
+        }
+        admission::admission(ctx.view, ctx.now, batch.header())?;
+        if self.bytes + batch.bytes().len() > MAX_PENDING_BYTES {
+            return Err(Refusal::new(
+                RefusalCode::RateLimited,
+                "this broker waits for its replicas with all it can hold: send again in a moment",
+            ));
+        }
+        if replicas(ctx, ctx.view.home(batch.header().slot())).is_empty() {
+            return Err(Refusal::new(RefusalCode::Unavailable, "no broker has a seat in this partition yet"));
+        }
+        Ok(())
+    }
+
+    /// A replica says what is on its disk.
+    pub fn on_acknowledge(
+        &mut self,
+        ctx: &mut Context<'_>,
+        from: Address,
+        partition: PartitionId,
+        epoch: Epoch,
+        heads: &[LaneHead],
+    ) {
+        for head in heads {
+            let keys: Vec<_> = self
+                .pending
+                .range((head.lane, 0)..=(head.lane, head.next_sequence))
+                .map(|(k, _)| *k)
+                .collect();
+            for key in keys {
+                let Some(pending) = self.pending.get_mut(&key) else { continue };
+                let same_head = key.1 != head.next_sequence || pending.batch.digest() == head.digest;
+                if pending.partition != partition || !same_head {
+                    continue;
+                }
+                pending.receipts.insert((epoch, from));
+                if !pending.stored && pending.is_stored(ctx.view) {
+                    pending.stored = true;
+                    pending.offers = 0;
+                    let told = core::mem::take(&mut pending.waiters);
+                    for (session, request, level) in told {
+                        published(ctx, session, request, key, Level::Stored);
+                        if level == Level::Sealed {
+                            pending.waiters.push((session, request, level));
+                        }
+                    }
+                }
+                self.drop_if_over(ctx, key);
+            }
+        }
+    }
+
+    fn drop_if_over(&mut self, ctx: &Context<'_>, key: (LaneId, u64)) {
+        let over = self.pending.get(&key).is_some_and(|p| p.is_over(replicas(ctx, p.partition).len()));
+        if over {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: (LaneId, u64)) -> Option<Pending> {
+        let removed = self.pending.remove(&key)?;
+        self.bytes -= removed.batch.bytes().len();
+        Some(removed)
+    }
+
+    /// A replica refuses a batch. When so many do that no quorum can come, the client is told.
+    pub fn on_refuse(
+        &mut self,
+        ctx: &mut Context<'_>,
+        from: Address,
+        lane: LaneId,
+        sequence: u64,
+        refusal: Refusal,
+    ) {
+        let found = self
+            .pending
+            .range((lane, sequence)..=(lane, u64::MAX))
+            .find(|(_, pending)| pending.batch.header().sequence == sequence);
+        let Some((key, _)) = found else { return };
+        let key = *key;
+        let replicas = replicas(ctx, self.pending[&key].partition);
+        let Some(pending) = self.pending.get_mut(&key) else { return };
+        // A replica whose chain view is behind says so, and is asked again.
+        if refusal.code == RefusalCode::Unavailable || !replicas.contains(&from) || pending.stored {
+            return;
+        }
+        pending.refusals.insert(from, refusal.clone());
+        if replicas.len().saturating_sub(pending.refusals.len()) < ctx.view.quorum() {
+            self.refuse(ctx, key, &refusal);
+        }
+    }
+
+    fn refuse(&mut self, ctx: &mut Context<'_>, key: (LaneId, u64), refusal: &Refusal) {
+        for (session, request, _) in self.remove(key).into_iter().flat_map(|pending| pending.waiters) {
+            ctx.reply(session, Reply::Refused { request, refusal: refusal.clone() });
+        }
+    }
+
+    /// A replica says that heads are in a certificate on chain. One more than f must say so.
+    pub fn on_sealed(&mut self, ctx: &mut Context<'_>, from: Address, heads: &[LaneHead]) {
+        let enough = ctx.view.params.liars() + 1;
+        for head in heads {
+            let keys: Vec<_> = self
+                .pending
+                .range((head.lane, 0)..=(head.lane, head.next_sequence))
+                .map(|(k, _)| *k)
+                .collect();
+            for key in keys {
+                let Some(pending) = self.pending.get_mut(&key) else { continue };
+                pending.sealed_by.insert(from);
+                if pending.sealed_by.len() < enough {
+                    continue;
+                }
+                for (session, request, level) in self.remove(key).into_iter().flat_map(|p| p.waiters) {
+                    let reached = if level == Level::Sealed { Level::Sealed } else { Level::Stored };
+                    published(ctx, session, request, key, reached);
+                }
+            }
+        }
+    }
+
+    /// Nobody waits at this session any more; its batches still go where they belong.
+    pub fn forget_session(&mut self, session: SessionId) {
+        for pending in self.pending.values_mut() {
+            pending.waiters.retain(|(waiting, _, _)| *waiting != session);
+        }
+    }
+
+    /// The chain moved on: another epoch may have another set.
+    pub fn on_view(&mut self, ctx: &mut Context<'_>) {
+        let keys: Vec<_> = self.pending.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.drop_if_over(ctx, key));
+    }
+
+    /// When something is overdue, in monotonic microseconds.
+    pub fn deadline(&self) -> Option<u64> {
+        self.pending.values().filter(|p| needs_offer(p)).map(|p| p.offered_us + RETRY_US).min()
+    }
+
+    /// Offers again what replicas have not acknowledged, and gives up what is too old.
+    pub fn on_elapsed(&mut self, ctx: &mut Context<'_>) {
+        let now_us = ctx.now.monotonic_us;
+        let due: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, p)| needs_offer(p) && now_us >= p.offered_us + RETRY_US)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            let Some(pending) = self.pending.get_mut(&key) else { continue };
+            if !pending.stored && now_us >= pending.since_us + PUBLISH_TIMEOUT_US {
+                let refusal = pending.refusals.values().next().cloned().unwrap_or_else(|| {
+                    Refusal::new(
+                        RefusalCode::Unavailable,
+                        format!("no quorum of partition {} answered in time: send again", pending.partition),
+                    )
+                });
+                self.refuse(ctx, key, &refusal);
+                continue;
+            }
+            pending.offers += 1;
+            offer(ctx, pending);
+            self.drop_if_over(ctx, key);
+        }
+    }
+}
+
+fn needs_offer(pending: &Pending) -> bool {
+    !pending.stored || pending.offers <= OFFERS_AFTER_STORED
+}
+
+/// Sends a batch to every replica of the present set that has not acknowledged it.
+fn offer(ctx: &mut Context<'_>, pending: &mut Pending) {
+    pending.offered_us = ctx.now.monotonic_us;
+    let epoch = ctx.view.epoch();
+    for replica in replicas(ctx, pending.partition) {
+        let lacks = if pending.stored {
+            !pending.acknowledged_by(&replica)
+        } else {
+            !pending.receipts.contains(&(epoch, replica))
+        };
+        if lacks {
+            let message = Message::Append { partition: pending.partition };
+            ctx.send(replica, message, core::slice::from_ref(&pending.batch));
+        }
+    }
+}
+
+fn replicas(ctx: &Context<'_>, partition: PartitionId) -> Vec<Address> {
+    let set = ctx.view.acting_set(partition, ctx.view.epoch());
+    set.brokers().filter_map(|index| ctx.view.address_of(index)).collect()
+}
+
+fn published(
+    ctx: &mut Context<'_>,
+    session: SessionId,
+    request: u64,
+    (lane, next_sequence): (LaneId, u64),
+    level: Level,
+) {
+    ctx.reply(session, Reply::Published { request, lane, next_sequence, level });
+}

@@ -1,0 +1,222 @@
+//! A lane as one replica holds it: what is sealed, what is above, and the rule that no two branches are kept.
+
+use alloc::collections::{BTreeSet, VecDeque};
+
+use bincode::{Decode, Encode};
+
+use crate::agreement::{Fork, LaneHead};
+use crate::batch::{Header, SignedHeader};
+use crate::ids::{Address, LaneId, StreamPartition};
+use crate::limits::MAX_EDGES_A_LANE;
+
+/// One batch above the lane's sealed head.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Mark {
+    /// Its signed header: evidence, should the publisher fork.
+    pub header: SignedHeader,
+    /// Its append index.
+    pub index: u64,
+}
+
+/// What a replica knows of a lane.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// Where it lives.
+    pub slot: StreamPartition,
+    /// Who publishes it.
+    pub origin: Address,
+    /// The block that its validity is judged at.
+    pub opening_block: u64,
+    /// Its head in the last sealed cut that moved it.
+    pub sealed: LaneHead,
+    /// The header that `sealed` names, if any.
+    pub sealed_header: Option<SignedHeader>,
+    /// Batches above the sealed head, in order.
+    pub marks: VecDeque<Mark>,
+    /// Sequence up to which everything is on disk.
+    pub durable: u64,
+    /// Proof that its publisher forked it: nothing more is taken from publishers.
+    pub fork: Option<Fork>,
+    /// A sealed cut names the fork: the lane ends at its sealed head for good.
+    pub closed: bool,
+    /// Edges that brought batches of it and want to hear of them.
+    pub edges: BTreeSet<Address>,
+}
+
+/// What a header is to a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// The next batch: append it.
+    Next,
+    /// Held already.
+    Held,
+    /// Ahead: what is missing starts at the lane's head.
+    Ahead,
+    /// A proof of a fork.
+    Fork(alloc::boxed::Box<Fork>),
+    /// The lane is closed by a fork known before.
+    Closed,
+    /// Breaks a rule of the lane: this sentence says which.
+    Broken(&'static str),
+}
+
+/// How a head that somebody names relates to a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It is on this lane's branch, or below its sealed head.
+    Held,
+    /// It is further than this lane goes.
+    Further,
+    /// It is on another branch.
+    OtherBranch,
+}
+
+impl Lane {
+    /// A lane about to get its first batch.
+    pub fn open(header: &Header) -> Self {
+        Self {
+            slot: header.slot(),
+            origin: header.origin,
+            opening_block: header.opening_block,
+            sealed: LaneHead::empty(header.lane()),
+            sealed_header: None,
+            marks: VecDeque::new(),
+            durable: 0,
+            fork: None,
+            closed: false,
+            edges: BTreeSet::new(),
+        }
+    }
+
+    /// The head with everything appended, durable or not.
+    pub fn head(&self) -> LaneHead {
+        self.marks.back().map_or(self.sealed, |mark| head_after(&mark.header.header))
+    }
+
+    /// The head with everything that is on disk.
+    pub fn durable_head(&self) -> LaneHead {
+        let durable = |mark: &&Mark| mark.header.header.next_sequence() <= self.durable;
+        self.marks.iter().rev().find(durable).map_or(self.sealed, |mark| head_after(&mark.header.header))
+    }
+
+    /// The rule of the lane (WP 2.4.5): consecutive, chained, metered, never back in time, never two branches.
+    /// `content_bytes` is the size of the offered batch's content. Whether a lane with a known fork may still take a
+    /// branch, because a sealed cut names it, is the caller's to say.
+    pub fn offer(&self, offered: &SignedHeader, content_bytes: u64, takes_sealed_branch: bool) -> Offer {
+        let header = &offered.header;
+        if self.closed || self.fork.is_some() && !takes_sealed_branch {
+            return Offer::Closed;
+        }
+        let head = self.head();
+        if header.sequence > head.next_sequence {
+            return Offer::Ahead;
+        }
+        if header.sequence < head.next_sequence {
+            return self.offer_below_head(offered);
+        }
+        let last = self.last_header();
+        if header.previous != head.digest {
+            return match last.and_then(|last| Fork::new(last.clone(), offered.clone())) {
+                Some(fork) => Offer::Fork(alloc::boxed::Box::new(fork)),
+                None => Offer::Broken("the first batch of a lane must name a previous of zero"),
+            };
+        }
+        if header.volume != head.volume.saturating_add(content_bytes) {
+            return Offer::Broken("volume must be the lane's volume before plus this batch's content bytes");
+        }
+        if last.is_some_and(|last| header.first_time_ms < last.header.last_time_ms) {
+            return Offer::Broken("event times never go back within a lane: open a new lane");
+        }
+        Offer::Next
+    }
+
+    fn offer_below_head(&self, offered: &SignedHeader) -> Offer {
+        let header = &offered.header;
+        if header.next_sequence() <= self.sealed.next_sequence {
+            return Offer::Held;
+        }
+        let digest = header.digest();
+        if self.marks.iter().any(|mark| mark.header.header.digest() == digest) {
+            return Offer::Held;
+        }
+        self.marks
+            .iter()
+            .map(|mark| &mark.header)
+            .chain(&self.sealed_header)
+            .find_map(|held| Fork::new(held.clone(), offered.clone()))
+            .map_or(Offer::Broken("overlaps events that are sealed already"), |fork| {
+                Offer::Fork(alloc::boxed::Box::new(fork))
+            })
+    }
+
+    fn last_header(&self) -> Option<&SignedHeader> {
+        self.marks.back().map(|mark| &mark.header).or(self.sealed_header.as_ref())
+    }
+
+    /// Takes the next batch. The caller has asked [`Lane::offer`].
+    pub fn append(&mut self, header: SignedHeader, index: u64) {
+        assert_eq!(header.header.sequence, self.head().next_sequence, "only the next batch is appended");
+        assert!(!self.closed, "a closed lane takes nothing");
+        self.marks.push_back(Mark { header, index });
+    }
+
+    /// Where a named head stands to this lane.
+    pub fn relation(&self, named: &LaneHead) -> Relation {
+        if named.next_sequence < self.sealed.next_sequence {
+            return Relation::Held;
+        }
+        if named.next_sequence > self.head().next_sequence {
+            return Relation::Further;
+        }
+        let on_branch =
+            *named == self.sealed || self.marks.iter().any(|mark| head_after(&mark.header.header) == *named);
+        if on_branch { Relation::Held } else { Relation::OtherBranch }
+    }
+
+    /// A sealed cut names this head: everything up to it is settled. Returns the marks that were sealed.
+    pub fn seal(&mut self, head: &LaneHead) -> alloc::vec::Vec<Mark> {
+        assert_eq!(self.relation(head), Relation::Held, "only a held head is sealed");
+        let mut sealed = alloc::vec::Vec::new();
+        while let Some(mark) = self.marks.front() {
+            if mark.header.header.next_sequence() > head.next_sequence {
+                break;
+            }
+            sealed.extend(self.marks.pop_front());
+        }
+        if let Some(last) = sealed.last() {
+            self.sealed_header = Some(last.header.clone());
+            self.sealed = *head;
+        }
+        assert!(self.durable >= self.sealed.next_sequence, "what is sealed is on disk");
+        sealed
+    }
+
+    /// Drops everything above the sealed head: the lane forked, or a sealed cut took another branch. Returns the
+    /// marks that go.
+    pub fn cut_back(&mut self) -> VecDeque<Mark> {
+        self.durable = self.durable.min(self.sealed.next_sequence);
+        core::mem::take(&mut self.marks)
+    }
+
+    /// Remembers an edge that brought a batch; bounded.
+    pub fn note_edge(&mut self, edge: Address) {
+        if self.edges.len() < MAX_EDGES_A_LANE {
+            self.edges.insert(edge);
+        }
+    }
+}
+
+/// The head of a lane after this header's batch.
+pub fn head_after(header: &Header) -> LaneHead {
+    LaneHead {
+        lane: header.lane(),
+        next_sequence: header.next_sequence(),
+        volume: header.volume,
+        digest: header.digest(),
+    }
+}
+
+/// The id of a lane and its place, as rows name them.
+pub fn lane_key(partition: crate::ids::PartitionId, lane: &LaneId) -> alloc::vec::Vec<u8> {
+    [&partition.0.to_be_bytes()[..], &lane.0].concat()
+}

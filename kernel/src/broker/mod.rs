@@ -1,0 +1,30 @@
+//! The broker as small machines (WP 2.4.3–2.4.8), each with its own inputs and outputs.
+//!
+//! ```text
+//!                        ┌──────────────────────── Shard ───────────────────────┐
+//!   peers   ── Peer ───► │  Replica + Sealer, one of each a partition           │ ── Send, Write, Read, Sign
+//!   clients ── Client ─► │  Edge: sessions, publishing, readings, subscriptions │ ── Reply
+//!   chain   ── Chain ──► │  Agent: what this broker asks of the chain           │ ── Submit
+//!                        └──────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A [`Shard`] only routes between them. It is driven by [`Shard::step`]: one input, some outputs, no waiting. A
+//! broker's messages to itself take the same path within the same step.
+
+pub mod admission;
+mod agent;
+pub mod context;
+mod edge;
+mod io;
+pub mod lane;
+mod message;
+mod refusal;
+mod replica;
+pub mod rows;
+mod sealer;
+mod shard;
+
+pub use io::{Command, From, Input, Level, Output, Reading, Reply, SessionId, Token, Trace};
+pub use message::{Message, SignedEntry};
+pub use refusal::{Refusal, RefusalCode};
+pub use shard::{OpenError, Shard, Summary, Why};

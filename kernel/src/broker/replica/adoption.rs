@@ -1,0 +1,280 @@
+//! Following the chain: a sealed cut settles every lane that it names (WP 2.4.6).
+//!
+//! The chain holds only checksums. A replica that signed the cut has it; any other asks its peers for all cuts since
+//! the last one it adopted. The checksum rolls, so the whole run is proven by the one value on chain. Then it fetches
+//! what it lacks of each lane, and only when everything that a cut names is on its disk does it adopt the cut. The
+//! same path serves a replica that missed a seal, one that was down for a week, and a newcomer.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::agreement::{Cut, LaneHead};
+use crate::broker::admission::may_still_grow;
+use crate::broker::context::Context;
+use crate::broker::io::Trace;
+use crate::broker::lane::{Lane, Relation, lane_key};
+use crate::broker::message::Message;
+use crate::broker::rows::{self, LaneRow};
+use crate::coordinator::State;
+use crate::ids::{Address, Epoch, LaneId};
+use crate::limits::{MAX_PENDING_CUTS, RETRY_US};
+use crate::log::{Record, Table};
+
+/// Cuts on the way from the last adopted one to the one on chain.
+#[derive(Debug)]
+pub struct CatchUp {
+    cuts: VecDeque<Cut>,
+    /// The run reaches the checksum on chain: every cut in it is proven.
+    proven: bool,
+    source: usize,
+    asked_us: u64,
+}
+
+impl CatchUp {
+    pub(super) fn deadline(&self) -> u64 {
+        self.asked_us + RETRY_US
+    }
+}
+
+/// The row that remembers a lane.
+pub fn lane_row(lane: &Lane) -> LaneRow {
+    LaneRow {
+        slot: lane.slot,
+        origin: lane.origin,
+        opening_block: lane.opening_block,
+        sealed: lane.sealed,
+        sealed_header: lane.sealed_header.clone(),
+        closed: lane.closed,
+    }
+}
+
+impl Replica {
+    /// A cut that this replica signed for may be the sealed one: remembers it as a candidate.
+    pub fn offer_cut(&mut self, ctx: &mut Context<'_>, cut: &Cut) {
+        let Some(on_chain) = ctx.view.partition(self.partition) else { return };
+        let is_next = cut.previous == self.checksum && cut.epoch > self.sealed_epoch;
+        let is_sealed = cut.epoch == on_chain.sealed_epoch && cut.checksum() == on_chain.checksum;
+        if is_next && is_sealed && !self.catch_up.as_ref().is_some_and(|c| c.proven) {
+            self.catch_up = Some(CatchUp {
+                cuts: VecDeque::from([cut.clone()]),
+                proven: true,
+                source: 0,
+                asked_us: ctx.now.monotonic_us,
+            });
+            self.adopt(ctx);
+        }
+    }
+
+    /// Adopts as far as everything is at hand; asks for what is not.
+    pub fn adopt(&mut self, ctx: &mut Context<'_>) {
+        if self.is_behind(ctx.view) && self.catch_up.is_none() {
+            self.catch_up = Some(CatchUp {
+                cuts: VecDeque::new(),
+                proven: false,
+                source: 0,
+                asked_us: ctx.now.monotonic_us,
+            });
+            self.ask_for_cuts(ctx);
+        }
+        while let Some(cut) = self.next_proven_cut() {
+            if !self.holds_all_of(ctx, &cut) {
+                return;
+            }
+            self.adopt_cut(ctx, &cut);
+        }
+    }
+
+    fn is_behind(&self, view: &State) -> bool {
+        view.partition(self.partition).is_some_and(|p| p.founded && p.sealed_epoch > self.sealed_epoch)
+    }
+
+    fn next_proven_cut(&self) -> Option<Cut> {
+        self.catch_up.as_ref().filter(|c| c.proven).and_then(|c| c.cuts.front().cloned())
+    }
+
+    fn ask_for_cuts(&mut self, ctx: &mut Context<'_>) {
+        let Some(catch_up) = &mut self.catch_up else { return };
+        let after_epoch = catch_up.cuts.back().map_or(self.sealed_epoch, |cut| cut.epoch);
+        let source = catch_up.source;
+        catch_up.asked_us = ctx.now.monotonic_us;
+        let peers = self.peers(ctx.view, ctx.me);
+        if let Some(peer) = peers.get(source % peers.len().max(1)) {
+            ctx.send(*peer, Message::CutsWanted { partition: self.partition, after_epoch }, &[]);
+        }
+    }
+
+    /// A peer sent cuts. They are believed once they lead to the checksum on chain.
+    pub fn on_cuts(&mut self, ctx: &mut Context<'_>, after_epoch: Epoch, cuts: Vec<Cut>) {
+        let Some(catch_up) = self.catch_up.as_mut().filter(|c| !c.proven) else { return };
+        let (mut epoch, mut checksum) = catch_up
+            .cuts
+            .back()
+            .map_or((self.sealed_epoch, self.checksum), |cut| (cut.epoch, cut.checksum()));
+        if after_epoch != epoch || cuts.is_empty() {
+            return;
+        }
+        let on_chain = ctx.view.partition(self.partition).map(|p| (p.sealed_epoch, p.checksum));
+        for cut in cuts {
+            let fits = cut.partition == self.partition
+                && cut.previous == checksum
+                && cut.epoch > epoch
+                && cut.is_canonical();
+            if !fits || catch_up.cuts.len() >= MAX_PENDING_CUTS {
+                // A lie, or another branch: forget it all and ask somebody else.
+                catch_up.cuts.clear();
+                catch_up.source += 1;
+                return;
+            }
+            (epoch, checksum) = (cut.epoch, cut.checksum());
+            catch_up.cuts.push_back(cut);
+            if on_chain == Some((epoch, checksum)) {
+                catch_up.proven = true;
+                break;
+            }
+        }
+        if catch_up.proven { self.adopt(ctx) } else { self.ask_for_cuts(ctx) }
+    }
+
+    pub(super) fn retry_catch_up(&mut self, ctx: &mut Context<'_>) {
+        let Some(catch_up) = &mut self.catch_up else { return };
+        if ctx.now.monotonic_us < catch_up.asked_us + RETRY_US {
+            return;
+        }
+        catch_up.asked_us = ctx.now.monotonic_us;
+        if catch_up.proven {
+            self.adopt(ctx);
+        } else {
+            catch_up.source += 1;
+            self.ask_for_cuts(ctx);
+        }
+    }
+
+    /// Whether everything that a sealed cut names is on disk here; what is not is fetched. A branch of this replica's
+    /// own that the cut overrides goes: adopting the sealed one is not a second acknowledgement.
+    fn holds_all_of(&mut self, ctx: &mut Context<'_>, cut: &Cut) -> bool {
+        let peers = self.peers(ctx.view, ctx.me);
+        let mut all = true;
+        for head in &cut.heads {
+            if self.holds_durably(head) {
+                continue;
+            }
+            all = false;
+            let relation = self.lanes.get(&head.lane).map(|lane| (lane.relation(head), lane.slot));
+            if let Some((Relation::OtherBranch, _)) = relation {
+                self.drop_branch(ctx, head.lane);
+            }
+            let source = self.catch_up.as_ref().map_or(0, |c| c.source);
+            if relation.is_none_or(|(relation, _)| relation != Relation::Held)
+                && let Some(peer) = peers.get(source % peers.len().max(1))
+            {
+                self.want(ctx, head.lane, head.next_sequence, *peer);
+            }
+        }
+        all
+    }
+
+    /// Whether this head is on this replica's branch and on its disk.
+    pub fn holds_durably(&self, head: &LaneHead) -> bool {
+        self.lanes
+            .get(&head.lane)
+            .is_some_and(|lane| lane.relation(head) == Relation::Held && lane.durable >= head.next_sequence)
+    }
+
+    fn adopt_cut(&mut self, ctx: &mut Context<'_>, cut: &Cut) {
+        let checksum = cut.checksum();
+        assert_eq!(cut.previous, self.checksum, "cuts are adopted in their order");
+        assert!(cut.epoch > self.sealed_epoch, "seals only rise");
+        for head in &cut.heads {
+            self.seal_lane(ctx, head);
+        }
+        for fork in &cut.forks {
+            self.note_fork(ctx, fork.clone());
+            self.close_forked(ctx, fork.lane());
+        }
+        self.sealed_epoch = cut.epoch;
+        self.checksum = checksum;
+        if self.quarantine.is_some_and(|epoch| cut.epoch >= epoch) {
+            self.quarantine = None;
+        }
+        self.write_own_row(ctx);
+        ctx.write(rows::put(Table::Cut, rows::cut_key(self.partition, cut.epoch), cut));
+        self.tell_edges(ctx, cut);
+        self.forget_expired(ctx);
+        ctx.trace(Trace::SealAdopted(self.partition, cut.epoch, checksum));
+        let done = self.catch_up.as_mut().is_none_or(|catch_up| {
+            catch_up.cuts.pop_front();
+            catch_up.cuts.is_empty()
+        });
+        if done {
+            self.catch_up = None;
+            self.repeat_acknowledgements(ctx);
+        }
+    }
+
+    fn seal_lane(&mut self, ctx: &mut Context<'_>, head: &LaneHead) {
+        let partition = self.partition;
+        let lane = self.lanes.get_mut(&head.lane).expect("a held head has a lane");
+        // A fork found later than this cut was proposed does not undo it; the proof goes into the next one.
+        for mark in lane.seal(head) {
+            let key = rows::mark_key(partition, &head.lane, mark.header.header.next_sequence());
+            ctx.write(Record::Remove { table: Table::Mark, key });
+        }
+        ctx.write(rows::put(Table::Lane, lane_key(partition, &head.lane), &lane_row(lane)));
+    }
+
+    fn close_forked(&mut self, ctx: &mut Context<'_>, id: LaneId) {
+        let Some(lane) = self.lanes.get(&id) else { return };
+        let (slot, from) = (lane.slot, lane.sealed.next_sequence);
+        let withdrawn = !lane.marks.is_empty();
+        self.drop_branch(ctx, id);
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.closed = true;
+            ctx.write(rows::put(Table::Lane, lane_key(self.partition, &id), &lane_row(lane)));
+        }
+        if withdrawn {
+            self.push_withdrawn(ctx, slot, id, from);
+        }
+    }
+
+    fn drop_branch(&mut self, ctx: &mut Context<'_>, id: LaneId) {
+        let partition = self.partition;
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let from = lane.sealed.next_sequence;
+        let marks = lane.cut_back();
+        if marks.is_empty() {
+            return;
+        }
+        ctx.write(Record::Truncate { partition, lane: id, from });
+        for mark in marks {
+            let key = rows::mark_key(partition, &id, mark.header.header.next_sequence());
+            ctx.write(Record::Remove { table: Table::Mark, key });
+        }
+        ctx.write(rows::put(Table::Lane, lane_key(partition, &id), &lane_row(lane)));
+    }
+
+    fn tell_edges(&self, ctx: &mut Context<'_>, cut: &Cut) {
+        let mut by_edge: alloc::collections::BTreeMap<Address, Vec<LaneHead>> = Default::default();
+        for head in &cut.heads {
+            let edges = self.lanes.get(&head.lane).map(|lane| lane.edges.iter());
+            edges.into_iter().flatten().for_each(|edge| by_edge.entry(*edge).or_default().push(*head));
+        }
+        for (edge, heads) in by_edge {
+            ctx.send(edge, Message::Sealed { partition: self.partition, epoch: cut.epoch, heads }, &[]);
+        }
+    }
+
+    /// Lanes past their life and sealed to their end are forgotten: nothing of them can come back.
+    fn forget_expired(&mut self, ctx: &mut Context<'_>) {
+        let (sealed_epoch, partition, view) = (self.sealed_epoch, self.partition, ctx.view);
+        let expired = |lane: &Lane| {
+            lane.marks.is_empty() && !may_still_grow(view.epoch_of(lane.opening_block), sealed_epoch)
+        };
+        let gone: Vec<LaneId> =
+            self.lanes.iter().filter(|(_, lane)| expired(lane)).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.lanes.remove(&id);
+            ctx.write(Record::Remove { table: Table::Lane, key: lane_key(partition, &id) });
+        }
+    }
+}

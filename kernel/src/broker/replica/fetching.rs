@@ -1,0 +1,124 @@
+//! Filling gaps: lanes that this replica lacks a part of are fetched from those who hold them.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::append::Source;
+use crate::batch::Batch;
+use crate::broker::context::Context;
+use crate::broker::message::Message;
+use crate::ids::{Address, LaneId};
+use crate::limits::{MAX_FETCHES, RETRY_US};
+use crate::verify::Verified;
+
+/// Lanes being fetched; bounded.
+#[derive(Debug, Default)]
+pub struct Fetching {
+    lanes: BTreeMap<LaneId, Fetch>,
+    /// Lanes on which a peer named another branch: what it sends shows who is right.
+    probed: BTreeSet<LaneId>,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    /// Everything before this sequence is wanted.
+    until: u64,
+    /// Who is known to hold it.
+    hint: Address,
+    attempts: u32,
+    asked_us: u64,
+}
+
+impl Fetching {
+    pub(super) fn forget(&mut self, lane: LaneId) {
+        self.lanes.remove(&lane);
+    }
+
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.lanes.values().map(|fetch| fetch.asked_us + RETRY_US).min()
+    }
+}
+
+impl Replica {
+    /// Wants everything of a lane before sequence `until`; `holder` is known to have it.
+    pub fn want(&mut self, ctx: &mut Context<'_>, lane: LaneId, until: u64, holder: Address) {
+        if let Some(fetch) = self.fetching.lanes.get_mut(&lane) {
+            fetch.until = fetch.until.max(until);
+            return;
+        }
+        if self.fetching.lanes.len() >= MAX_FETCHES {
+            return;
+        }
+        let fetch = Fetch { until, hint: holder, attempts: 0, asked_us: ctx.now.monotonic_us };
+        self.fetching.lanes.insert(lane, fetch);
+        self.ask(ctx, lane, holder);
+    }
+
+    /// Asks a peer that names another branch of a lane for its side, from the sealed head on: either it has none, or
+    /// its headers and ours prove a fork.
+    pub fn probe(&mut self, ctx: &mut Context<'_>, lane: LaneId, holder: Address) {
+        let Some(from) = self.lanes.get(&lane).map(|lane| lane.sealed.next_sequence) else { return };
+        if holder == ctx.me || self.fetching.probed.len() >= MAX_FETCHES {
+            return;
+        }
+        self.fetching.probed.insert(lane);
+        ctx.send(holder, Message::Fetch { partition: self.partition, lane, from }, &[]);
+    }
+
+    fn ask(&self, ctx: &mut Context<'_>, lane: LaneId, peer: Address) {
+        if peer == ctx.me {
+            return;
+        }
+        let from = self.lanes.get(&lane).map_or(0, |lane| lane.head().next_sequence);
+        ctx.send(peer, Message::Fetch { partition: self.partition, lane, from }, &[]);
+    }
+
+    /// A peer sent consecutive batches of a lane.
+    pub fn on_repair(
+        &mut self,
+        ctx: &mut Context<'_>,
+        from: Address,
+        lane: LaneId,
+        batches: Vec<Verified<Batch>>,
+    ) {
+        let asked = self.fetching.probed.remove(&lane) || self.fetching.lanes.contains_key(&lane);
+        if !asked {
+            return;
+        }
+        let before = self.lanes.get(&lane).map_or(0, |lane| lane.head().next_sequence);
+        let of_lane = batches.into_iter().filter(|batch| batch.lane() == lane).collect();
+        self.on_batches(ctx, Source::Peer(from), of_lane);
+        let after = self.lanes.get(&lane).map_or(0, |lane| lane.head().next_sequence);
+        let Some(fetch) = self.fetching.lanes.get_mut(&lane) else { return };
+        if after >= fetch.until {
+            self.fetching.lanes.remove(&lane);
+        } else if after > before {
+            fetch.asked_us = ctx.now.monotonic_us;
+            self.ask(ctx, lane, from);
+        }
+    }
+
+    pub(super) fn retry_fetches(&mut self, ctx: &mut Context<'_>) {
+        let now_us = ctx.now.monotonic_us;
+        let peers = self.peers(ctx.view, ctx.me);
+        let mut ask = Vec::new();
+        let lanes = &self.lanes;
+        self.fetching.lanes.retain(|lane, fetch| {
+            let head = lanes.get(lane).map_or(0, |lane| lane.head().next_sequence);
+            let exhausted = fetch.attempts as usize > 2 * peers.len() + 2;
+            head < fetch.until && !exhausted
+        });
+        for (lane, fetch) in &mut self.fetching.lanes {
+            if now_us < fetch.asked_us + RETRY_US {
+                continue;
+            }
+            fetch.attempts += 1;
+            fetch.asked_us = now_us;
+            let choices = peers.len() + 1;
+            let peer = peers.get(fetch.attempts as usize % choices).copied().unwrap_or(fetch.hint);
+            ask.push((*lane, peer));
+        }
+        ask.into_iter().for_each(|(lane, peer)| self.ask(ctx, lane, peer));
+    }
+}

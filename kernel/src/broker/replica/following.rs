@@ -1,0 +1,60 @@
+//! The live flow from a replica to the edges that follow a stream partition (WP 2.4.4).
+
+use super::Replica;
+use crate::batch::Batch;
+use crate::broker::context::Context;
+use crate::broker::message::Message;
+use crate::ids::{Address, LaneId, StreamPartition};
+use crate::limits::{FOLLOWER_LIFE_US, MAX_FOLLOWERS};
+use crate::verify::Verified;
+
+impl Replica {
+    /// An edge wants every batch of a stream partition from now on. Idempotent: the answer says from where.
+    pub fn on_follow(&mut self, ctx: &mut Context<'_>, edge: Address, slot: StreamPartition) {
+        let now_us = ctx.now.monotonic_us;
+        let followers = self.followers.entry(slot).or_default();
+        followers.retain(|_, seen_us| now_us < *seen_us + FOLLOWER_LIFE_US);
+        if followers.len() >= MAX_FOLLOWERS && !followers.contains_key(&edge) {
+            return;
+        }
+        followers.insert(edge, now_us);
+        let index = *self.slot_index.entry(slot).or_insert(self.last_index);
+        ctx.send(edge, Message::Following { slot, index }, &[]);
+    }
+
+    /// An edge wants no more of it.
+    pub fn on_unfollow(&mut self, edge: Address, slot: StreamPartition) {
+        if let Some(followers) = self.followers.get_mut(&slot) {
+            followers.remove(&edge);
+        }
+    }
+
+    /// Passes a batch on that was just appended.
+    pub(super) fn push_live(
+        &mut self,
+        ctx: &mut Context<'_>,
+        slot: StreamPartition,
+        index: u64,
+        batch: &Verified<Batch>,
+    ) {
+        let previous_index = self.slot_index.insert(slot, index).unwrap_or(index - 1);
+        let Some(followers) = self.followers.get(&slot) else { return };
+        for edge in followers.keys() {
+            ctx.send(*edge, Message::Live { slot, previous_index, index }, core::slice::from_ref(batch));
+        }
+    }
+
+    /// Tells followers that events of a forked lane do not count.
+    pub(super) fn push_withdrawn(
+        &self,
+        ctx: &mut Context<'_>,
+        slot: StreamPartition,
+        lane: LaneId,
+        from: u64,
+    ) {
+        let Some(followers) = self.followers.get(&slot) else { return };
+        for edge in followers.keys() {
+            ctx.send(*edge, Message::Withdrawn { slot, lane, from }, &[]);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! One partition's data at one replica: lanes, their logs, who follows them, and what is sealed.
+//!
+//! ```text
+//!            Append / Repair                      Durable
+//!   edges ───────────────────► offer ─► write ─────────────► Acknowledge ─► edges
+//!   peers                        │ next                         (only in the epoch that is open here)
+//!                                ├─► Live ─► followers
+//!                                ├ ahead ─► buffer, Fetch from peers
+//!                                └ fork ──► evidence, lane closed
+//! ```
+//!
+//! A replica checks everything itself, appends in lane order, and acknowledges only what is on its disk
+//! (WP 2.4.3). Its part in sealing is [`super::sealer`]; following the chain's seals is [`adoption`].
+
+mod adoption;
+mod append;
+mod fetching;
+mod following;
+mod presence;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use self::adoption::CatchUp;
+use self::append::Ahead;
+pub use self::append::Source;
+use self::fetching::Fetching;
+use self::presence::Presence;
+use super::context::{After, Context};
+use super::io::Trace;
+use super::lane::{Lane, Mark};
+use super::message::Message;
+use super::rows::{self, LaneRow, PartitionRow};
+use crate::agreement::{Fork, LaneHead};
+use crate::coordinator::State;
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId, StreamPartition};
+use crate::log::Table;
+
+/// One partition at one replica.
+#[derive(Debug)]
+pub struct Replica {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Every lane that may still grow or is not sealed to its end.
+    pub lanes: BTreeMap<LaneId, Lane>,
+    /// Epoch of the last sealed cut adopted here.
+    pub sealed_epoch: Epoch,
+    /// Its checksum.
+    pub checksum: Hash,
+    /// The lowest epoch in which this replica may acknowledge, as written.
+    open_epoch: Epoch,
+    /// The same, as on disk.
+    opened_epoch: Option<Epoch>,
+    /// Nothing is signed until the chain has sealed this epoch or a later one.
+    quarantine: Option<Epoch>,
+    last_index: u64,
+    ahead: Ahead,
+    fetching: Fetching,
+    followers: BTreeMap<StreamPartition, BTreeMap<Address, u64>>,
+    slot_index: BTreeMap<StreamPartition, u64>,
+    catch_up: Option<CatchUp>,
+    presence: Presence,
+}
+
+impl Replica {
+    /// A replica without any memory. `acted_before` says whether the chain already counts on this broker here: then
+    /// the store lost its memory, and nothing is signed until what may have been promised is sealed.
+    pub fn new(ctx: &mut Context<'_>, partition: PartitionId, acted_before: bool) -> Self {
+        let mut replica = Self::empty(partition);
+        if acted_before {
+            let epoch = ctx.view.epoch();
+            replica.quarantine = Some(epoch);
+            ctx.trace(Trace::Quarantined(partition, epoch));
+        }
+        replica.write_own_row(ctx);
+        replica
+    }
+
+    /// A replica that goes on from what its store remembers.
+    pub fn restore(partition: PartitionId, row: PartitionRow, last_index: u64) -> Self {
+        let mut replica = Self::empty(partition);
+        replica.sealed_epoch = row.sealed_epoch;
+        replica.checksum = row.checksum;
+        replica.open_epoch = row.open_epoch;
+        replica.opened_epoch = Some(row.open_epoch);
+        replica.quarantine = row.quarantine;
+        replica.last_index = last_index;
+        replica
+    }
+
+    fn empty(partition: PartitionId) -> Self {
+        Self {
+            partition,
+            lanes: BTreeMap::new(),
+            sealed_epoch: 0,
+            checksum: Hash::ZERO,
+            open_epoch: 0,
+            opened_epoch: None,
+            quarantine: None,
+            last_index: 0,
+            ahead: Ahead::default(),
+            fetching: Fetching::default(),
+            followers: BTreeMap::new(),
+            slot_index: BTreeMap::new(),
+            catch_up: None,
+            presence: Presence::default(),
+        }
+    }
+
+    /// Takes a lane's row back from the store.
+    pub fn restore_lane(&mut self, lane: LaneId, row: LaneRow) {
+        let restored = Lane {
+            slot: row.slot,
+            origin: row.origin,
+            opening_block: row.opening_block,
+            sealed: row.sealed,
+            sealed_header: row.sealed_header,
+            marks: Default::default(),
+            durable: row.sealed.next_sequence,
+            fork: None,
+            closed: row.closed,
+            edges: BTreeSet::new(),
+        };
+        self.lanes.insert(lane, restored);
+    }
+
+    /// Takes a mark back from the store; marks come in lane order, after the lane rows.
+    pub fn restore_mark(&mut self, mark: Mark) {
+        let header = &mark.header.header;
+        let lane = self.lanes.entry(header.lane()).or_insert_with(|| Lane::open(header));
+        lane.durable = header.next_sequence();
+        lane.append(mark.header, mark.index);
+    }
+
+    /// Takes the proof of a fork back from the store.
+    pub fn restore_fork(&mut self, fork: Fork) {
+        if let Some(lane) = self.lanes.get_mut(&fork.lane()) {
+            lane.fork = Some(fork);
+        }
+    }
+
+    /// The chain moved on.
+    pub fn on_view(&mut self, ctx: &mut Context<'_>) {
+        self.found_if_new(ctx.view);
+        let epoch = ctx.view.epoch();
+        if epoch > self.open_epoch || self.opened_epoch.is_none() && epoch == self.open_epoch {
+            self.open_epoch = epoch;
+            self.write_own_row(ctx);
+            ctx.after_write(After::Opened(self.partition, epoch));
+        }
+        self.adopt(ctx);
+        self.seek_presence(ctx);
+    }
+
+    /// Before its first seal a partition's history starts where it was founded.
+    fn found_if_new(&mut self, view: &State) {
+        let Some(partition) = view.partition(self.partition) else { return };
+        let untouched = self.checksum.is_zero() && self.lanes.is_empty();
+        if partition.checksum.is_zero() && untouched {
+            self.sealed_epoch = partition.sealed_epoch;
+        }
+    }
+
+    /// The closing of all epochs before `epoch` is on disk: from now on this replica acknowledges in `epoch`, first
+    /// of all what it holds above the last seal.
+    pub fn on_opened(&mut self, ctx: &mut Context<'_>, epoch: Epoch) {
+        self.opened_epoch = Some(self.opened_epoch.unwrap_or(0).max(epoch));
+        ctx.trace(Trace::EpochEntered(self.partition, epoch));
+        self.repeat_acknowledgements(ctx);
+    }
+
+    /// Whether this replica may acknowledge now, and in which epoch (WP 2.4.3): it acts in the epoch, has closed
+    /// every earlier one on disk, holds everything up to the last sealed cut, and remembers what it promised.
+    pub fn acknowledging_epoch(&self, view: &State, me: Option<BrokerIndex>) -> Option<Epoch> {
+        let epoch = view.epoch();
+        let acts = me.is_some_and(|index| view.is_member(self.partition, index, epoch));
+        let open = self.opened_epoch == Some(epoch);
+        (acts && open && self.may_sign(view)).then_some(epoch)
+    }
+
+    /// Whether this replica's word can be relied on: it lacks no memory and holds the last sealed cut.
+    pub fn may_sign(&self, view: &State) -> bool {
+        self.quarantine.is_none()
+            && view.partition(self.partition).is_some_and(|p| {
+                p.founded && p.sealed_epoch == self.sealed_epoch && p.checksum == self.checksum
+            })
+    }
+
+    /// Whether the closing of `epoch` is on disk.
+    pub fn has_closed(&self, epoch: Epoch) -> bool {
+        self.opened_epoch.is_some_and(|opened| opened > epoch)
+    }
+
+    /// Heads on disk above the last sealed cut, forked lanes left out, rising by lane.
+    pub fn unsealed_heads(&self) -> Vec<LaneHead> {
+        self.lanes
+            .values()
+            .filter(|lane| lane.fork.is_none())
+            .map(|lane| (lane.durable_head(), lane.sealed))
+            .filter(|(head, sealed)| head.next_sequence > sealed.next_sequence)
+            .map(|(head, _)| head)
+            .collect()
+    }
+
+    /// Proofs of forks that no sealed cut has named yet.
+    pub fn unsealed_forks(&self) -> Vec<Fork> {
+        self.lanes.values().filter(|lane| !lane.closed).filter_map(|lane| lane.fork.clone()).collect()
+    }
+
+    /// Peers that may hold this partition's data: members old and new, this broker left out.
+    pub fn peers(&self, view: &State, me: Address) -> Vec<Address> {
+        let Some(partition) = view.partition(self.partition) else { return Vec::new() };
+        let mut peers: Vec<Address> = partition
+            .members
+            .brokers()
+            .chain(partition.previous_members.brokers())
+            .filter_map(|index| view.address_of(index))
+            .filter(|address| *address != me)
+            .collect();
+        peers.sort();
+        peers.dedup();
+        peers
+    }
+
+    /// Sends everything that is on disk above the last seal to the edges that brought it, in the present epoch.
+    pub(super) fn repeat_acknowledgements(&self, ctx: &mut Context<'_>) {
+        let mut by_edge: BTreeMap<Address, Vec<LaneHead>> = BTreeMap::new();
+        for lane in self.lanes.values() {
+            let head = lane.durable_head();
+            if head.next_sequence > lane.sealed.next_sequence {
+                lane.edges.iter().for_each(|edge| by_edge.entry(*edge).or_default().push(head));
+            }
+        }
+        self.acknowledge(ctx, by_edge);
+    }
+
+    fn acknowledge(&self, ctx: &mut Context<'_>, by_edge: BTreeMap<Address, Vec<LaneHead>>) {
+        let Some(epoch) = self.acknowledging_epoch(ctx.view, ctx.my_index) else { return };
+        for (edge, heads) in by_edge {
+            ctx.send(edge, Message::Acknowledge { partition: self.partition, epoch, heads }, &[]);
+        }
+    }
+
+    fn write_own_row(&self, ctx: &mut Context<'_>) {
+        let row = PartitionRow {
+            sealed_epoch: self.sealed_epoch,
+            checksum: self.checksum,
+            open_epoch: self.open_epoch,
+            quarantine: self.quarantine,
+        };
+        ctx.write(rows::put(Table::Marker, rows::partition_key(self.partition), &row));
+    }
+
+    /// When this replica wants to be woken, in monotonic microseconds.
+    pub fn deadline(&self) -> Option<u64> {
+        let asking = self.catch_up.as_ref().map(CatchUp::deadline);
+        self.fetching.deadline().into_iter().chain(asking).chain(self.presence.deadline()).min()
+    }
+
+    /// Asks again where an answer is overdue.
+    pub fn on_elapsed(&mut self, ctx: &mut Context<'_>) {
+        self.retry_fetches(ctx);
+        self.retry_catch_up(ctx);
+        self.seek_presence(ctx);
+        self.check_presence(ctx.view);
+    }
+}

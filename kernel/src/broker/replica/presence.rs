@@ -1,0 +1,99 @@
+//! Coming back: a replica that was away learns what was stored without it before it answers readers.
+//!
+//! Whatever is `stored` lies on q replicas, so any R−q others of them include one that holds it. A replica that
+//! starts asks all its peers for their heads and serves readers once R−q have answered and what they named has come.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::agreement::LaneHead;
+use crate::broker::context::Context;
+use crate::broker::lane::Relation;
+use crate::broker::message::Message;
+use crate::coordinator::State;
+use crate::ids::{Address, LaneId};
+use crate::limits::RETRY_US;
+
+/// What a replica still has to hear before it serves readers.
+#[derive(Debug, Default)]
+pub struct Presence {
+    answered: BTreeSet<Address>,
+    wanted: BTreeMap<LaneId, u64>,
+    asked_us: Option<u64>,
+    complete: bool,
+}
+
+impl Presence {
+    pub(super) fn deadline(&self) -> Option<u64> {
+        (!self.complete).then(|| self.asked_us.map_or(0, |asked| asked + RETRY_US))
+    }
+}
+
+impl Replica {
+    /// Whether this replica can answer readers: it has adopted the last seal and missed nothing since.
+    pub fn may_serve(&self, view: &State) -> bool {
+        let adopted = view.partition(self.partition).is_some_and(|p| p.sealed_epoch == self.sealed_epoch);
+        adopted && self.presence.complete
+    }
+
+    /// Asks peers for what was stored without this replica, until enough have answered.
+    pub(super) fn seek_presence(&mut self, ctx: &mut Context<'_>) {
+        let now_us = ctx.now.monotonic_us;
+        let due = self.presence.asked_us.is_none_or(|asked| now_us >= asked + RETRY_US);
+        if self.presence.complete || !due {
+            return;
+        }
+        self.presence.asked_us = Some(now_us);
+        for peer in self.peers(ctx.view, ctx.me) {
+            if !self.presence.answered.contains(&peer) {
+                ctx.send(peer, Message::HeadsWanted { partition: self.partition }, &[]);
+            }
+        }
+        self.check_presence(ctx.view);
+    }
+
+    /// A peer wants to know what is here.
+    pub fn on_heads_wanted(&self, ctx: &mut Context<'_>, from: Address) {
+        let heads = self.unsealed_heads();
+        ctx.send(from, Message::Heads { partition: self.partition, heads }, &[]);
+    }
+
+    /// A peer says what it holds.
+    pub fn on_heads(&mut self, ctx: &mut Context<'_>, from: Address, heads: Vec<LaneHead>) {
+        if self.presence.complete || !self.peers(ctx.view, ctx.me).contains(&from) {
+            return;
+        }
+        self.presence.answered.insert(from);
+        for head in &heads {
+            let wanted = self.presence.wanted.entry(head.lane).or_default();
+            *wanted = (*wanted).max(head.next_sequence);
+        }
+        self.look_for(ctx, from, &heads);
+        self.check_presence(ctx.view);
+    }
+
+    /// Whether enough peers have answered and what they named is here.
+    pub(super) fn check_presence(&mut self, view: &State) {
+        let enough = (view.params.seats() as usize).saturating_sub(view.quorum());
+        if self.presence.complete || self.presence.answered.len() < enough {
+            return;
+        }
+        let lanes = &self.lanes;
+        self.presence.wanted.retain(|lane, next| {
+            lanes.get(lane).is_none_or(|lane| lane.fork.is_none() && lane.head().next_sequence < *next)
+        });
+        self.presence.complete = self.presence.wanted.is_empty();
+    }
+
+    /// Fetches what a peer's heads name and this replica lacks; asks for the peer's side where branches differ.
+    pub fn look_for(&mut self, ctx: &mut Context<'_>, from: Address, heads: &[LaneHead]) {
+        for head in heads.iter().filter(|head| head.next_sequence > 0) {
+            match self.lanes.get(&head.lane).map(|lane| (lane.relation(head), lane.fork.is_some())) {
+                Some((_, true)) | Some((Relation::Held, _)) => {}
+                None | Some((Relation::Further, _)) => self.want(ctx, head.lane, head.next_sequence, from),
+                Some((Relation::OtherBranch, _)) => self.probe(ctx, head.lane, from),
+            }
+        }
+    }
+}

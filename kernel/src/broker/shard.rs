@@ -1,0 +1,489 @@
+//! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::agent::Agent;
+use super::context::{After, Context, Ledger, Purpose};
+use super::edge::Edge;
+use super::io::{Input, Output, Token, Trace};
+use super::lane::Mark;
+use super::message::{Message, SignedEntry};
+use super::refusal::Refusal;
+use super::replica::{Replica, Source};
+use super::rows::{self, LaneRow, PartitionRow, ReportRow};
+use super::sealer::Sealer;
+use crate::agreement::{Cut, Fork};
+use crate::coordinator::{Partition, State};
+use crate::hash::sha256;
+use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
+use crate::limits::{CHUNK_BYTES, CUTS_BYTES, REPAIR_BYTES};
+use crate::log::{Checkpoint, Chunk, Query, Table};
+use crate::time::Now;
+use crate::wire::{self, Received};
+
+/// Key of the row that says whose store this is.
+const OWNER_KEY: &[u8] = b"owner";
+
+/// A broker's machines for the partitions of one core.
+#[derive(Debug)]
+pub struct Shard {
+    me: Address,
+    view: Arc<State>,
+    ledger: Ledger,
+    machines: Machines,
+}
+
+#[derive(Debug)]
+struct Machines {
+    partitions: BTreeMap<PartitionId, (Replica, Sealer)>,
+    last_index: BTreeMap<PartitionId, u64>,
+    edge: Edge,
+    agent: Agent,
+    memory: Memory,
+}
+
+/// What is known of this store's continuity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// The store has its marker.
+    Whole,
+    /// The store is empty; whether that is a new broker or a lost disk, the first view of the chain tells.
+    Empty,
+    /// The store lost what this broker promised.
+    Lost,
+}
+
+/// Why a broker wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// A client's batch, reading or feed is overdue.
+    Edge,
+    /// A partition waits for peers to send what it lacks.
+    Replica(PartitionId),
+    /// A partition's seal makes no progress.
+    Sealer(PartitionId),
+}
+
+/// Why a store cannot be taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// The store belongs to another broker: whose it is, who asked.
+    Foreign(Address, Address),
+    /// A row does not decode: table and key.
+    Row(Table, String),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign(owner, asked) => {
+                write!(f, "this store belongs to broker {owner}, not {asked}: use its own directory and key")
+            }
+            Self::Row(table, key) => write!(f, "row {key} of table {table:?} is damaged: restore the store"),
+        }
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+/// One partition as a broker holds it, for status and tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Epoch of the last cut adopted here.
+    pub sealed_epoch: Epoch,
+    /// Its checksum.
+    pub checksum: Hash,
+    /// Whether it answers readers.
+    pub serves: bool,
+    /// Heads on disk, sealed or not, of lanes that may still grow: lane and events.
+    pub lanes: Vec<(LaneId, u64)>,
+    /// Events on disk that are not sealed yet.
+    pub unsealed_events: u64,
+}
+
+impl Shard {
+    /// Takes up a broker from what its store remembers.
+    pub fn open(me: Address, view: Arc<State>, checkpoint: &Checkpoint) -> Result<Self, OpenError> {
+        let mut machines = Machines {
+            partitions: BTreeMap::new(),
+            last_index: checkpoint.last_index.iter().copied().collect(),
+            edge: Edge::default(),
+            agent: Agent::default(),
+            memory: Memory::Empty,
+        };
+        for (table, key, value) in &checkpoint.rows {
+            machines.restore(me, *table, key, value)?;
+        }
+        Ok(Self { me, view, ledger: Ledger::default(), machines })
+    }
+
+    /// Takes in one thing that happened, and says what is to be done. Never fails: bad input is an output.
+    pub fn step(&mut self, now: Now, input: Input, outputs: &mut Vec<Output>) {
+        if let Input::Chain(view) = &input {
+            assert!(view.height >= self.view.height, "the confirmed chain never goes back");
+            self.view = Arc::clone(view);
+        }
+        let view = Arc::clone(&self.view);
+        let ready = match &input {
+            Input::Durable(index) => self.ledger.durable(*index),
+            _ => Vec::new(),
+        };
+        let purpose = match &input {
+            Input::Loaded(token, _) | Input::LoadFailed(token, _) | Input::Signed(token, _) => {
+                self.redeem(*token)
+            }
+            _ => None,
+        };
+        let mut ctx = Context::new(now, self.me, &view, &mut self.ledger, outputs);
+        self.machines.on_input(&mut ctx, input, ready, purpose);
+        while let Some(received) = ctx.next_local() {
+            let me = ctx.me;
+            self.machines.on_message(&mut ctx, me, received);
+        }
+        ctx.finish();
+    }
+
+    fn redeem(&mut self, token: Token) -> Option<Purpose> {
+        self.ledger.redeem(token)
+    }
+
+    /// When to call [`Shard::step`] with [`Input::Elapsed`] at the latest, in monotonic microseconds, and why.
+    pub fn deadline(&self) -> Option<(u64, Why)> {
+        let partitions = self.machines.partitions.iter().flat_map(|(id, (replica, sealer))| {
+            let of_replica = replica.deadline().map(|at| (at, Why::Replica(*id)));
+            of_replica.into_iter().chain(sealer.deadline().map(|at| (at, Why::Sealer(*id))))
+        });
+        self.machines.edge.deadline().map(|at| (at, Why::Edge)).into_iter().chain(partitions).min()
+    }
+
+    /// The chain as this broker sees it.
+    pub fn view(&self) -> &Arc<State> {
+        &self.view
+    }
+
+    /// Every partition that this broker holds, in order.
+    pub fn summaries(&self) -> impl Iterator<Item = Summary> + '_ {
+        self.machines.partitions.iter().map(|(id, (replica, _))| Summary {
+            partition: *id,
+            sealed_epoch: replica.sealed_epoch,
+            checksum: replica.checksum,
+            serves: replica.may_serve(&self.view),
+            lanes: replica.lanes.iter().map(|(lane, l)| (*lane, l.durable_head().next_sequence)).collect(),
+            unsealed_events: replica
+                .lanes
+                .values()
+                .map(|lane| lane.durable_head().next_sequence - lane.sealed.next_sequence)
+                .sum(),
+        })
+    }
+
+    /// A hash over what this broker holds: equal states have equal digests.
+    pub fn digest(&self) -> Hash {
+        self.summaries().fold(sha256(&[&self.me.0, &self.view.height.to_be_bytes()]), |digest, s| {
+            let lanes = s
+                .lanes
+                .iter()
+                .fold(digest, |digest, (lane, next)| sha256(&[&digest.0, &lane.0, &next.to_be_bytes()]));
+            sha256(&[&lanes.0, &s.partition.0.to_be_bytes(), &s.sealed_epoch.to_be_bytes(), &s.checksum.0])
+        })
+    }
+}
+
+impl Machines {
+    fn restore(&mut self, me: Address, table: Table, key: &[u8], value: &[u8]) -> Result<(), OpenError> {
+        let damaged = || OpenError::Row(table, crate::ids::hex(key));
+        if table == Table::Marker && key == OWNER_KEY {
+            let owner: Address = wire::decode_row(value).ok_or_else(damaged)?;
+            if owner != me {
+                return Err(OpenError::Foreign(owner, me));
+            }
+            self.memory = Memory::Whole;
+            return Ok(());
+        }
+        let partition = rows::split_partition_key(key).ok_or_else(damaged)?;
+        if table == Table::Marker {
+            let row: PartitionRow = wire::decode_row(value).ok_or_else(damaged)?;
+            let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
+            let restored = (Replica::restore(partition, row, last_index), Sealer::new(partition));
+            self.partitions.insert(partition, restored);
+            return Ok(());
+        }
+        let (replica, sealer) = self.partitions.get_mut(&partition).ok_or_else(damaged)?;
+        match table {
+            Table::Lane => {
+                let (_, lane) = rows::split_lane_key(key).ok_or_else(damaged)?;
+                replica.restore_lane(lane, wire::decode_row::<LaneRow>(value).ok_or_else(damaged)?);
+            }
+            Table::Mark => replica.restore_mark(wire::decode_row::<Mark>(value).ok_or_else(damaged)?),
+            Table::Report => sealer.restore_report(wire::decode_row::<ReportRow>(value).ok_or_else(damaged)?),
+            Table::Evidence => replica.restore_fork(wire::decode_row::<Fork>(value).ok_or_else(damaged)?),
+            Table::Marker | Table::Cut => {}
+        }
+        Ok(())
+    }
+
+    fn on_input(&mut self, ctx: &mut Context<'_>, input: Input, ready: Vec<After>, purpose: Option<Purpose>) {
+        match input {
+            Input::Peer(from, received) => self.on_message(ctx, from, received),
+            Input::Client(session, command) => self.edge.on_command(ctx, session, command),
+            Input::Chain(_) => self.on_view(ctx),
+            Input::Durable(_) => self.on_durable(ctx, ready),
+            Input::Loaded(_, chunk) => {
+                if let Some(purpose) = purpose {
+                    self.on_loaded(ctx, purpose, chunk);
+                }
+            }
+            Input::LoadFailed(_, reason) => {
+                if let Some(Purpose::Answer(edge, token)) = purpose {
+                    ctx.send(edge, Message::ReadFailed { token, reason }, &[]);
+                }
+            }
+            Input::Signed(_, signature) => {
+                if let Some(Purpose::Report(_, entry, leader)) = purpose {
+                    let report = SignedEntry { entry: *entry, signature: signature.to_vec() };
+                    ctx.send(leader, Message::Report(report), &[]);
+                }
+            }
+            Input::Elapsed => {
+                self.edge.on_elapsed(ctx);
+                for (replica, sealer) in self.partitions.values_mut() {
+                    replica.on_elapsed(ctx);
+                    sealer.on_elapsed(ctx, replica);
+                }
+            }
+        }
+    }
+
+    /// The chain moved on: seats may have come, epochs ended, cuts been sealed.
+    fn on_view(&mut self, ctx: &mut Context<'_>) {
+        self.settle_memory(ctx);
+        if let Some(me) = ctx.my_index {
+            for (id, partition) in ctx.view.partitions.iter().enumerate() {
+                let id = PartitionId(u32::try_from(id).expect("partitions are numbered with 32 bits"));
+                if has_role(partition, me) {
+                    self.take_part(ctx, id, partition, me);
+                }
+            }
+        }
+        self.agent.on_view(ctx);
+        self.edge.on_view(ctx);
+    }
+
+    /// A store without its marker is a new broker's, unless the chain already counts on this broker.
+    fn settle_memory(&mut self, ctx: &mut Context<'_>) {
+        if self.memory != Memory::Empty {
+            return;
+        }
+        let epoch = ctx.view.epoch();
+        let counted_on = |me: BrokerIndex| {
+            ctx.view
+                .partitions
+                .iter()
+                .any(|p| p.since_epoch <= epoch && p.members.contains(me) || p.previous_members.contains(me))
+        };
+        let lost = ctx.my_index.is_some_and(counted_on);
+        self.memory = if lost { Memory::Lost } else { Memory::Whole };
+        ctx.write(rows::put(Table::Marker, OWNER_KEY.to_vec(), &ctx.me));
+    }
+
+    fn take_part(&mut self, ctx: &mut Context<'_>, id: PartitionId, partition: &Partition, me: BrokerIndex) {
+        let acts = partition.members.contains(me) || partition.previous_members.contains(me);
+        let acted_before = self.memory == Memory::Lost && acts;
+        let (replica, sealer) = self
+            .partitions
+            .entry(id)
+            .or_insert_with(|| (Replica::new(ctx, id, acted_before), Sealer::new(id)));
+        replica.on_view(ctx);
+        sealer.on_view(ctx, replica);
+    }
+
+    fn on_durable(&mut self, ctx: &mut Context<'_>, ready: Vec<After>) {
+        let mut appended: BTreeMap<PartitionId, Vec<(LaneId, u64)>> = BTreeMap::new();
+        let mut rest = Vec::new();
+        for after in ready {
+            match after {
+                After::Appended(partition, lane, index) => {
+                    appended.entry(partition).or_default().push((lane, index));
+                }
+                other => rest.push(other),
+            }
+        }
+        for (partition, lanes) in appended {
+            self.with(partition, |replica, sealer| {
+                replica.on_appended(ctx, &lanes);
+                sealer.progress(ctx, replica);
+            });
+        }
+        for after in rest {
+            match after {
+                After::Opened(partition, epoch) => self.with(partition, |replica, sealer| {
+                    replica.on_opened(ctx, epoch);
+                    sealer.on_view(ctx, replica);
+                }),
+                After::Reported(partition, entry, leader) => {
+                    self.with(partition, |_, sealer| sealer.on_reported(ctx, *entry, leader));
+                }
+                After::Appended(..) => {}
+            }
+        }
+    }
+
+    fn with(&mut self, partition: PartitionId, act: impl FnOnce(&mut Replica, &mut Sealer)) {
+        if let Some((replica, sealer)) = self.partitions.get_mut(&partition) {
+            act(replica, sealer);
+        }
+    }
+
+    fn on_message(&mut self, ctx: &mut Context<'_>, from: Address, received: Received) {
+        let (message, batches, stored) = received.into_parts();
+        match message {
+            Message::Append { partition } => {
+                let source = Source::Edge(from);
+                self.with(partition, |replica, sealer| {
+                    replica.on_batches(ctx, source, batches);
+                    sealer.progress(ctx, replica);
+                });
+            }
+            Message::Acknowledge { partition, epoch, heads } => {
+                self.edge.publishing().on_acknowledge(ctx, from, partition, epoch, &heads);
+            }
+            Message::Refuse { lane, sequence, code, reason, .. } => {
+                self.edge.publishing().on_refuse(ctx, from, lane, sequence, Refusal { code, reason });
+            }
+            Message::Sealed { heads, .. } => self.edge.publishing().on_sealed(ctx, from, &heads),
+            Message::Fetch { partition, lane, from: sequence } => {
+                let query = Query::Lane { lane, from: sequence };
+                ctx.read(Purpose::Repair(from, partition, lane), query, REPAIR_BYTES);
+            }
+            Message::Repair { partition, lane } => self.with(partition, |replica, sealer| {
+                replica.on_repair(ctx, from, lane, batches);
+                sealer.progress(ctx, replica);
+            }),
+            Message::CutsWanted { partition, after_epoch } => {
+                let query = Query::Rows {
+                    table: Table::Cut,
+                    prefix: rows::partition_key(partition),
+                    after: rows::cut_key(partition, after_epoch),
+                };
+                ctx.read(Purpose::Cuts(from, partition, after_epoch), query, CUTS_BYTES);
+            }
+            Message::Cuts { partition, after_epoch, cuts } => self.with(partition, |replica, sealer| {
+                replica.on_cuts(ctx, after_epoch, cuts);
+                sealer.on_view(ctx, replica);
+            }),
+            Message::HeadsWanted { partition } => {
+                self.with(partition, |replica, _| replica.on_heads_wanted(ctx, from));
+            }
+            Message::Heads { partition, heads } => {
+                self.with(partition, |replica, _| replica.on_heads(ctx, from, heads));
+            }
+            Message::Closing { .. }
+            | Message::Propose { .. }
+            | Message::Report(_)
+            | Message::Decline { .. } => {
+                self.on_sealing_message(ctx, from, message);
+            }
+            Message::Read { token, query, budget_bytes } => {
+                self.on_read(ctx, from, token, query, budget_bytes)
+            }
+            Message::Answer { token, order, last_index, next } => {
+                let chunk = Chunk { batches: stored, order, last_index, next };
+                self.edge.on_answer(ctx, token, chunk);
+            }
+            Message::ReadFailed { token, reason } => self.edge.on_read_failed(ctx, token, &reason),
+            Message::Follow { slot } => {
+                let home = ctx.view.home(slot);
+                self.with(home, |replica, _| {
+                    if replica.may_serve(ctx.view) {
+                        replica.on_follow(ctx, from, slot);
+                    }
+                });
+            }
+            Message::Unfollow { slot } => {
+                let home = ctx.view.home(slot);
+                self.with(home, |replica, _| replica.on_unfollow(from, slot));
+            }
+            Message::Following { slot, index } => self.edge.on_following(ctx, from, slot, index),
+            Message::Live { slot, previous_index, index } => {
+                if let Some(batch) = batches.first() {
+                    self.edge.on_live(ctx, from, slot, previous_index, index, batch);
+                }
+            }
+            Message::Withdrawn { slot, lane, from: sequence } => {
+                self.edge.on_withdrawn(ctx, from, slot, lane, sequence);
+            }
+        }
+    }
+
+    fn on_sealing_message(&mut self, ctx: &mut Context<'_>, from: Address, message: Message) {
+        match message {
+            Message::Closing { partition, epoch, round, previous, heads, forks } => {
+                self.with(partition, |replica, sealer| {
+                    sealer.on_closing(ctx, replica, from, epoch, round, previous, heads, forks);
+                });
+            }
+            Message::Propose { round, cut } => {
+                self.with(cut.partition, |replica, sealer| sealer.on_propose(ctx, replica, from, round, cut));
+            }
+            Message::Report(report) => {
+                self.with(report.entry.partition, |_, sealer| sealer.on_report(ctx, from, report));
+            }
+            Message::Decline { partition, heads, forks, .. } => {
+                self.with(partition, |replica, sealer| sealer.on_decline(ctx, replica, from, &heads, forks));
+            }
+            _ => {}
+        }
+    }
+
+    /// An edge asks for data: only a replica that has missed nothing answers.
+    fn on_read(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, query: Query, budget_bytes: u32) {
+        let partition = match &query {
+            Query::Range { partition, .. }
+            | Query::Last { partition, .. }
+            | Query::Append { partition, .. } => Some(*partition),
+            Query::Lane { .. } | Query::Rows { .. } => None,
+        };
+        let serves = partition
+            .and_then(|partition| self.partitions.get(&partition))
+            .is_some_and(|(replica, _)| replica.may_serve(ctx.view));
+        if serves {
+            ctx.read(Purpose::Answer(from, token), query, budget_bytes.min(CHUNK_BYTES));
+        } else {
+            let reason = "this replica is catching up".to_string();
+            ctx.send(from, Message::ReadFailed { token, reason }, &[]);
+        }
+    }
+
+    fn on_loaded(&mut self, ctx: &mut Context<'_>, purpose: Purpose, chunk: Chunk) {
+        match purpose {
+            Purpose::Repair(to, partition, lane) => {
+                ctx.send_stored(to, Message::Repair { partition, lane }, chunk.batches);
+            }
+            Purpose::Cuts(to, partition, after_epoch) => {
+                let cuts: Option<Vec<Cut>> = chunk.batches.iter().map(|row| wire::decode_row(row)).collect();
+                match cuts {
+                    Some(cuts) => ctx.send(to, Message::Cuts { partition, after_epoch, cuts }, &[]),
+                    None => ctx.trace(Trace::RowDamaged("a row of the cut table".to_string())),
+                }
+            }
+            Purpose::Answer(to, token) => {
+                let Chunk { batches, order, last_index, next } = chunk;
+                ctx.send_stored(to, Message::Answer { token, order, last_index, next }, batches);
+            }
+            Purpose::Report(..) => {}
+        }
+    }
+}
+
+/// Whether a broker has anything to do in a partition: it acts, is proposed, or was replaced and no epoch of the new
+/// set is sealed yet.
+fn has_role(partition: &Partition, me: BrokerIndex) -> bool {
+    let replaced = partition.previous_members.contains(me) && partition.sealed_epoch < partition.since_epoch;
+    partition.members.contains(me) || partition.target.contains(me) || replaced
+}
