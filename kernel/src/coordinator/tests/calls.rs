@@ -27,6 +27,9 @@ fn joining_takes_stake_and_fee() {
     assert_eq!((broker.tickets, broker.stake, broker.draw_block), (2, 2_000 * DATA, world.state.height + 1));
     assert_eq!(world.state.allowance(OWNER, spender), 5, "the registration used the allowance");
     assert_eq!((world.state.stakes, world.state.pool), (2_000 * DATA, 10 * DATA));
+    world.fund(FRIEND, 3_000 * DATA);
+    world.must(FRIEND, call.clone());
+    assert_eq!(world.state.allowance(FRIEND, spender), u128::MAX, "one without end is not used up");
     let twice = Refusal::AlreadyRegistered { account: OWNER, index: BrokerIndex(1) };
     assert_eq!(world.call(OWNER, call), Err(twice));
     world.check();
