@@ -1,0 +1,146 @@
+//! The data directory around the database: who holds it, and which format it has.
+//!
+//! ```text
+//!   LOCK      an exclusive lock of the operating system for as long as the log or a reader lives
+//!   FORMAT    "weir-store 1\n"
+//!   db/       the database
+//!   db.new/   a database whose making was interrupted: removed at the next opening
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::LogError;
+use crate::layout::FORMAT;
+use crate::limits::FORMAT_FILE_BYTES;
+
+const LOCK_FILE: &str = "LOCK";
+const FORMAT_FILE: &str = "FORMAT";
+const FORMAT_FILE_NEW: &str = "FORMAT.new";
+const FORMAT_NAME: &str = "weir-store";
+const DATABASE: &str = "db";
+const DATABASE_NEW: &str = "db.new";
+
+/// A data directory that this process holds.
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Closing the file gives the lock back.
+    _lock: File,
+}
+
+impl Directory {
+    /// Takes the directory, making it if it is not there, and checks its format.
+    pub(super) fn open(path: &Path) -> Result<Self, LogError> {
+        fs::create_dir_all(path).map_err(|error| failed("making", path, &error))?;
+        // Looked at before the lock file is made, so that nothing is written into a foreign directory.
+        refuse_foreign(path)?;
+        let lock = lock(path)?;
+        let directory = Self { path: path.to_owned(), _lock: lock };
+        directory.check_format()?;
+        Ok(directory)
+    }
+
+    /// Where the database is.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join(DATABASE)
+    }
+
+    /// Where a new database is made, so that an interrupted making is never mistaken for a database; empty.
+    pub(super) fn new_database(&self) -> Result<PathBuf, LogError> {
+        let path = self.path.join(DATABASE_NEW);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("clearing", &path, &error)),
+            _ => Ok(path),
+        }
+    }
+
+    /// Makes the new database the database, durably.
+    pub(super) fn install_database(&self) -> Result<(), LogError> {
+        let (from, to) = (self.path.join(DATABASE_NEW), self.database());
+        fs::rename(&from, &to).map_err(|error| failed("renaming", &from, &error))?;
+        sync_directory(&self.path)
+    }
+
+    /// Reads the FORMAT file, or writes it into a directory that has none.
+    fn check_format(&self) -> Result<(), LogError> {
+        let path = self.path.join(FORMAT_FILE);
+        let mut text = Vec::new();
+        match File::open(&path) {
+            Ok(file) => {
+                file.take(FORMAT_FILE_BYTES)
+                    .read_to_end(&mut text)
+                    .map_err(|error| failed("reading", &path, &error))?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return self.write_format(),
+            Err(error) => return Err(failed("reading", &path, &error)),
+        }
+        let text = String::from_utf8_lossy(&text);
+        if text == format_line() {
+            return Ok(());
+        }
+        let found = text.trim_end().to_owned();
+        let directory = self.path.clone();
+        if found.split(' ').next() == Some(FORMAT_NAME) {
+            return Err(LogError::Version { directory, found, supported: FORMAT });
+        }
+        Err(LogError::Foreign { directory, found: format!("its FORMAT file says {found:?}") })
+    }
+
+    fn write_format(&self) -> Result<(), LogError> {
+        let (new, path) = (self.path.join(FORMAT_FILE_NEW), self.path.join(FORMAT_FILE));
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(format_line().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &path)
+        };
+        write().map_err(|error| failed("writing", &path, &error))?;
+        sync_directory(&self.path)
+    }
+}
+
+fn format_line() -> String {
+    format!("{FORMAT_NAME} {FORMAT}\n")
+}
+
+fn failed(doing: &str, path: &Path, error: &std::io::Error) -> LogError {
+    LogError::io(format!("{doing} {}", path.display()), error)
+}
+
+fn lock(directory: &Path) -> Result<File, LogError> {
+    let path = directory.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed("opening", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LogError::InUse { directory: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(failed("locking", &path, &error)),
+    }
+}
+
+/// A directory without a FORMAT file may hold only what an interrupted first opening left.
+fn refuse_foreign(path: &Path) -> Result<(), LogError> {
+    if path.join(FORMAT_FILE).exists() {
+        return Ok(());
+    }
+    let entries = fs::read_dir(path).map_err(|error| failed("listing", path, &error))?;
+    for entry in entries {
+        let name = entry.map_err(|error| failed("listing", path, &error))?.file_name();
+        if name != LOCK_FILE && name != FORMAT_FILE_NEW {
+            let found = format!("it has no FORMAT file but holds {}", Path::new(&name).display());
+            return Err(LogError::Foreign { directory: path.to_owned(), found });
+        }
+    }
+    Ok(())
+}
+
+/// A rename is durable once its directory is.
+fn sync_directory(path: &Path) -> Result<(), LogError> {
+    let sync = || File::open(path)?.sync_all();
+    sync().map_err(|error| failed("syncing", path, &error))
+}

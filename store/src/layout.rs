@@ -1,0 +1,332 @@
+//! Keys and values on disk, byte by byte. The crate's docs are the specification; the tests pin it.
+//!
+//! Integers are big-endian, so that keys order as the values they stand for. Every value begins with a CRC-32
+//! (IEEE) over its key and the rest of the value: a value that was damaged, or that stands under another key, is
+//! found when it is read.
+
+use std::ops::RangeInclusive;
+
+use weir_kernel::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
+use weir_kernel::log::Table;
+
+use crate::error::LogError;
+use crate::index::{Appended, LaneEntry, Run, RunKey, Scope, Totals};
+
+/// Version of everything here, named by the FORMAT file.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Bytes of the checksum before each value.
+pub(crate) const CHECKSUM_BYTES: usize = 4;
+
+/// Key of a batch: partition u32, append index u64.
+pub(crate) fn batch_key(partition: PartitionId, index: u64) -> Vec<u8> {
+    joined(&[&partition.0.to_be_bytes(), &index.to_be_bytes()])
+}
+
+/// Key of a lane's batch: lane [32], sequence u64.
+pub(crate) fn lane_key(lane: LaneId, sequence: u64) -> Vec<u8> {
+    joined(&[lane.as_bytes(), &sequence.to_be_bytes()])
+}
+
+/// Prefix of a scope: partition u32, stream [20], stream partition u32.
+fn scope_key(scope: Scope) -> Vec<u8> {
+    let Scope { partition, slot } = scope;
+    joined(&[&partition.0.to_be_bytes(), slot.stream.as_bytes(), &slot.partition.to_be_bytes()])
+}
+
+/// Key of a run: scope, first time u64, lane [32], first sequence u64.
+pub(crate) fn run_key(key: &RunKey) -> Vec<u8> {
+    let scope = scope_key(key.scope);
+    joined(&[
+        &scope,
+        &key.first_time_ms.to_be_bytes(),
+        key.lane.as_bytes(),
+        &key.first_sequence.to_be_bytes(),
+    ])
+}
+
+/// Keys of the runs of a scope whose first time is within `times`.
+pub(crate) fn run_keys(scope: Scope, times: &RangeInclusive<u64>) -> RangeInclusive<Vec<u8>> {
+    let scope = scope_key(scope);
+    let low = joined(&[&scope, &times.start().to_be_bytes()]);
+    let high = joined(&[&scope, &times.end().to_be_bytes(), &[0xff; 40]]);
+    low..=high
+}
+
+/// Key of a batch in its scope's append order: scope, append index u64.
+pub(crate) fn append_key(scope: Scope, index: u64) -> Vec<u8> {
+    joined(&[&scope_key(scope), &index.to_be_bytes()])
+}
+
+/// Key of a row: table u8, key.
+pub(crate) fn row_key(table: Table, key: &[u8]) -> Vec<u8> {
+    joined(&[&[table_byte(table)], key])
+}
+
+/// Key of a partition's totals: partition u32.
+pub(crate) fn totals_key(partition: PartitionId) -> Vec<u8> {
+    partition.0.to_be_bytes().to_vec()
+}
+
+/// The byte that names a table on disk.
+pub(crate) fn table_byte(table: Table) -> u8 {
+    match table {
+        Table::Marker => 1,
+        Table::Lane => 2,
+        Table::Mark => 3,
+        Table::Report => 4,
+        Table::Cut => 5,
+        Table::Evidence => 6,
+    }
+}
+
+/// A value with its checksum.
+pub(crate) fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
+    joined(&[&checksum(key, value).to_be_bytes(), value])
+}
+
+/// Checks a value and takes the checksum off.
+pub(crate) fn unseal<'a>(keyspace: &str, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], LogError> {
+    let damaged = |cause: String| LogError::damaged(place(keyspace, key), cause);
+    let Some((stored, value)) = sealed.split_first_chunk::<CHECKSUM_BYTES>() else {
+        return Err(damaged(format!("a value of {} bytes is too short for its checksum", sealed.len())));
+    };
+    let (stored, found) = (u32::from_be_bytes(*stored), checksum(key, value));
+    if stored != found {
+        return Err(damaged(format!("checksum {found:08x} where {stored:08x} was written")));
+    }
+    Ok(value)
+}
+
+/// How error messages name a row.
+pub(crate) fn place(keyspace: &str, key: &[u8]) -> String {
+    format!("{keyspace} at key {}", weir_kernel::ids::hex(key))
+}
+
+fn checksum(key: &[u8], value: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key);
+    hasher.update(value);
+    hasher.finalize()
+}
+
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// Value of a lane's batch: 72 bytes.
+pub(crate) fn lane_value(entry: &LaneEntry) -> Vec<u8> {
+    joined(&[
+        &scope_key(entry.scope),
+        &entry.index.to_be_bytes(),
+        &entry.count.to_be_bytes(),
+        &entry.length.to_be_bytes(),
+        &entry.first_time_ms.to_be_bytes(),
+        &entry.last_time_ms.to_be_bytes(),
+        &entry.run_time_ms.to_be_bytes(),
+        &entry.run_sequence.to_be_bytes(),
+    ])
+}
+
+/// Reads a row of the lane index; `None` when the lengths or bounds do not fit.
+pub(crate) fn read_lane(key: &[u8], value: &[u8]) -> Option<LaneEntry> {
+    let (mut key, mut value) = (Reader(key), Reader(value));
+    let entry = LaneEntry {
+        lane: LaneId(key.take()?),
+        sequence: key.u64()?,
+        scope: value.scope()?,
+        index: value.u64()?,
+        count: value.u32()?,
+        length: value.u32()?,
+        first_time_ms: value.u64()?,
+        last_time_ms: value.u64()?,
+        run_time_ms: value.u64()?,
+        run_sequence: value.u64()?,
+    };
+    let sound = entry.count > 0 && entry.sequence.checked_add(u64::from(entry.count)).is_some();
+    (key.is_empty() && value.is_empty() && sound).then_some(entry)
+}
+
+/// Value of a run: 52 bytes.
+pub(crate) fn run_value(run: &Run) -> Vec<u8> {
+    joined(&[
+        &run.last_time_ms.to_be_bytes(),
+        &run.next_sequence.to_be_bytes(),
+        &run.first_index.to_be_bytes(),
+        &run.last_index.to_be_bytes(),
+        run.origin.as_bytes(),
+    ])
+}
+
+/// Reads a run; `None` when the lengths or bounds do not fit.
+pub(crate) fn read_run(key: &[u8], value: &[u8]) -> Option<Run> {
+    let (mut key, mut value) = (Reader(key), Reader(value));
+    let run = Run {
+        key: RunKey {
+            scope: key.scope()?,
+            first_time_ms: key.u64()?,
+            lane: LaneId(key.take()?),
+            first_sequence: key.u64()?,
+        },
+        last_time_ms: value.u64()?,
+        next_sequence: value.u64()?,
+        first_index: value.u64()?,
+        last_index: value.u64()?,
+        origin: Address(value.take()?),
+    };
+    let sound = run.next_sequence > run.key.first_sequence;
+    (key.is_empty() && value.is_empty() && sound).then_some(run)
+}
+
+/// Value of a batch in append order: count u32, length u32.
+pub(crate) fn append_value(appended: &Appended) -> Vec<u8> {
+    joined(&[&appended.count.to_be_bytes(), &appended.length.to_be_bytes()])
+}
+
+/// Reads a row of the append index; `None` when the lengths do not fit.
+pub(crate) fn read_append(key: &[u8], value: &[u8]) -> Option<Appended> {
+    let (mut key, mut value) = (Reader(key), Reader(value));
+    key.scope()?;
+    let appended = Appended { index: key.u64()?, count: value.u32()?, length: value.u32()? };
+    (key.is_empty() && value.is_empty() && appended.count > 0).then_some(appended)
+}
+
+/// Value of a partition's totals: last append index, events, batches, bytes, each u64.
+pub(crate) fn totals_value(totals: &Totals) -> Vec<u8> {
+    let Totals { last_index, events, batches, bytes } = totals;
+    joined(&[
+        &last_index.to_be_bytes(),
+        &events.to_be_bytes(),
+        &batches.to_be_bytes(),
+        &bytes.to_be_bytes(),
+    ])
+}
+
+/// Reads a partition's totals; `None` when the lengths do not fit.
+pub(crate) fn read_totals(key: &[u8], value: &[u8]) -> Option<(PartitionId, Totals)> {
+    let (mut key, mut value) = (Reader(key), Reader(value));
+    let partition = PartitionId(key.u32()?);
+    let totals =
+        Totals { last_index: value.u64()?, events: value.u64()?, batches: value.u64()?, bytes: value.u64()? };
+    (key.is_empty() && value.is_empty()).then_some((partition, totals))
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn scope(&mut self) -> Option<Scope> {
+        let partition = PartitionId(self.u32()?);
+        let slot = StreamPartition { stream: StreamId(self.take()?), partition: self.u32()? };
+        Some(Scope { partition, slot })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPE: Scope = Scope {
+        partition: PartitionId(0x0102_0304),
+        slot: StreamPartition { stream: StreamId([0xaa; 20]), partition: 5 },
+    };
+
+    const ENTRY: LaneEntry = LaneEntry {
+        lane: LaneId([0xbb; 32]),
+        sequence: 6,
+        scope: SCOPE,
+        index: 7,
+        count: 8,
+        length: 9,
+        first_time_ms: 10,
+        last_time_ms: 11,
+        run_time_ms: 12,
+        run_sequence: 13,
+    };
+
+    fn hex(bytes: &[u8]) -> String {
+        weir_kernel::ids::hex(bytes)
+    }
+
+    #[test]
+    fn lane_rows_are_pinned() {
+        let (key, value) = (lane_key(ENTRY.lane, ENTRY.sequence), lane_value(&ENTRY));
+        assert_eq!(hex(&key), format!("{}{}", "bb".repeat(32), "0000000000000006"));
+        let scope = format!("01020304{}00000005", "aa".repeat(20));
+        let numbers = "00000000000000070000000800000009000000000000000a000000000000000b\
+                       000000000000000c000000000000000d";
+        assert_eq!(hex(&value), format!("{scope}{numbers}"));
+        assert_eq!(read_lane(&key, &value), Some(ENTRY));
+        assert_eq!(read_lane(&key, &value[1..]), None);
+        assert_eq!(read_lane(&key, &[value, vec![0]].concat()), None);
+    }
+
+    #[test]
+    fn run_rows_are_pinned_and_ordered_by_first_time() {
+        let key = ENTRY.run_key();
+        let run = Run {
+            key,
+            last_time_ms: 14,
+            next_sequence: 15,
+            first_index: 16,
+            last_index: 17,
+            origin: Address([0xcc; 20]),
+        };
+        let scope = format!("01020304{}00000005", "aa".repeat(20));
+        let rest = format!("000000000000000c{}000000000000000d", "bb".repeat(32));
+        assert_eq!(hex(&run_key(&key)), format!("{scope}{rest}"));
+        let numbers = "000000000000000e000000000000000f00000000000000100000000000000011";
+        assert_eq!(hex(&run_value(&run)), format!("{numbers}{}", "cc".repeat(20)));
+        assert_eq!(read_run(&run_key(&key), &run_value(&run)), Some(run));
+        assert!(run_keys(SCOPE, &(12..=12)).contains(&run_key(&key)));
+        assert!(!run_keys(SCOPE, &(13..=20)).contains(&run_key(&key)));
+        assert!(!run_keys(SCOPE, &(0..=11)).contains(&run_key(&key)));
+    }
+
+    #[test]
+    fn the_other_rows_are_pinned() {
+        assert_eq!(hex(&batch_key(PartitionId(1), 2)), "000000010000000000000002");
+        let appended = Appended { index: 3, count: 4, length: 5 };
+        assert_eq!(hex(&append_value(&appended)), "0000000400000005");
+        assert_eq!(read_append(&append_key(SCOPE, 3), &append_value(&appended)), Some(appended));
+        let totals = Totals { last_index: 1, events: 2, batches: 3, bytes: 4 };
+        let value = totals_value(&totals);
+        assert_eq!(hex(&value), "0000000000000001000000000000000200000000000000030000000000000004");
+        assert_eq!(read_totals(&totals_key(PartitionId(9)), &value), Some((PartitionId(9), totals)));
+        assert_eq!(Table::ALL.map(table_byte), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(hex(&row_key(Table::Cut, b"k")), "056b");
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_other_key_is_found() {
+        let key = batch_key(PartitionId(1), 2);
+        let sealed = seal(&key, b"value");
+        assert_eq!(hex(&sealed), "c27d1ee976616c7565", "the checksum is pinned");
+        assert_eq!(unseal("batches", &key, &sealed), Ok(b"value".as_slice()));
+        for bit in 0..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = unseal("batches", &key, &flipped).expect_err("a bit is flipped");
+            assert!(error.to_string().contains("batches at key 000000010000000000000002"), "{error}");
+        }
+        assert!(unseal("batches", &batch_key(PartitionId(1), 3), &sealed).is_err());
+        assert!(unseal("batches", &key, &sealed[..3]).is_err());
+    }
+}
