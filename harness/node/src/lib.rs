@@ -1,1 +1,4 @@
 //! weir-node
+pub mod engine;
+pub mod follower;
+pub mod handle;

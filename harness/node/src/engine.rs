@@ -1,0 +1,179 @@
+//! The engine: kernel shard and ports joined by queues, with nothing in it that waits.
+//!
+//! ```text
+//!   frames, durable, loaded, signed, blocks, commands          frames, writes, reads, signatures, intents, replies
+//!        ── Completion ──►  turn(now)  ── decode, verify ── Shard::step ── encode ──►  Operation ──
+//! ```
+//!
+//! [`Engine::turn`] takes what was completed and says what to begin. It reads no clock and does no I/O, so the same
+//! engine runs under tokio's sockets in a node and under the event heap of the simulator.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weir_kernel::broker::{Command, Input, Message, OpenError, Output, Reply, SessionId, Shard, Token, Trace, Why};
+use weir_kernel::coordinator::{Intent, State};
+use weir_kernel::ids::{Address, Hash};
+use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
+use weir_kernel::time::Now;
+use weir_kernel::verify::Verifier;
+use weir_kernel::wire::{self, Domain, FrameError};
+use weir_net::Channel;
+
+/// Something that was waited for has happened.
+#[derive(Clone, Debug)]
+pub enum Completion {
+    /// A frame came from a peer that the transport vouches for.
+    Frame(Address, Bytes),
+    /// A client wants something.
+    Client(SessionId, Command),
+    /// The confirmed chain moved on.
+    Chain(Arc<State>),
+    /// Every write up to this index is on disk.
+    Durable(u64),
+    /// A read is done.
+    Loaded(Token, Chunk),
+    /// A read failed, with the store's reason.
+    LoadFailed(Token, String),
+    /// A hash is signed: r, s, v.
+    Signed(Token, [u8; 65]),
+}
+
+/// Something to begin; order matters only among writes.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Send a frame to a peer.
+    Send {
+        /// The peer.
+        to: Address,
+        /// Which of the peer's queues.
+        channel: Channel,
+        /// The frame.
+        frame: Bytes,
+    },
+    /// Persist records and sync; complete with [`Completion::Durable`].
+    Write {
+        /// Rises from write to write.
+        index: u64,
+        /// The records.
+        records: Vec<Record>,
+    },
+    /// Read the log; complete with [`Completion::Loaded`] or [`Completion::LoadFailed`].
+    Read {
+        /// Names the completion.
+        token: Token,
+        /// The query.
+        query: Query,
+        /// About how many bytes of batches.
+        budget_bytes: u32,
+    },
+    /// Sign with the broker's key; complete with [`Completion::Signed`].
+    Sign {
+        /// Names the completion.
+        token: Token,
+        /// What to sign.
+        digest: Hash,
+    },
+    /// Send a transaction to the chain from the broker's account.
+    Submit(Intent),
+    /// Tell a client.
+    Reply(SessionId, Reply),
+    /// Tell the operator.
+    Trace(Trace),
+    /// A frame was refused; nobody else is disturbed.
+    Refused(Address, FrameError),
+}
+
+/// A broker without its surroundings.
+#[derive(Debug)]
+pub struct Engine<V> {
+    shard: Shard,
+    domain: Domain,
+    verifier: V,
+    outputs: Vec<Output>,
+}
+
+impl<V: Verifier> Engine<V> {
+    /// Takes up a broker from what its store remembers and the first view of the chain.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the store is another broker's or damaged.
+    pub fn open(me: Address, view: Arc<State>, checkpoint: &Checkpoint, verifier: V) -> Result<Self, OpenError> {
+        let domain = Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
+        let shard = Shard::open(me, Arc::clone(&view), checkpoint)?;
+        Ok(Self { shard, domain, verifier, outputs: Vec::new() })
+    }
+
+    /// Takes in what was completed, in order, and adds what to begin to `operations`. A due deadline is taken up too.
+    pub fn turn(
+        &mut self,
+        now: Now,
+        completions: impl IntoIterator<Item = Completion>,
+        operations: &mut Vec<Operation>,
+    ) {
+        for completion in completions {
+            match self.input_of(completion) {
+                Ok(input) => self.step(now, input, operations),
+                Err((from, error)) => operations.push(Operation::Refused(from, error)),
+            }
+        }
+        if self.deadline().is_some_and(|(at_us, _)| at_us <= now.monotonic_us) {
+            self.step(now, Input::Elapsed, operations);
+        }
+    }
+
+    /// When to take the next turn at the latest, in monotonic microseconds, and why.
+    pub fn deadline(&self) -> Option<(u64, Why)> {
+        self.shard.deadline()
+    }
+
+    /// The kernel inside.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    fn input_of(&self, completion: Completion) -> Result<Input, (Address, FrameError)> {
+        Ok(match completion {
+            Completion::Frame(from, frame) => {
+                let received = wire::decode(&frame, from, self.domain, &self.verifier);
+                Input::Peer(from, received.map_err(|error| (from, error))?)
+            }
+            Completion::Client(session, command) => Input::Client(session, command),
+            Completion::Chain(view) => Input::Chain(view),
+            Completion::Durable(index) => Input::Durable(index),
+            Completion::Loaded(token, chunk) => Input::Loaded(token, chunk),
+            Completion::LoadFailed(token, reason) => Input::LoadFailed(token, reason),
+            Completion::Signed(token, signature) => Input::Signed(token, signature),
+        })
+    }
+
+    fn step(&mut self, now: Now, input: Input, operations: &mut Vec<Operation>) {
+        self.shard.step(now, input, &mut self.outputs);
+        operations.extend(self.outputs.drain(..).map(operation_of));
+    }
+}
+
+fn operation_of(output: Output) -> Operation {
+    match output {
+        Output::Send(to, message, batches) => Operation::Send {
+            to,
+            channel: channel_of(&message),
+            frame: wire::encode(&message, &batches).into(),
+        },
+        Output::Write(index, records) => Operation::Write { index, records },
+        Output::Read(token, query, budget_bytes) => Operation::Read { token, query, budget_bytes },
+        Output::Sign(token, digest) => Operation::Sign { token, digest },
+        Output::Submit(intent) => Operation::Submit(intent),
+        Output::Reply(session, reply) => Operation::Reply(session, reply),
+        Output::Event(trace) => Operation::Trace(trace),
+    }
+}
+
+/// Repair, catching up and history go beside the live flow, never before it.
+fn channel_of(message: &Message) -> Channel {
+    match message {
+        Message::Repair { .. } | Message::Cuts { .. } | Message::Answer { .. } => Channel::Bulk,
+        _ => Channel::Live,
+    }
+}
