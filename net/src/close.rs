@@ -17,7 +17,7 @@ pub enum CloseCode {
     VersionMismatch,
     /// The peer follows another chain.
     ChainMismatch,
-    /// The TLS key is not that of the address in the hello, or the address is not the dialled one.
+    /// The TLS key is not that of the address in the hello, or one end is not whom the other meant.
     IdentityMismatch,
     /// Of two peers only the one with the lower address dials.
     WrongDialler,

@@ -18,7 +18,7 @@ pub const MAX_FRAME_BYTES: usize = 8 * MIB;
 /// and is refused.
 pub const MIN_PEER_FRAME_BYTES: usize = 64 * KIB;
 
-/// Longest hello, in bytes: the fields of today fill 40; the rest is room for later versions.
+/// Longest hello, in bytes: the fields of today fill 60; the rest is room for later versions.
 pub const MAX_HELLO_BYTES: usize = KIB;
 
 /// What a frame costs in every queue beyond its own length, in bytes, so that empty frames are not free.

@@ -25,7 +25,7 @@ pub const MAGIC: [u8; 4] = *b"weir";
 /// Bytes of a frame's length prefix.
 pub const PREFIX_BYTES: usize = 4;
 
-const HELLO_BYTES: usize = 4 + 2 + 2 + 8 + 20 + 4;
+const HELLO_BYTES: usize = 4 + 2 + 2 + 8 + 20 + 20 + 4;
 
 /// The byte that opens a channel's stream.
 pub const fn stream_kind(channel: Channel) -> u8 {
@@ -46,6 +46,10 @@ pub struct Hello {
     pub chain_id: u64,
     /// The sender's broker address.
     pub sender: Address,
+    /// Whom the sender dialled; zero from the end that was dialled. Without it, somebody who registers another
+    /// broker's key and endpoint under an address of its own would make honest brokers dial that broker twice, and
+    /// the second connection would take the first one's place.
+    pub recipient: Address,
     /// Longest frame, in bytes, that the sender accepts.
     pub max_frame_bytes: u32,
 }
@@ -75,9 +79,16 @@ pub struct Agreed {
 
 impl Hello {
     /// The hello of a node that speaks the versions of this crate.
-    pub fn new(chain_id: u64, sender: Address) -> Self {
+    pub fn new(chain_id: u64, sender: Address, recipient: Address) -> Self {
         let max_frame_bytes = limits::MAX_FRAME_BYTES as u32;
-        Self { min_version: MIN_VERSION, max_version: MAX_VERSION, chain_id, sender, max_frame_bytes }
+        Self {
+            min_version: MIN_VERSION,
+            max_version: MAX_VERSION,
+            chain_id,
+            sender,
+            recipient,
+            max_frame_bytes,
+        }
     }
 
     /// The body, without the length prefix.
@@ -88,6 +99,7 @@ impl Hello {
         out.put_u16(self.max_version);
         out.put_u64(self.chain_id);
         out.put_slice(&self.sender.0);
+        out.put_slice(&self.recipient.0);
         out.put_u32(self.max_frame_bytes);
         out
     }
@@ -107,13 +119,14 @@ impl Hello {
             return Err(HelloError::Magic(magic));
         }
         let (min_version, max_version, chain_id) = (rest.get_u16(), rest.get_u16(), rest.get_u64());
-        let mut sender = Address::ZERO;
+        let (mut sender, mut recipient) = (Address::ZERO, Address::ZERO);
         rest.copy_to_slice(&mut sender.0);
+        rest.copy_to_slice(&mut recipient.0);
         let max_frame_bytes = rest.get_u32();
         if min_version > max_version {
             return Err(HelloError::Range(min_version, max_version));
         }
-        Ok(Self { min_version, max_version, chain_id, sender, max_frame_bytes })
+        Ok(Self { min_version, max_version, chain_id, sender, recipient, max_frame_bytes })
     }
 
     /// What this node and a peer can do together.
@@ -226,7 +239,7 @@ mod tests {
     use super::*;
 
     fn hello() -> Hello {
-        Hello::new(31337, Address([0x0b; 20]))
+        Hello::new(31337, Address([0x0b; 20]), Address([0x0c; 20]))
     }
 
     /// The layout of the crate documentation, byte by byte.
@@ -234,6 +247,7 @@ mod tests {
     fn hello_vector() {
         let mut expected = b"weir\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00\x7a\x69".to_vec();
         expected.extend([0x0b; 20]);
+        expected.extend([0x0c; 20]);
         expected.extend([0x00, 0x80, 0x00, 0x00]);
         assert_eq!(hello().encode(), expected);
         assert_eq!(Hello::decode(&expected), Ok(hello()));
@@ -242,7 +256,7 @@ mod tests {
     #[test]
     fn hello_refusals() {
         let body = hello().encode();
-        assert_eq!(Hello::decode(&body[..39]), Err(HelloError::Short(39)));
+        assert_eq!(Hello::decode(&body[..59]), Err(HelloError::Short(59)));
         let mut other = body.clone();
         other[0] = b'W';
         assert_eq!(Hello::decode(&other), Err(HelloError::Magic(*b"Weir")));

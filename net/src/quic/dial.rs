@@ -9,6 +9,7 @@ use quinn::{ClientConfig, Endpoint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
+use weir_kernel::hash::sha256;
 use weir_kernel::ids::Address;
 
 use super::directory::{EndpointError, check_address, check_endpoint};
@@ -22,9 +23,8 @@ use crate::{Peer, limits};
 /// depends on the two addresses, so that a returning node is not dialled by everybody in one instant.
 fn backoff(failures: u32, own: Address, peer: Address) -> Duration {
     let whole = limits::BACKOFF_FIRST.saturating_mul(1 << failures.min(16)).min(limits::BACKOFF_CAP);
-    let mixed =
-        own.0.iter().chain(&peer.0).fold(failures, |mix, byte| mix.wrapping_mul(31) + u32::from(*byte));
-    whole - whole / 8 * (mixed % 16) / 16
+    let digest = sha256(&[&own.0, &peer.0, &failures.to_be_bytes()]);
+    whole - whole / 8 * u32::from(digest.0[0]) / 256
 }
 
 /// Keeps a session with one peer for as long as the directory lists it; `kick` cuts a wait short.

@@ -154,7 +154,11 @@ pub(super) async fn establish(shared: &Shared, connection: Connection, role: Rol
 
 async fn exchange(shared: &Shared, connection: &Connection, role: Role) -> Result<Established, Failure> {
     let key_hash = proven_key(connection).ok_or(Failure::Code(CloseCode::IdentityMismatch))?;
-    let ours = Hello::new(shared.chain_id, shared.address);
+    let recipient = match role {
+        Role::Dialled(peer) => peer,
+        Role::Accepted => Address::ZERO,
+    };
+    let ours = Hello::new(shared.chain_id, shared.address, recipient);
     let mut live_out = connection.open_uni().await?;
     let mut bulk_out = connection.open_uni().await?;
     // Priorities decide which stream's bytes fill the next packet.
@@ -172,7 +176,10 @@ async fn exchange(shared: &Shared, connection: &Connection, role: Role) -> Resul
     let theirs = read_hello(&mut live_in).await?;
     let agreed = ours.agree(&theirs).map_err(Failure::Code)?;
     match role {
-        Role::Dialled(expected) if theirs.sender != expected => {
+        Role::Dialled(peer) if theirs.sender != peer => {
+            return Err(Failure::Code(CloseCode::IdentityMismatch));
+        }
+        Role::Accepted if theirs.recipient != shared.address => {
             return Err(Failure::Code(CloseCode::IdentityMismatch));
         }
         Role::Accepted if theirs.sender >= shared.address => {
