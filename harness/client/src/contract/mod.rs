@@ -1,0 +1,9 @@
+//! Streams on the chain: creating them and granting permissions, by transactions that the client's key signs.
+
+mod rpc;
+mod stream;
+mod transaction;
+
+pub use rpc::RpcError;
+pub use stream::{EVERYBODY, Grant, NewStream};
+pub use transaction::TransactionError;

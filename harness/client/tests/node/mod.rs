@@ -1,0 +1,231 @@
+//! A scripted node: `/info`, one stream, and WebSockets that answer as a test says.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+pub use weir_kernel::batch::Batch;
+use weir_kernel::ids::{LaneId, StreamId};
+use weir_kernel::signature::Secp256k1Verifier;
+
+/// The stream that exists.
+pub const STREAM: StreamId = StreamId([7; 20]);
+
+const CHAIN_ID: u64 = 31337;
+
+/// What the node does with a batch.
+pub enum Reply {
+    Ack(&'static str),
+    AckTwice(&'static str, &'static str),
+    Refuse(&'static str, &'static str),
+    /// Reads on and answers nothing.
+    Silence,
+    /// Ends the connection without a word.
+    Hang,
+}
+
+/// A batch that came.
+pub struct Incoming {
+    /// Messages before it.
+    pub count: usize,
+    pub batch: Batch,
+}
+
+type Script = dyn Fn(&Incoming) -> Reply + Send + Sync;
+
+struct State {
+    partitions: u32,
+    script: Box<Script>,
+    count: AtomicUsize,
+    received: Mutex<Vec<Vec<u8>>>,
+    acknowledged: Mutex<Vec<Batch>>,
+    lines: Mutex<Vec<Vec<String>>>,
+    subscriptions: Mutex<Vec<String>>,
+}
+
+pub struct Node {
+    port: u16,
+    state: Arc<State>,
+}
+
+impl Node {
+    pub async fn start(partitions: u32, script: impl Fn(&Incoming) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = Arc::new(State {
+            partitions,
+            script: Box::new(script),
+            count: AtomicUsize::new(0),
+            received: Mutex::default(),
+            acknowledged: Mutex::default(),
+            lines: Mutex::default(),
+            subscriptions: Mutex::default(),
+        });
+        let serving = state.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, serving.clone()));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Every message that came, answered or not.
+    pub fn received(&self) -> Vec<Vec<u8>> {
+        self.state.received.lock().expect("no panic").clone()
+    }
+
+    /// The batches acknowledged.
+    pub fn batches(&self) -> Vec<Batch> {
+        self.state.acknowledged.lock().expect("no panic").clone()
+    }
+
+    /// What each subscription is given; all but the last are then cut off.
+    pub fn script(&self, lines: Vec<Vec<String>>) {
+        *self.state.lines.lock().expect("no panic") = lines;
+    }
+
+    /// The subscriptions' paths.
+    pub fn subscriptions(&self) -> Vec<String> {
+        self.state.subscriptions.lock().expect("no panic").clone()
+    }
+}
+
+/// Reads and verifies a batch as a node does.
+pub fn decode(bytes: &[u8]) -> Batch {
+    let verified = weir_kernel::verify::verify(Arc::from(bytes), CHAIN_ID, &Secp256k1Verifier);
+    verified.expect("what a client sends is valid and signed").into_inner()
+}
+
+pub fn line(n: u64) -> String {
+    let lane = LaneId([1; 32]);
+    format!(
+        r#"{{"content":{{"n":{n}}},"metadata":{{"streamId":"{STREAM}","partition":0,"timestamp":{},"sequenceNumber":{n},"publisherId":"0x","msgChainId":"{lane}"}}}}"#,
+        1000 + n
+    )
+}
+
+pub fn lines(range: Range<u64>) -> Vec<String> {
+    range.map(line).collect()
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<State>) {
+    let mut head = vec![0; 8192];
+    loop {
+        let Ok(seen) = stream.peek(&mut head).await else { return };
+        if seen == 0 {
+            return;
+        }
+        let text = String::from_utf8_lossy(&head[..seen]).into_owned();
+        if !text.contains("\r\n\r\n") {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            continue;
+        }
+        let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+        if path.starts_with(&format!("/streams/{STREAM}/publish")) {
+            return publishing(stream, state).await;
+        }
+        if path.starts_with(&format!("/streams/{STREAM}/subscribe")) {
+            state.subscriptions.lock().expect("no panic").push(path);
+            return subscribing(stream, state).await;
+        }
+        let mut taken = vec![0; text.find("\r\n\r\n").expect("checked above") + 4];
+        stream.read_exact(&mut taken).await.expect("peeked already");
+        let (status, body) = answer(&path, &state);
+        let response = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        if stream.write_all(response.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(path: &str, state: &State) -> (&'static str, String) {
+    let zero = "0x0000000000000000000000000000000000000000";
+    if path == "/info" {
+        let body = format!(
+            r#"{{"chainId":{CHAIN_ID},"rpc":"/rpc","registry":"{zero}","coordinator":"{zero}","height":5,"epochBlocks":8,"version":"0"}}"#
+        );
+        return ("200 OK", body);
+    }
+    if path == format!("/streams/{STREAM}") {
+        let body = format!(
+            r#"{{"id":"{STREAM}","name":"test","description":"","owner":"{zero}","partitions":{}}}"#,
+            state.partitions
+        );
+        return ("200 OK", body);
+    }
+    ("404 Not Found", r#"{"code":"not-found","reason":"no such stream"}"#.into())
+}
+
+async fn publishing(stream: TcpStream, state: Arc<State>) {
+    let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Binary(bytes) = message else { continue };
+        let incoming = Incoming { count: state.count.fetch_add(1, Ordering::SeqCst), batch: decode(&bytes) };
+        state.received.lock().expect("no panic").push(bytes.to_vec());
+        let (lane, header) = (incoming.batch.lane(), incoming.batch.header());
+        let (sequence, count) = (header.sequence, header.count);
+        // Like a node: a batch whose predecessor is missing is out of order, one that is held is acknowledged again.
+        let held = |batch: &Batch| batch.lane() == lane && batch.header().sequence == sequence;
+        let before = |batch: &Batch| batch.lane() == lane && batch.header().next_sequence() == sequence;
+        let ack = |level: &str| {
+            format!(
+                r#"{{"type":"ack","level":"{level}","lane":"{lane}","sequence":{sequence},"count":{count}}}"#
+            )
+        };
+        let refuse = |code: &str, reason: &str| {
+            format!(
+                r#"{{"type":"refused","code":"{code}","reason":"{reason}","lane":"{lane}","sequence":{sequence}}}"#
+            )
+        };
+        let (is_held, follows) = {
+            let acknowledged = state.acknowledged.lock().expect("no panic");
+            (acknowledged.iter().any(held), sequence == 0 || acknowledged.iter().any(before))
+        };
+        let answers = match (state.script)(&incoming) {
+            Reply::Hang => return,
+            Reply::Silence => Vec::new(),
+            Reply::Refuse(code, reason) => vec![refuse(code, reason)],
+            Reply::Ack(_) | Reply::AckTwice(..) if !is_held && !follows => {
+                vec![refuse("out-of-order", "something before it is missing")]
+            }
+            Reply::Ack(level) => vec![ack(level)],
+            Reply::AckTwice(first, second) => vec![ack(first), ack(second)],
+        };
+        let taken = answers.first().is_some_and(|answer| answer.contains(r#""type":"ack""#));
+        if taken && !is_held {
+            state.acknowledged.lock().expect("no panic").push(incoming.batch.clone());
+        }
+        for answer in answers {
+            if socket.send(Message::text(answer)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn subscribing(stream: TcpStream, state: Arc<State>) {
+    let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+    let (lines, last) = {
+        let mut scripts = state.lines.lock().expect("no panic");
+        let lines = if scripts.is_empty() { Vec::new() } else { scripts.remove(0) };
+        (lines, scripts.is_empty())
+    };
+    for line in lines {
+        socket.send(Message::text(line)).await.expect("a reader");
+    }
+    if last {
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+}
