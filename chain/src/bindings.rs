@@ -1,4 +1,5 @@
-//! The contracts as types: calls, events, errors and bytecode, read from the committed artifacts at compile time.
+//! The contracts as types: calls, events, errors and bytecode, read from the committed artifacts at compile
+//! time.
 //!
 //! Whoever needs a view that has no function of its own here encodes `…Call` with
 //! [`SolCall`](alloy_sol_types::SolCall) and hands it to [`Mirror::call`](crate::mirror::Mirror::call).

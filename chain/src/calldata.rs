@@ -81,7 +81,11 @@ pub fn found(partition: PartitionId) -> Bytes {
 pub fn submit_certificates<'a>(certificates: impl IntoIterator<Item = &'a kernel::Certificate>) -> Bytes {
     let certificates = certificates.into_iter().map(|certificate| I::Certificate {
         entry: entry(&certificate.entry),
-        signatures: certificate.signatures.iter().map(|signature| Bytes::copy_from_slice(signature)).collect(),
+        signatures: certificate
+            .signatures
+            .iter()
+            .map(|signature| Bytes::copy_from_slice(signature))
+            .collect(),
     });
     C::submitCertificatesCall { certificates: certificates.collect() }.abi_encode().into()
 }
@@ -143,8 +147,8 @@ pub fn params(params: &kernel::Params) -> I::Params {
     }
 }
 
-/// The digest that a replica signs to report an entry: EIP-712 `Report(bytes32 root)` in the coordinator's domain,
-/// the root being the entry's hash.
+/// The digest that a replica signs to report an entry: EIP-712 `Report(bytes32 root)` in the coordinator's
+/// domain, the root being the entry's hash.
 pub fn report_digest(chain_id: u64, coordinator: Address, root: B256) -> B256 {
     use alloy_sol_types::{SolStruct, eip712_domain, sol};
     sol! {

@@ -67,8 +67,8 @@ pub enum DeployError {
     },
 }
 
-/// Deploys token, registry and coordinator with the deployer's key, makes the blocks for it, and sends the reserve.
-/// The deployer needs some ether for gas.
+/// Deploys token, registry and coordinator with the deployer's key, makes the blocks for it, and sends the
+/// reserve. The deployer needs some ether for gas.
 pub fn deploy(
     mirror: &mut Mirror,
     deployer: &Wallet,
@@ -128,8 +128,7 @@ fn send(
     let hash = mirror.submit(&raw).map_err(|source| DeployError::Submit { what, source })?;
     mirror.produce_block(timestamp_s)?;
     let receipt = mirror.receipt(hash)?;
-    let receipt =
-        receipt.ok_or_else(|| DeployError::Failed { what, reason: "it was in no block".into() })?;
+    let receipt = receipt.ok_or_else(|| DeployError::Failed { what, reason: "it was in no block".into() })?;
     match receipt.failure() {
         Some(reason) => Err(DeployError::Failed { what, reason }),
         None => Ok(receipt.contract_address),

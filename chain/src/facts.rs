@@ -1,8 +1,8 @@
 //! Log entries as the kernel's facts.
 //!
-//! An entry counts only if the right contract emitted it: the coordinator, the registry, the token, or a stream
-//! that the registry created. The registry reports a stream before the stream's own first events, so reading in
-//! order knows every stream in time.
+//! An entry counts only if the right contract emitted it: the coordinator, the registry, the token, or a
+//! stream that the registry created. The registry reports a stream before the stream's own first events, so
+//! reading in order knows every stream in time.
 
 use std::collections::BTreeSet;
 
@@ -102,11 +102,9 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
             ticket: e.ticket,
             replaced: broker(e.replaced),
         },
-        E::SeatVacated(e) => Fact::SeatVacated {
-            partition: PartitionId(e.partition),
-            seat: e.seat,
-            broker: broker(e.broker),
-        },
+        E::SeatVacated(e) => {
+            Fact::SeatVacated { partition: PartitionId(e.partition), seat: e.seat, broker: broker(e.broker) }
+        }
         E::MembersInstalled(e) => Fact::MembersInstalled {
             partition: PartitionId(e.partition),
             since_epoch: e.sinceEpoch,

@@ -2,7 +2,8 @@
 
 use alloy_primitives::U256;
 
-/// Gas that one block holds: what Ethereum mainnet targets, so that a block full of certificates fits there too.
+/// Gas that one block holds: what Ethereum mainnet targets, so that a block full of certificates fits there
+/// too.
 pub const BLOCK_GAS_LIMIT: u64 = 60_000_000;
 
 /// Gas that one transaction may ask for (EIP-7825).
@@ -41,8 +42,8 @@ pub const RECENT_BLOCKS: usize = 256;
 /// Blocks that an in-memory mirror can drop again.
 pub const MAX_REORG_DEPTH: usize = 64;
 
-/// The longest record of the block log, in bytes: a full block's transactions, receipts and logs stay far below,
-/// and a damaged length asks for no more memory than this.
+/// The longest record of the block log, in bytes: a full block's transactions, receipts and logs stay far
+/// below, and a damaged length asks for no more memory than this.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024 * 1024;
 
 /// The longest snapshot, in bytes.
@@ -60,8 +61,8 @@ pub const MAX_FILTER_ITEMS: usize = 1024;
 /// Blocks that one `eth_feeHistory` answers at most.
 pub const MAX_FEE_HISTORY_BLOCKS: u64 = 1024;
 
-/// The deployment that `weir up` makes puts this much ether, in wei, into each broker's account: one coin pays
-/// for tens of thousands of full blocks at [`GAS_PRICE_WEI`].
+/// The deployment that `weir up` makes puts this much ether, in wei, into each broker's account: one coin
+/// pays for tens of thousands of full blocks at [`GAS_PRICE_WEI`].
 pub const BROKER_ETHER_WEI: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 const _: () = assert!(TX_GAS_LIMIT <= BLOCK_GAS_LIMIT, "a transaction must fit a block");

@@ -21,11 +21,11 @@ pub struct BlockLogs {
     pub logs: Vec<Log>,
 }
 
-/// A chain as a node uses it: read blocks one after the other, send transactions, try calls. Nothing waits for a
-/// block: a transaction's outcome is asked for by [`Chain::receipt`] after later blocks.
+/// A chain as a node uses it: read blocks one after the other, send transactions, try calls. Nothing waits
+/// for a block: a transaction's outcome is asked for by [`Chain::receipt`] after later blocks.
 ///
-/// [`SharedMirror`] is the development chain. An implementation over JSON-RPC to a real node belongs beside it: it
-/// needs several endpoints, confirmations, and recovery of the gap after an outage.
+/// [`SharedMirror`] is the development chain. An implementation over JSON-RPC to a real node belongs beside
+/// it: it needs several endpoints, confirmations, and recovery of the gap after an outage.
 pub trait Chain: Send + Sync {
     /// EIP-155 chain id.
     fn chain_id(&self) -> u64;

@@ -4,8 +4,8 @@ use alloy_sol_types::{GenericContractError, SolInterface};
 
 use crate::bindings::{DataCoin, NetworkCoordinator, Stream, StreamRegistry};
 
-/// Reads revert data: a custom error of one of the contracts, `Error(string)` or `Panic(uint256)`; anything else
-/// is shown in hexadecimal digits.
+/// Reads revert data: a custom error of one of the contracts, `Error(string)` or `Panic(uint256)`; anything
+/// else is shown in hexadecimal digits.
 pub fn reason(data: &[u8]) -> String {
     if data.is_empty() {
         return "the contract gave no reason".into();
@@ -21,7 +21,10 @@ pub fn reason(data: &[u8]) -> String {
         .or_else(|_| StreamRegistry::StreamRegistryErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| Stream::StreamErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| DataCoin::DataCoinErrors::abi_decode(data).map(|error| format!("{error:?}")));
-    decoded.map_or_else(|_| format!("an unknown error, 0x{}", alloy_primitives::hex::encode(data)), |d| readable(&d))
+    decoded.map_or_else(
+        |_| format!("an unknown error, 0x{}", alloy_primitives::hex::encode(data)),
+        |d| readable(&d),
+    )
 }
 
 /// Turns Rust's `NotUseful(NotUseful { partition: 3 })` into `NotUseful(partition: 3)`.

@@ -113,8 +113,8 @@ impl Account {
         self.nonce = nonce;
     }
 
-    /// Signs a transaction with the next nonce. The fee offered is [`limits::GAS_PRICE_WEI`], of which only the
-    /// base fee is taken.
+    /// Signs a transaction with the next nonce. The fee offered is [`limits::GAS_PRICE_WEI`], of which only
+    /// the base fee is taken.
     pub fn sign(&mut self, to: TxKind, value: U256, input: Bytes, gas_limit: u64) -> Bytes {
         let tx = TxEip1559 {
             chain_id: self.chain_id,

@@ -90,7 +90,7 @@ fn transactions_run_in_the_order_of_arrival_and_of_nonces() {
     let first = transfer(&mut one, NOBODY, 1);
     let second = transfer(&mut one, NOBODY, 2);
     let other = transfer(&mut two, NOBODY, 3);
-    let expected = [&other, &first, &second].map(|raw| keccak256(raw));
+    let expected = [&other, &first, &second].map(keccak256);
     mirror.submit(&second).unwrap();
     assert_eq!(mirror.pending_nonce(one.address()), 0, "a gap waits");
     mirror.submit(&other).unwrap();
@@ -128,7 +128,10 @@ fn every_refusal_of_the_pool_has_its_name() {
     mirror.submit(&raw).unwrap();
     assert_eq!(mirror.submit(&raw), Err(SubmitError::AlreadyKnown(keccak256(&raw))));
     one.resync(0);
-    assert!(matches!(mirror.submit(&transfer(&mut one, NOBODY, 2)), Err(SubmitError::ReplacementUnderpriced(_))));
+    assert!(matches!(
+        mirror.submit(&transfer(&mut one, NOBODY, 2)),
+        Err(SubmitError::ReplacementUnderpriced(_))
+    ));
     mirror.produce_block(0).unwrap();
     assert_eq!(mirror.submit(&raw), Err(SubmitError::AlreadyKnown(keccak256(&raw))));
     one.resync(0);
@@ -139,7 +142,10 @@ fn every_refusal_of_the_pool_has_its_name() {
     let found = 2 + limits::MAX_NONCE_AHEAD;
     assert_eq!(high, Err(SubmitError::NonceTooHigh { sender, expected: 1, found }));
     let mut poor = account(9);
-    assert!(matches!(mirror.submit(&transfer(&mut poor, NOBODY, 1)), Err(SubmitError::InsufficientFunds { .. })));
+    assert!(matches!(
+        mirror.submit(&transfer(&mut poor, NOBODY, 1)),
+        Err(SubmitError::InsufficientFunds { .. })
+    ));
     let mut elsewhere = Account::new(wallet(1), 1, 1);
     let wrong = mirror.submit(&transfer(&mut elsewhere, NOBODY, 1));
     assert_eq!(wrong, Err(SubmitError::WrongChainId { expected: CHAIN_ID, found: Some(1) }));
@@ -199,7 +205,8 @@ fn legacy_and_access_list_transactions_are_taken() {
 fn block_hashes_are_known_for_256_blocks() {
     let mut mirror = Mirror::in_memory(&genesis());
     let mut one = account(1);
-    // Returns BLOCKHASH of the number in its calldata: PUSH0 CALLDATALOAD BLOCKHASH PUSH0 MSTORE PUSH1 32 PUSH0 RETURN
+    // Returns BLOCKHASH of the number in its calldata: PUSH0 CALLDATALOAD BLOCKHASH PUSH0 MSTORE PUSH1 32
+    // PUSH0 RETURN
     let reader = create(&mut mirror, &mut one, &[0x5f, 0x35, 0x40, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]);
     let ask = |mirror: &Mirror, number: u64| {
         let data = Bytes::copy_from_slice(&U256::from(number).to_be_bytes::<32>());

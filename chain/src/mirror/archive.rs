@@ -1,7 +1,8 @@
 //! The history: every block and transaction can be found; decoded blocks are kept only while they are recent.
 //!
-//! In memory stay, for each block, its hash and its place in the block log, and for each transaction its hash and
-//! its place in the chain: some tens of bytes each. An archive without a file keeps the blocks themselves.
+//! In memory stay, for each block, its hash and its place in the block log, and for each transaction its hash
+//! and its place in the chain: some tens of bytes each. An archive without a file keeps the blocks
+//! themselves.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! Blocks, transactions and receipts, and the record in which a block is kept on disk.
 
 use alloy_consensus::transaction::SignerRecoverable;
-use alloy_consensus::{Eip658Value, Header, Receipt as ConsensusReceipt, ReceiptEnvelope, Transaction as _, TxEnvelope};
+use alloy_consensus::{
+    Eip658Value, Header, Receipt as ConsensusReceipt, ReceiptEnvelope, Transaction as _, TxEnvelope,
+};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256};
 use alloy_rlp::Decodable;
@@ -180,7 +182,8 @@ impl Record {
         let Self::Block { header_rlp, transactions, outcomes } = self else {
             return Err(RecordError::Content("second genesis"));
         };
-        let header = Header::decode(&mut header_rlp.as_slice()).map_err(|_| RecordError::Content("header"))?;
+        let header =
+            Header::decode(&mut header_rlp.as_slice()).map_err(|_| RecordError::Content("header"))?;
         let transactions = transactions
             .into_iter()
             .map(|stored| {
@@ -198,7 +201,11 @@ impl Record {
 }
 
 /// A block out of its header, transactions and their outcomes; `None` if a log entry has more than 4 topics.
-pub(crate) fn assemble(header: Header, transactions: Vec<Transaction>, outcomes: Vec<Outcome>) -> Option<Block> {
+pub(crate) fn assemble(
+    header: Header,
+    transactions: Vec<Transaction>,
+    outcomes: Vec<Outcome>,
+) -> Option<Block> {
     let hash = header.hash_slow();
     let mut receipts = Vec::with_capacity(outcomes.len());
     let (mut cumulative_gas_used, mut first_log_index) = (0, 0);

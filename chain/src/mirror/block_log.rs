@@ -1,9 +1,10 @@
 //! The block log: an append-only file of framed records, synced before anything in it is visible.
 //!
 //! The file begins with eight bytes of magic. A frame is the payload's length (u32), the CRC-32 of these four
-//! bytes (u32), the CRC-32 of the payload (u32) and the payload, all little-endian. A frame that cannot be read is
-//! a torn tail, left by a crash while it was written, if no whole frame follows it: it is cut off. If one follows,
-//! records that were synced are damaged, and nothing is guessed: that is an error with file and offset.
+//! bytes (u32), the CRC-32 of the payload (u32) and the payload, all little-endian. A frame that cannot be
+//! read is a torn tail, left by a crash while it was written, if no whole frame follows it: it is cut off. If
+//! one follows, records that were synced are damaged, and nothing is guessed: that is an error with file and
+//! offset.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -37,7 +37,8 @@ pub struct CallRequest {
     pub value: U256,
     /// Gas that it may use; [`limits::TX_GAS_LIMIT`] if nothing is said.
     pub gas: Option<u64>,
-    /// Whether to run as if in the next block instead of the newest one: what a transaction sent now would see.
+    /// Whether to run as if in the next block instead of the newest one: what a transaction sent now would
+    /// see.
     pub in_next_block: bool,
 }
 

@@ -1,13 +1,13 @@
 //! The mirror: an Ethereum chain in process, with the contracts' real bytecode.
 //!
-//! Blocks are made when [`Mirror::produce_block`] is called, never by themselves; the same calls with the same
-//! arguments give the same chain, block hash for block hash. With a directory each block is on disk before it is
-//! visible, and opening continues where the chain stopped; without one, for simulation and tests, nothing is
-//! written and the newest blocks can be dropped again.
+//! Blocks are made when [`Mirror::produce_block`] is called, never by themselves; the same calls with the
+//! same arguments give the same chain, block hash for block hash. With a directory each block is on disk
+//! before it is visible, and opening continues where the chain stopped; without one, for simulation and
+//! tests, nothing is written and the newest blocks can be dropped again.
 //!
-//! What differs from Ethereum: the base fee is constant ([`limits::BASE_FEE_WEI`]); a block may have the time of
-//! its parent; the state root is a sum of hashes, see `state`; no system contracts run at the start of a block.
-//! Only the newest state is kept, the history is answered from blocks.
+//! What differs from Ethereum: the base fee is constant ([`limits::BASE_FEE_WEI`]); a block may have the time
+//! of its parent; the state root is a sum of hashes, see `state`; no system contracts run at the start of a
+//! block. Only the newest state is kept, the history is answered from blocks.
 
 mod archive;
 mod block;
@@ -32,15 +32,15 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, KECCAK256_EMPTY, U256, kecca
 use crate::limits;
 use archive::Archive;
 pub use archive::HistoryError;
-use block::{Outcome, Record};
 pub use block::{Block, DecodeTransactionError, Receipt, RecordError, Transaction};
+use block::{Outcome, Record};
 pub use block_log::BlockLogError;
 use execute::Surroundings;
 pub use execute::{CallError, CallRequest};
 pub use open::OpenError;
 use pool::Pool;
 pub use pool::SubmitError;
-pub use query::{LogFilter, LogsError, PlacedLog};
+pub use query::{FoundTransaction, LogFilter, LogsError, PlacedLog};
 use state::{AccountRecord, State, StateView, Undo};
 
 /// What a chain begins with.
@@ -128,7 +128,8 @@ impl Mirror {
         self.archive.head()
     }
 
-    /// Takes a signed raw transaction (EIP-2718, types 0 to 2) and returns its hash. It runs in a later block.
+    /// Takes a signed raw transaction (EIP-2718, types 0 to 2) and returns its hash. It runs in a later
+    /// block.
     pub fn submit(&mut self, raw: &[u8]) -> Result<B256, SubmitError> {
         if self.stopped {
             return Err(SubmitError::Stopped);
@@ -177,8 +178,9 @@ impl Mirror {
         Ok(())
     }
 
-    /// Makes the next block from what waits and fits into [`limits::BLOCK_GAS_LIMIT`], and returns it once it is
-    /// durable. `timestamp_s` is in seconds since 1970 UTC; if it lies before the parent's, the parent's counts.
+    /// Makes the next block from what waits and fits into [`limits::BLOCK_GAS_LIMIT`], and returns it once it
+    /// is durable. `timestamp_s` is in seconds since 1970 UTC; if it lies before the parent's, the parent's
+    /// counts.
     pub fn produce_block(&mut self, timestamp_s: u64) -> Result<Arc<Block>, ProduceError> {
         if self.stopped {
             return Err(ProduceError::Stopped);
@@ -198,13 +200,14 @@ impl Mirror {
             }
         };
         self.install(Arc::clone(&block), span, undo);
-        if block.number() % limits::SNAPSHOT_INTERVAL_BLOCKS == 0 {
+        if block.number().is_multiple_of(limits::SNAPSHOT_INTERVAL_BLOCKS) {
             self.snapshot();
         }
         Ok(block)
     }
 
-    /// Makes a block durable knowledge: index it, forget its transactions in the pool, keep the undo in memory.
+    /// Indexes a block that is durable, forgets its transactions in the pool, and keeps the undo while in
+    /// memory.
     fn install(&mut self, block: Arc<Block>, span: Option<block_log::Span>, undo: Undo) {
         for tx in &block.transactions {
             self.pool.remove_before(tx.sender, self.state.nonce(tx.sender));
@@ -280,8 +283,8 @@ impl Mirror {
         }
     }
 
-    /// Writes a snapshot of the state now, so that the next opening executes nothing. A failure is only logged:
-    /// opening then takes longer.
+    /// Writes a snapshot of the state now, so that the next opening executes nothing. A failure is only
+    /// logged: opening then takes longer.
     pub fn snapshot(&self) {
         let (Some(directory), head) = (&self.directory, self.head()) else { return };
         if let Err(error) = snapshot::write(directory, head.number(), head.hash, &self.state) {

@@ -36,7 +36,7 @@ pub enum OpenError {
     #[error("the chain in {} is open in another process: stop that one first", .0.display())]
     InUse(PathBuf),
     /// It began with something else.
-    #[error("the chain in {} began with another genesis: use its settings or another directory", .0.display())]
+    #[error("{} began with another genesis: use that chain's settings or another directory", .0.display())]
     GenesisMismatch(PathBuf),
     /// A record makes no sense although its checksum is right.
     #[error("{}, record at byte {offset}: {source}", path.display())]
@@ -58,8 +58,8 @@ pub enum OpenError {
     },
     /// Executing a block again gave another result.
     #[error(
-        "block {number} gave another result when it was executed again: the chain in {} was written by a version \
-         with other rules; open it with that version or begin a new chain", path.display()
+        "block {number} gave another result when it was executed again: the chain in {} was written by a \
+         version with other rules; open it with that version or begin a new chain", path.display()
     )]
     Diverged {
         /// The block.
@@ -145,7 +145,8 @@ impl Mirror {
 }
 
 fn genesis_record(genesis: &Genesis) -> Record {
-    let alloc = genesis.alloc.iter().map(|(address, wei)| (address.into_array(), wei.to_be_bytes())).collect();
+    let alloc =
+        genesis.alloc.iter().map(|(address, wei)| (address.into_array(), wei.to_be_bytes())).collect();
     Record::Genesis { chain_id: genesis.chain_id, timestamp_s: genesis.timestamp_s, alloc }
 }
 

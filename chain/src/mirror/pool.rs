@@ -170,8 +170,11 @@ impl Pool {
 
     /// Removes a sender's transactions before `nonce`: they can never run.
     pub fn remove_before(&mut self, sender: Address, nonce: u64) {
-        let stale: Vec<u64> =
-            self.senders.get(&sender).map(|waiting| waiting.range(..nonce).map(|(n, _)| *n).collect()).unwrap_or_default();
+        let stale: Vec<u64> = self
+            .senders
+            .get(&sender)
+            .map(|waiting| waiting.range(..nonce).map(|(n, _)| *n).collect())
+            .unwrap_or_default();
         for nonce in stale {
             self.remove(sender, nonce);
         }

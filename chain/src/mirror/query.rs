@@ -51,6 +51,15 @@ pub struct PlacedLog {
     pub log_index: u64,
 }
 
+/// A transaction and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundTransaction {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// Its block and its index in it; `None` while it waits.
+    pub place: Option<(Arc<Block>, usize)>,
+}
+
 /// Why log entries were not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
@@ -109,13 +118,15 @@ impl Mirror {
         Ok(self.archive.block(number)?.and_then(|block| block.receipts.get(index).cloned()))
     }
 
-    /// A transaction, with its block and its place in it unless it still waits.
-    pub fn transaction(&self, hash: B256) -> Result<Option<(Transaction, Option<(Arc<Block>, usize)>)>, HistoryError> {
+    /// A transaction, in a block or still waiting.
+    pub fn transaction(&self, hash: B256) -> Result<Option<FoundTransaction>, HistoryError> {
         let Some((number, index)) = self.archive.transaction(hash) else {
-            return Ok(self.pool.get(hash).map(|tx| (tx.clone(), None)));
+            let waiting = self.pool.get(hash).cloned();
+            return Ok(waiting.map(|transaction| FoundTransaction { transaction, place: None }));
         };
         let Some(block) = self.archive.block(number)? else { return Ok(None) };
-        Ok(block.transactions.get(index).cloned().map(|tx| (tx, Some((block, index)))))
+        let found = block.transactions.get(index).cloned();
+        Ok(found.map(|transaction| FoundTransaction { transaction, place: Some((block, index)) }))
     }
 
     /// The log entries that match, in the order of the chain.
@@ -143,7 +154,8 @@ impl Mirror {
 
     /// Tries a call and returns what it returned.
     pub fn simulate(&self, request: &CallRequest) -> Result<Bytes, CallError> {
-        execute::call(self.view(), &self.call_surroundings(request.in_next_block), request).map(|(data, _)| data)
+        execute::call(self.view(), &self.call_surroundings(request.in_next_block), request)
+            .map(|(data, _)| data)
     }
 
     /// A gas limit with which the transaction succeeds in the next block.

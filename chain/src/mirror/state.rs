@@ -1,8 +1,9 @@
 //! The accounts of the chain: balances, nonces, code and storage, and the commitment to all of them.
 //!
 //! The state root here is no Merkle-Patricia root: it is the sum modulo 2^256 of one Keccak-256 hash for each
-//! account and each non-zero storage slot. It costs as much as what a block changed, not as much as the state, and
-//! it is the same however the state was reached; nobody proves a single account against a development chain.
+//! account and each non-zero storage slot. It costs as much as what a block changed, not as much as the
+//! state, and it is the same however the state was reached; nobody proves a single account against a
+//! development chain.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -104,7 +105,8 @@ impl State {
 
     /// Sets a storage slot, zero meaning absent, and returns what was there.
     pub fn set_slot(&mut self, key: (Address, U256), value: U256) -> U256 {
-        let before = if value.is_zero() { self.storage.remove(&key) } else { self.storage.insert(key, value) };
+        let before =
+            if value.is_zero() { self.storage.remove(&key) } else { self.storage.insert(key, value) };
         let before = before.unwrap_or_default();
         if !before.is_zero() {
             self.sum = self.sum.wrapping_sub(slot_hash(key, before));
@@ -122,8 +124,8 @@ impl State {
         }
     }
 
-    /// Takes over what an execution changed. The changes come in no order; they are sorted, so that the undo is
-    /// the same everywhere.
+    /// Takes over what an execution changed. The changes come in no order; they are sorted, so that the undo
+    /// is the same everywhere.
     pub fn apply(&mut self, changes: EvmState, undo: &mut Undo) {
         let mut changes: Vec<_> = changes.into_iter().filter(|(_, account)| account.is_touched()).collect();
         changes.sort_by_key(|(address, _)| *address);

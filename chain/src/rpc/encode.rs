@@ -86,7 +86,8 @@ pub(super) fn transaction_json(tx: &Transaction, place: Option<(&Header, B256, u
     });
     if let TxEnvelope::Eip1559(_) = envelope {
         answer["maxFeePerGas"] = hex_quantity(envelope.max_fee_per_gas());
-        answer["maxPriorityFeePerGas"] = hex_quantity(envelope.max_priority_fee_per_gas().unwrap_or_default());
+        answer["maxPriorityFeePerGas"] =
+            hex_quantity(envelope.max_priority_fee_per_gas().unwrap_or_default());
     }
     if let Some(list) = envelope.access_list() {
         let item = |item: &alloy_eips::eip2930::AccessListItem| {
@@ -110,7 +111,8 @@ pub(super) fn transaction_json(tx: &Transaction, place: Option<(&Header, B256, u
 
 pub(super) fn block_json(block: &Block, full: bool) -> Value {
     let header = &block.header;
-    let size = alloy_rlp::encode(header).len() + block.transactions.iter().map(|tx| tx.raw.len()).sum::<usize>();
+    let size =
+        alloy_rlp::encode(header).len() + block.transactions.iter().map(|tx| tx.raw.len()).sum::<usize>();
     let transactions = block.transactions.iter().enumerate().map(|(index, tx)| match full {
         true => transaction_json(tx, Some((header, block.hash, index))),
         false => tx.hash.to_string().into(),

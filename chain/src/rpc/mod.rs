@@ -1,8 +1,9 @@
-//! Ethereum JSON-RPC for the mirror, as a function from request to response: ethers, viem, cast and wallets work
-//! against it. The HTTP server around it lives with the node.
+//! Ethereum JSON-RPC for the mirror, as a function from request to response: ethers, viem, cast and wallets
+//! work against it. The HTTP server around it lives with the node.
 //!
-//! Only the newest state is kept: a question about an older block's state is refused with a message, one about its
-//! transactions, receipts and log entries is answered. There is no method to make a block: time does.
+//! Only the newest state is kept: a question about an older block's state is refused with a message, one
+//! about its transactions, receipts and log entries is answered. There is no method to make a block: time
+//! does.
 
 mod encode;
 mod params;
@@ -86,8 +87,8 @@ impl From<LogsError> for RpcError {
     }
 }
 
-/// Answers a request or a batch of up to [`limits::MAX_RPC_BATCH`]. `None` if nothing is to be answered because
-/// everything was a notification (JSON-RPC 2.0).
+/// Answers a request or a batch of up to [`limits::MAX_RPC_BATCH`]. `None` if nothing is to be answered
+/// because everything was a notification (JSON-RPC 2.0).
 pub fn handle(mirror: &mut Mirror, request: &Value) -> Option<Value> {
     let Value::Array(batch) = request else { return handle_one(mirror, request) };
     if batch.is_empty() {
@@ -152,7 +153,8 @@ fn dispatch(mirror: &mut Mirror, method: &str, params: Params<'_>) -> Result<Val
         }
         "eth_getStorageAt" => {
             params.state_block(mirror, 2)?;
-            let (address, slot) = (params.required::<Address>(0, "address")?, params.required::<U256>(1, "slot")?);
+            let (address, slot) =
+                (params.required::<Address>(0, "address")?, params.required::<U256>(1, "slot")?);
             Ok(mirror.storage_at(address, slot).to_string().into())
         }
         "eth_call" => {
@@ -174,8 +176,10 @@ fn dispatch(mirror: &mut Mirror, method: &str, params: Params<'_>) -> Result<Val
         }
         "eth_getTransactionByHash" => {
             let found = mirror.transaction(params.required::<B256>(0, "transaction hash")?)?;
-            Ok(found.map_or(Value::Null, |(tx, place)| {
-                transaction_json(&tx, place.as_ref().map(|(block, index)| (&block.header, block.hash, *index)))
+            Ok(found.map_or(Value::Null, |found| {
+                let place = found.place.as_ref();
+                let place = place.map(|(block, index)| (&block.header, block.hash, *index));
+                transaction_json(&found.transaction, place)
             }))
         }
         "eth_getBlockByNumber" => {

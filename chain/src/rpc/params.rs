@@ -150,7 +150,8 @@ impl<'a> Params<'a> {
                 return Err(RpcError::params("give either blockHash or fromBlock and toBlock"));
             }
             let block = mirror.block_by_hash(hash)?;
-            let block = block.ok_or_else(|| RpcError::new(super::code::SERVER, format!("no block {hash}")))?;
+            let block =
+                block.ok_or_else(|| RpcError::new(super::code::SERVER, format!("no block {hash}")))?;
             (from_block, to_block) = (block.number(), block.number());
         }
         if let Some(value) = object.get("fromBlock").filter(|value| !value.is_null()) {

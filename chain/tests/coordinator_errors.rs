@@ -1,0 +1,171 @@
+//! Every named error of the network coordinator is met once, and the list is checked against the ABI.
+
+mod common;
+
+use alloy_primitives::{Address, B256, TxKind};
+use common::{Met, Network, params, wallet};
+use weir_chain::calldata;
+use weir_chain::deploy::coordinator_code;
+use weir_kernel::coordinator::params::DATA;
+use weir_kernel::coordinator::{Certificate, Change, Params};
+use weir_kernel::ids::{BrokerIndex, Hash, PartitionId};
+
+fn brokers_errors(met: &mut Met) {
+    let mut network = Network::with_brokers(params(), &[1_000 * DATA]);
+    let coordinator = network.addresses.coordinator;
+    let wrong = coordinator_code(network.addresses.token, &Params { replicas: 9, ..params() });
+    met.expect("ParameterOutOfRange", network.transact(0, TxKind::Create, wrong).failure().unwrap());
+    let missing = coordinator_code(Address::repeat_byte(1), &params());
+    met.expect("TokenMissing", network.transact(0, TxKind::Create, missing).failure().unwrap());
+    let register = |stake, endpoint: &str| calldata::register(stake, endpoint, B256::ZERO);
+    met.expect("StakeOutOfRange", network.refused(2, coordinator, register(999 * DATA, "here")));
+    met.expect("EndpointLengthOutOfRange", network.refused(2, coordinator, register(1_000 * DATA, "")));
+    let long = "x".repeat(257);
+    met.expect("EndpointLengthOutOfRange", network.refused(2, coordinator, register(1_000 * DATA, &long)));
+    met.expect("AlreadyRegistered", network.refused(1, coordinator, register(1_000 * DATA, "here")));
+    let poor = network.refused(2, coordinator, register(1_000 * DATA, "here"));
+    assert!(poor.starts_with("ERC20InsufficientAllowance("), "{poor}");
+    for call in [calldata::leave(), calldata::claim(), calldata::withdraw_stake()] {
+        met.expect("NotRegistered", network.refused(2, coordinator, call));
+    }
+    let unknown = calldata::record_draw(BrokerIndex(9));
+    met.expect("UnknownBroker", network.refused(0, coordinator, unknown));
+    let again = calldata::record_draw(BrokerIndex(1));
+    met.expect("DrawAlreadyRecorded", network.refused(0, coordinator, again));
+    met.expect("NothingToClaim", network.refused(1, coordinator, calldata::claim()));
+    met.expect("NotLeft", network.refused(1, coordinator, calldata::withdraw_stake()));
+    network.ok(1, coordinator, calldata::leave());
+    met.expect("AlreadyLeft", network.refused(1, coordinator, calldata::leave()));
+    met.expect("StakeLocked", network.refused(1, coordinator, calldata::withdraw_stake()));
+    let free = network.twin.broker(BrokerIndex(1)).unwrap().left.unwrap() + 1;
+    network.until_epoch(free);
+    network.ok(1, coordinator, calldata::withdraw_stake());
+    met.expect("NothingStaked", network.refused(1, coordinator, calldata::withdraw_stake()));
+    network.check();
+}
+
+fn draw_errors(met: &mut Met) {
+    let mut network = Network::new(Params { draw_delay: 5, ..params() });
+    let coordinator = network.addresses.coordinator;
+    network.ok(0, network.addresses.token, calldata::approve(coordinator, 1_010 * DATA));
+    network.ok(0, coordinator, calldata::register(1_000 * DATA, "here", B256::ZERO));
+    for _ in 0..5 {
+        let early = network.refused(0, coordinator, calldata::record_draw(BrokerIndex(1)));
+        met.expect("DrawNotReady", early);
+    }
+    network.ok(0, coordinator, calldata::record_draw(BrokerIndex(1)));
+}
+
+fn target_errors(met: &mut Met) {
+    let mut network = Network::with_brokers(params(), &[1_000 * DATA; 3]);
+    let coordinator = network.addresses.coordinator;
+    let change = Change { partition: PartitionId(0), broker: BrokerIndex(1), ticket: 0 };
+    met.expect("ListTooLong", network.refused(0, coordinator, calldata::rebalance(&[change; 65])));
+    met.expect("UnknownPartition", network.refused(0, coordinator, calldata::found(PartitionId(3))));
+    met.expect("UnknownSeat", network.refused(0, coordinator, calldata::evict(PartitionId(0), 4)));
+    met.expect("SeatIsVacant", network.refused(0, coordinator, calldata::evict(PartitionId(0), 0)));
+    met.expect("TooFewSeats", network.refused(0, coordinator, calldata::found(PartitionId(0))));
+    let early = network.certificate(network.entry(0, 0), &[1, 2, 3]);
+    let early = calldata::submit_certificates([&early]);
+    met.expect("NotFounded", network.refused(0, coordinator, early));
+    // Begin in a fresh epoch, so that it does not end between the proposal and the call.
+    let next = network.epoch() + 1;
+    network.until_epoch(next);
+    network.rebalance();
+    met.expect("TargetStillMoving", network.refused(0, coordinator, calldata::found(PartitionId(0))));
+    met.expect("SeatIsValid", network.refused(0, coordinator, calldata::evict(PartitionId(0), 0)));
+    network.until_epoch(next + 1);
+    network.ok(0, coordinator, calldata::found(PartitionId(0)));
+    met.expect("AlreadyFounded", network.refused(0, coordinator, calldata::found(PartitionId(0))));
+    // A broker that left keeps its member seat, and its stake stays, until somebody takes its place.
+    network.ok(1, coordinator, calldata::leave());
+    let seat = network.twin.partitions[0].target.position(BrokerIndex(1)).unwrap() as u8;
+    network.ok(0, coordinator, calldata::evict(PartitionId(0), seat));
+    let free = network.twin.broker(BrokerIndex(1)).unwrap().left.unwrap() + 1;
+    network.until_epoch(free);
+    met.expect("StillSeated", network.refused(1, coordinator, calldata::withdraw_stake()));
+    network.check();
+}
+
+fn certificate_errors(met: &mut Met) {
+    let mut network = Network::with_brokers(Params { window_epochs: 3, ..params() }, &[1_000 * DATA; 4]);
+    network.rebalance();
+    let coordinator = network.addresses.coordinator;
+    let first = network.twin.partitions[0].since_epoch;
+    network.until_epoch(first + 1);
+    let refuse = |network: &mut Network, certificate: &Certificate| {
+        network.refused(0, coordinator, calldata::submit_certificates([certificate]))
+    };
+    let good = network.entry(0, first);
+    let signed = |network: &Network, entry, signers: &[u8]| network.certificate(entry, signers);
+    let now = network.epoch();
+    let later = network.entry(0, now);
+    let certificate = signed(&network, later, &[1, 2, 3]);
+    met.expect("EpochNotOver", refuse(&mut network, &certificate));
+    let mut entry = good;
+    entry.previous = Hash([1; 32]);
+    let certificate = signed(&network, entry, &[1, 2, 3]);
+    met.expect("PreviousMismatch", refuse(&mut network, &certificate));
+    let mut entry = good;
+    entry.custody = Hash([1; 32]);
+    let certificate = signed(&network, entry, &[1, 2, 3]);
+    met.expect("CustodyNotZero", refuse(&mut network, &certificate));
+    let certificate = signed(&network, good, &[1, 2, 3, 4, 1, 2, 3, 4, 1]);
+    met.expect("TooManySignatures", refuse(&mut network, &certificate));
+    let mut certificate = signed(&network, good, &[1, 2, 3]);
+    certificate.signatures[1][64] = 99;
+    met.expect("InvalidSignature", refuse(&mut network, &certificate));
+    let mut malleable = signed(&network, good, &[1, 2, 3]);
+    malleable.signatures[0] = high(malleable.signatures[0]);
+    met.expect("InvalidSignature", refuse(&mut network, &malleable));
+    let certificate = signed(&network, good, &[1, 2, 7]);
+    let stranger = refuse(&mut network, &certificate);
+    assert!(stranger.to_lowercase().contains(&format!("{:#x}", wallet(7).address())), "{stranger}");
+    met.expect("SignerNotMember", stranger);
+    let certificate = signed(&network, good, &[1, 2, 2]);
+    met.expect("DuplicateSigner", refuse(&mut network, &certificate));
+    let certificate = signed(&network, good, &[1, 2]);
+    met.expect("QuorumNotReached", refuse(&mut network, &certificate));
+    // Signatures over another entry recover to strangers.
+    let mut certificate = signed(&network, good, &[1, 2, 3]);
+    certificate.entry.events += 1;
+    met.expect("SignerNotMember", refuse(&mut network, &certificate));
+    let certificate = signed(&network, good, &[1, 2, 3]);
+    let too_many = calldata::submit_certificates(std::iter::repeat_n(&certificate, 65));
+    met.expect("ListTooLong", network.refused(0, coordinator, too_many));
+    network.ok(0, coordinator, calldata::submit_certificates([&certificate]));
+    met.expect("AlreadySealed", refuse(&mut network, &certificate));
+    let next = signed(&network, network.entry(0, first + 1), &[1, 2, 3]);
+    network.until_epoch(first + 5);
+    met.expect("WindowClosed", refuse(&mut network, &next));
+    network.check();
+}
+
+/// The same signature with s in the upper half, which only a careless check takes.
+fn high(mut signature: [u8; 65]) -> [u8; 65] {
+    use alloy_primitives::{U256, uint};
+    let order = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
+    let s = order - U256::from_be_slice(&signature[32..64]);
+    signature[32..64].copy_from_slice(&s.to_be_bytes::<32>());
+    signature[64] = if signature[64] == 27 { 28 } else { 27 };
+    signature
+}
+
+#[test]
+fn every_error_has_its_case() {
+    let mut met = Met::default();
+    brokers_errors(&mut met);
+    draw_errors(&mut met);
+    target_errors(&mut met);
+    certificate_errors(&mut met);
+    let library = "the name and version of the EIP-712 domain are short";
+    met.complete(
+        "NetworkCoordinator",
+        &[
+            ("InvalidShortString", library),
+            ("StringTooLong", library),
+            ("SafeERC20FailedOperation", "the token reverts by itself"),
+            ("TooManyBrokers", "it takes 16 million registrations"),
+        ],
+    );
+}
