@@ -36,6 +36,7 @@ struct State {
     /// Bytes that wait, a channel.
     queued: [usize; 2],
     refused: VecDeque<(SocketAddr, RefuseReason)>,
+    /// Frames given out since both channels began to have some, modulo the bulk share.
     turn: u32,
     /// Whether something arrived that nobody was woken for yet would be news: true before the first arrival and
     /// after each poll that took everything.
@@ -92,8 +93,9 @@ impl State {
         if let Some(event) = self.next_notice() {
             return Some(event);
         }
-        self.turn = self.turn.wrapping_add(1);
-        let order = if self.turn.is_multiple_of(limits::BULK_SHARE) { [1, 0] } else { [0, 1] };
+        let contended = self.ready.iter().all(|ready| !ready.is_empty());
+        self.turn = if contended { (self.turn + 1) % limits::BULK_SHARE } else { 0 };
+        let order = if contended && self.turn == 0 { [1, 0] } else { [0, 1] };
         order.into_iter().find_map(|channel| self.next_frame(channel))
     }
 
