@@ -1,10 +1,10 @@
 //! The block log: an append-only file of framed records, synced before anything in it is visible.
 //!
-//! The file begins with eight bytes of magic. A frame is the payload's length (u32), the CRC-32 of these four
-//! bytes (u32), the CRC-32 of the payload (u32) and the payload, all little-endian. A frame that cannot be
-//! read is a torn tail, left by a crash while it was written, if no whole frame follows it: it is cut off. If
-//! one follows, records that were synced are damaged, and nothing is guessed: that is an error with file and
-//! offset.
+//! The file begins with eight bytes of magic. A frame is the payload's length (u32), the CRC-32 of that
+//! length and the frame's own offset in the file as u64 (u32), the CRC-32 of the payload (u32) and the
+//! payload, all little-endian. A frame that cannot be read is a torn tail, left by a crash while it was
+//! written, if no whole frame follows it: it is cut off. If one follows, records that were synced are
+//! damaged, and nothing is guessed: that is an error with file and offset.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -127,8 +127,9 @@ impl BlockLog {
         self.file.read_exact_at(&mut tail, self.end).map_err(self.error("read"))?;
         let whole_frame_at = |start: usize| {
             let header = tail.get(start..start + FRAME_HEADER_BYTES)?;
-            let span = parse_header(header.try_into().ok()?, start as u64)?;
-            let payload = tail.get(span.offset as usize..span.offset as usize + span.length as usize)?;
+            let span = parse_header(header.try_into().ok()?, self.end + start as u64)?;
+            let begin = start + FRAME_HEADER_BYTES;
+            let payload = tail.get(begin..begin + span.length as usize)?;
             (crc32fast::hash(payload) == span.checksum).then_some(())
         };
         if (1..tail.len()).any(|start| whole_frame_at(start).is_some()) {
@@ -152,7 +153,7 @@ impl BlockLog {
         let mut frame = Vec::with_capacity(FRAME_HEADER_BYTES + payload.len());
         let written = "a vector takes everything";
         frame.write_all(&length.to_le_bytes()).expect(written);
-        frame.write_all(&crc32fast::hash(&length.to_le_bytes()).to_le_bytes()).expect(written);
+        frame.write_all(&header_checksum(length, self.end).to_le_bytes()).expect(written);
         frame.write_all(&checksum.to_le_bytes()).expect(written);
         frame.write_all(payload).expect(written);
         self.file.write_all_at(&frame, self.end).map_err(self.error("append to"))?;
@@ -179,10 +180,15 @@ impl BlockLog {
     }
 }
 
+/// Covers the frame's place, so that a frame within a payload (anybody can send one in calldata) is none.
+fn header_checksum(length: u32, offset: u64) -> u32 {
+    crc32fast::hash(&[length.to_le_bytes().as_slice(), offset.to_le_bytes().as_slice()].concat())
+}
+
 fn parse_header(header: &[u8; FRAME_HEADER_BYTES], offset: u64) -> Option<Span> {
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let length = word(0);
-    let readable = word(4) == crc32fast::hash(&header[..4]) && length as usize <= limits::MAX_RECORD_BYTES;
+    let readable = word(4) == header_checksum(length, offset) && length as usize <= limits::MAX_RECORD_BYTES;
     let offset = offset + FRAME_HEADER_BYTES as u64;
     readable.then_some(Span { offset, length, checksum: word(8) })
 }
@@ -224,6 +230,20 @@ mod tests {
         }
         std::fs::write(&path, &whole).unwrap();
         assert_eq!(records(&path).unwrap(), payloads);
+    }
+
+    #[test]
+    fn a_frame_inside_a_torn_payload_is_no_frame() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("blocks.log");
+        written(&path);
+        let bait = std::fs::read(&path).unwrap()[MAGIC.len()..].to_vec();
+        std::fs::remove_file(&path).unwrap();
+        let mut log = BlockLog::open(&path, |_, _| Ok::<(), BlockLogError>(())).unwrap();
+        log.append(&[bait, vec![0; 8]].concat()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(records(&path).unwrap(), Vec::<Vec<u8>>::new());
     }
 
     #[test]
