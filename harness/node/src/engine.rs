@@ -11,7 +11,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_kernel::broker::{Command, Input, Message, OpenError, Output, Reply, SessionId, Shard, Token, Trace, Why};
+use weir_kernel::broker::{
+    Command, Input, Message, OpenError, Output, Reply, SessionId, Shard, Token, Trace, Why,
+};
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
@@ -99,7 +101,12 @@ impl<V: Verifier> Engine<V> {
     /// # Errors
     ///
     /// [`OpenError`] if the store is another broker's or damaged.
-    pub fn open(me: Address, view: Arc<State>, checkpoint: &Checkpoint, verifier: V) -> Result<Self, OpenError> {
+    pub fn open(
+        me: Address,
+        view: Arc<State>,
+        checkpoint: &Checkpoint,
+        verifier: V,
+    ) -> Result<Self, OpenError> {
         let domain = Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
         let shard = Shard::open(me, Arc::clone(&view), checkpoint)?;
         Ok(Self { shard, domain, verifier, outputs: Vec::new() })

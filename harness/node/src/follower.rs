@@ -25,7 +25,9 @@ pub enum FollowError {
         source: HistoryError,
     },
     /// The chain replaced a block that brokers have acted on.
-    #[error("block {number} does not follow the block before it: the chain went back deeper than it is confirmed; stop and check the chain before anything is signed")]
+    #[error(
+        "block {number} does not follow the block before it: the chain went back deeper than it is confirmed; stop and check the chain before anything is signed"
+    )]
     Reorganised {
         /// The block that does not fit.
         number: u64,
@@ -71,7 +73,8 @@ impl<C: Chain> Follower<C> {
         let Some(confirmed) = confirmed.filter(|height| *height >= self.next) else { return Ok(None) };
         while self.next <= confirmed {
             let number = self.next;
-            let block = self.chain.block_logs(number).map_err(|source| FollowError::Read { number, source })?;
+            let block =
+                self.chain.block_logs(number).map_err(|source| FollowError::Read { number, source })?;
             let Some(block) = block else { break };
             if self.last_hash.is_some_and(|last| last != block.parent_hash.0) {
                 return Err(FollowError::Reorganised { number });

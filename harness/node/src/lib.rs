@@ -2,3 +2,4 @@
 pub mod engine;
 pub mod follower;
 pub mod handle;
+pub mod node;

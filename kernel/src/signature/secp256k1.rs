@@ -42,6 +42,11 @@ impl SecretKey {
         Ok(Self { key, address })
     }
 
+    /// The key itself, most significant byte first: for whoever keeps it in a file.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.key.to_bytes().into()
+    }
+
     /// The account that this key signs for.
     pub fn address(&self) -> Address {
         self.address

@@ -1,0 +1,208 @@
+//! The inner border of a node: how the interfaces talk to a running broker.
+//!
+//! A session is a numbered conversation with the broker: commands go in by one bounded queue, replies come back by
+//! another, one a session. Dropping a [`Session`] ends it at the broker too.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use tokio::sync::mpsc;
+use weir_kernel::broker::{Command, Reply, SessionId};
+use weir_kernel::coordinator::State;
+use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
+
+/// Commands that wait for the broker; then whoever sends one waits.
+const COMMAND_QUEUE: usize = 1024;
+
+/// Replies that wait for a session's owner.
+const REPLY_QUEUE: usize = 1024;
+
+/// The broker behind a session or handle is not running any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the broker has stopped: open a session on another one")]
+pub struct NodeStopped;
+
+/// What a broker counts about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeStatistics {
+    /// Events that this broker keeps.
+    pub events: u64,
+    /// Batches that this broker keeps.
+    pub batches: u64,
+    /// Bytes of batches that this broker keeps.
+    pub bytes: u64,
+    /// Peers connected now.
+    pub peers: u64,
+    /// Events that this broker keeps, by partition.
+    pub partition_events: BTreeMap<PartitionId, u64>,
+    /// The last sealed cut that this broker adopted, by partition: epoch and checksum.
+    pub partition_seals: BTreeMap<PartitionId, (Epoch, Hash)>,
+}
+
+/// Talks to one running broker. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    address: Address,
+    waker: OnceLock<Arc<dyn Fn() + Send + Sync>>,
+    commands: mpsc::Sender<(SessionId, Command)>,
+    sessions: Mutex<BTreeMap<SessionId, mpsc::Sender<Reply>>>,
+    next_session: AtomicU64,
+    running: AtomicBool,
+    view: RwLock<Arc<State>>,
+    statistics: Mutex<NodeStatistics>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("address", &self.address).field("running", &self.running).finish()
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker();
+        }
+    }
+}
+
+/// The broker's end of its handles.
+#[derive(Debug)]
+pub struct NodeEnd {
+    shared: Arc<Shared>,
+    commands: mpsc::Receiver<(SessionId, Command)>,
+}
+
+/// A conversation with a broker.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number at the broker.
+    pub id: SessionId,
+    /// What the broker says.
+    pub replies: mpsc::Receiver<Reply>,
+    shared: Arc<Shared>,
+}
+
+/// A handle and the broker's end of it.
+pub fn node(address: Address, view: Arc<State>) -> (NodeHandle, NodeEnd) {
+    let (sender, commands) = mpsc::channel(COMMAND_QUEUE);
+    let shared = Arc::new(Shared {
+        address,
+        waker: OnceLock::new(),
+        commands: sender,
+        sessions: Mutex::default(),
+        next_session: AtomicU64::new(1),
+        running: AtomicBool::new(true),
+        view: RwLock::new(view),
+        statistics: Mutex::default(),
+    });
+    (NodeHandle { shared: shared.clone() }, NodeEnd { shared, commands })
+}
+
+impl NodeHandle {
+    /// Begins a conversation. On a stopped broker its replies end at once.
+    pub fn open_session(&self) -> Session {
+        let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
+        let (sender, replies) = mpsc::channel(REPLY_QUEUE);
+        let mut sessions = self.shared.sessions.lock().expect("no holder panics");
+        if self.is_running() {
+            sessions.insert(id, sender);
+        }
+        Session { id, replies, shared: self.shared.clone() }
+    }
+
+    /// The latest confirmed view of the chain.
+    pub fn view(&self) -> Arc<State> {
+        self.shared.view.read().expect("no holder panics").clone()
+    }
+
+    /// The broker's account.
+    pub fn address(&self) -> Address {
+        self.shared.address
+    }
+
+    /// Whether the broker runs.
+    pub fn is_running(&self) -> bool {
+        self.shared.running.load(Ordering::Acquire)
+    }
+
+    /// What the broker counts.
+    pub fn statistics(&self) -> NodeStatistics {
+        self.shared.statistics.lock().expect("no holder panics").clone()
+    }
+}
+
+impl Session {
+    /// Sends a command; waits while the broker's queue is full.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeStopped`] if the broker will not see it.
+    pub async fn command(&self, command: Command) -> Result<(), NodeStopped> {
+        self.shared.commands.send((self.id, command)).await.map_err(|_| NodeStopped)?;
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// The next reply; `None` once the broker stopped or ended the session.
+    pub async fn reply(&mut self) -> Option<Reply> {
+        self.replies.recv().await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.sessions.lock().expect("no holder panics").remove(&self.id);
+        let _ = self.shared.commands.try_send((self.id, Command::Close));
+        self.shared.wake();
+    }
+}
+
+impl NodeEnd {
+    /// The next command; `None` once every handle is gone.
+    pub async fn command(&mut self) -> Option<(SessionId, Command)> {
+        self.commands.recv().await
+    }
+
+    /// The next command if one is there already.
+    pub fn try_command(&mut self) -> Option<(SessionId, Command)> {
+        self.commands.try_recv().ok()
+    }
+
+    /// Sets who is told, from any thread, that a command is there. Only the first call counts.
+    pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
+        let _ = self.shared.waker.set(waker);
+    }
+
+    /// Hands a reply to its session; a session that does not take its replies is ended: `false` then.
+    pub fn reply(&self, session: SessionId, reply: Reply) -> bool {
+        let mut sessions = self.shared.sessions.lock().expect("no holder panics");
+        let ended = sessions.get(&session).is_some_and(|sender| sender.try_send(reply).is_err());
+        if ended {
+            sessions.remove(&session);
+        }
+        !ended
+    }
+
+    /// Shows a newer view of the chain.
+    pub fn set_view(&self, view: Arc<State>) {
+        *self.shared.view.write().expect("no holder panics") = view;
+    }
+
+    /// Shows newer counts.
+    pub fn set_statistics(&self, statistics: NodeStatistics) {
+        *self.shared.statistics.lock().expect("no holder panics") = statistics;
+    }
+}
+
+impl Drop for NodeEnd {
+    fn drop(&mut self) {
+        self.shared.running.store(false, Ordering::Release);
+        self.shared.sessions.lock().expect("no holder panics").clear();
+    }
+}

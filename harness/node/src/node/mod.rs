@@ -1,0 +1,215 @@
+//! A running broker: the engine on a thread of its own, and the threads and sockets that carry its operations out.
+//!
+//! ```text
+//!                         ┌───────────── engine thread ─────────────┐
+//!   QUIC (tokio) ───────► │ inbox ─► Engine::turn ─► operations     │ ──► QUIC
+//!   client sessions ────► │                                         │ ──► replies
+//!   chain views ────────► │                                         │
+//!                         └──▲───────▲──────────────▲───────────────┘
+//!             Durable ───────┘       │ Loaded       └─ (signs in place)
+//!          committer thread     reader thread        submitter thread ──► chain
+//! ```
+//!
+//! Every queue here is bounded: when the disk falls behind, the engine stops taking frames and commands, so that
+//! QUIC's flow control and the sessions' queues push back to the publishers.
+
+mod commit;
+mod inbox;
+mod reading;
+mod submit;
+mod turns;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use weir_chain::port::SharedMirror;
+use weir_kernel::broker::OpenError;
+use weir_kernel::coordinator::State;
+use weir_kernel::signature::{Secp256k1Verifier, SecretKey};
+use weir_net::TlsIdentity;
+use weir_net::quic::{QuicConfig, QuicTransport};
+use weir_store::{EventLog, FjallLog, FjallOptions, LogError};
+
+use self::commit::Committer;
+use self::inbox::Inbox;
+use self::reading::Reader;
+use self::submit::Submitter;
+use self::turns::Turns;
+use crate::engine::{Completion, Engine};
+use crate::handle::{NodeHandle, node};
+
+/// What a broker is started with.
+pub struct NodeConfig {
+    /// Its name in logs.
+    pub name: String,
+    /// Its Ethereum key: signs reports and transactions.
+    pub key: SecretKey,
+    /// Where its store lies.
+    pub directory: PathBuf,
+    /// Where it listens for other brokers; port 0 picks one.
+    pub listen: SocketAddr,
+    /// Its TLS key, whose hash is in its registration.
+    pub tls: TlsIdentity,
+    /// The chain.
+    pub chain: SharedMirror,
+    /// The confirmed chain as it stands.
+    pub view: Arc<State>,
+}
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("broker {name}: {source}")]
+    Store {
+        /// The broker.
+        name: String,
+        /// The store's reason.
+        source: LogError,
+    },
+    /// The store is not this broker's, or damaged.
+    #[error("broker {name}: {source}")]
+    Open {
+        /// The broker.
+        name: String,
+        /// The kernel's reason.
+        source: OpenError,
+    },
+    /// The QUIC endpoint cannot be opened.
+    #[error("broker {name}: {source}")]
+    Listen {
+        /// The broker.
+        name: String,
+        /// The transport's reason.
+        source: weir_net::quic::BindError,
+    },
+    /// A thread cannot be started.
+    #[error("broker {name}: starting a thread: {source}")]
+    Thread {
+        /// The broker.
+        name: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Why a running broker stopped by itself.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("broker {name} stopped: {reason}")]
+pub struct NodeFailure {
+    /// The broker.
+    pub name: String,
+    /// What failed and what to do.
+    pub reason: String,
+}
+
+/// A running broker. Dropping it stops it.
+pub struct Node {
+    name: String,
+    handle: NodeHandle,
+    local_addr: SocketAddr,
+    inbox: Arc<Inbox>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Opens the store and the endpoint, and runs the broker. Needs a tokio runtime around it for the sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says which part could not be opened and why.
+    pub fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let NodeConfig { name, key, directory, listen, tls, chain, view } = config;
+        let at_store = |source| StartError::Store { name: name.clone(), source };
+        let log = FjallLog::open(&directory, FjallOptions::default()).map_err(at_store)?;
+        let checkpoint = log.load().map_err(at_store)?;
+        let me = key.address();
+        let engine = Engine::open(me, Arc::clone(&view), &checkpoint, Secp256k1Verifier)
+            .map_err(|source| StartError::Open { name: name.clone(), source })?;
+        let runtime = tokio::runtime::Handle::current();
+        let quic = QuicConfig { address: me, chain_id: view.chain_id, listen, identity: tls, runtime };
+        let transport =
+            QuicTransport::bind(quic).map_err(|source| StartError::Listen { name: name.clone(), source })?;
+        let local_addr = transport.local_addr();
+        let (handle, end) = node(me, Arc::clone(&view));
+        let inbox = Arc::new(Inbox::default());
+        inbox.push(Completion::Chain(view));
+        let mut threads = Vec::new();
+        let mut spawn = |role: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(format!("{name}-{role}"))
+                .spawn(run)
+                .map(|thread| threads.push(thread))
+                .map_err(|source| StartError::Thread { name: name.clone(), source })
+        };
+        let reader = Reader::default();
+        let committer = Committer::default();
+        let submitter = Submitter::default();
+        let log_reader = log.reader();
+        spawn("store", committer.run(log, Arc::clone(&inbox)))?;
+        spawn("reads", reader.run(log_reader.clone(), Arc::clone(&inbox)))?;
+        spawn("chain", submitter.run(name.clone(), &key, chain))?;
+        let turns = Turns {
+            name: name.clone(),
+            key,
+            engine,
+            transport,
+            end,
+            inbox: Arc::clone(&inbox),
+            committer,
+            reader,
+            submitter,
+            log: log_reader,
+            peers: 0,
+        };
+        spawn("engine", Box::new(move || turns.run()))?;
+        Ok(Self { name, handle, local_addr, inbox, threads })
+    }
+
+    /// How the interfaces talk to it.
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Where it listens for other brokers.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Shows it a newer confirmed view of the chain.
+    pub fn set_view(&self, view: Arc<State>) {
+        self.inbox.set_view(view);
+    }
+
+    /// Why it stopped by itself, if it did.
+    pub fn failure(&self) -> Option<NodeFailure> {
+        self.inbox.failure().map(|reason| NodeFailure { name: self.name.clone(), reason })
+    }
+
+    /// Stops it: what was written is synced, peers are told.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeFailure`] if it had stopped by itself before.
+    pub fn stop(mut self) -> Result<(), NodeFailure> {
+        self.halt();
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    fn halt(&mut self) {
+        self.inbox.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                self.inbox.fail(String::from("a thread of the broker panicked: please report this as a bug"));
+            }
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
