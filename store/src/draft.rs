@@ -14,6 +14,9 @@ use crate::error::LogError;
 use crate::index::{Appended, Index, LaneEntry, Run, RunKey, Scope, Totals};
 use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
 
+/// Names a row of a table.
+pub(crate) type RowKey = (Table, Vec<u8>);
+
 /// Rows to set (`Some`) and to remove (`None`).
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -21,7 +24,7 @@ pub(crate) struct Draft {
     pub(crate) lanes: BTreeMap<(LaneId, u64), Option<LaneEntry>>,
     pub(crate) runs: BTreeMap<RunKey, Option<Run>>,
     pub(crate) appends: BTreeMap<(Scope, u64), Option<Appended>>,
-    pub(crate) rows: BTreeMap<(Table, Vec<u8>), Option<Arc<[u8]>>>,
+    pub(crate) rows: BTreeMap<RowKey, Option<Arc<[u8]>>>,
     pub(crate) totals: BTreeMap<PartitionId, Option<Totals>>,
 }
 
@@ -32,7 +35,9 @@ impl Draft {
         for record in records {
             match record {
                 Record::Batch(batch) => draft.append(batch, index)?,
-                Record::Truncate { partition, lane, from } => draft.truncate(*partition, *lane, *from, index)?,
+                Record::Truncate { partition, lane, from } => {
+                    draft.truncate(*partition, *lane, *from, index)?
+                }
                 Record::Put { table, key, value } => {
                     check_row(key, value)?;
                     draft.rows.insert((*table, key.clone()), Some(value.as_slice().into()));
@@ -71,7 +76,8 @@ impl Draft {
         };
         // A gap or another home begins a new run, so that within one all keys rise together.
         let mut first_index = batch.index;
-        if let Some(before) = before.filter(|before| before.end() == batch.sequence && before.scope == scope) {
+        if let Some(before) = before.filter(|before| before.end() == batch.sequence && before.scope == scope)
+        {
             (entry.run_time_ms, entry.run_sequence) = (before.run_time_ms, before.run_sequence);
             first_index = self.run(&before.run_key(), index)?.first_index;
         }

@@ -68,7 +68,9 @@ pub enum LogError {
         cause: String,
     },
     /// An earlier write or sync failed: nothing may be built on what came after it.
-    #[error("the log stopped taking writes after an earlier failure and needs a restart; the first failure: {cause}")]
+    #[error(
+        "the log stopped taking writes after an earlier failure and needs a restart; the first failure: {cause}"
+    )]
     Poisoned {
         /// The first failure.
         cause: String,

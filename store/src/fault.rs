@@ -21,7 +21,9 @@ pub enum Fault {
 impl Fault {
     fn error(self, doing: &str) -> LogError {
         match self {
-            Self::Device => LogError::Io { doing: doing.into(), cause: "input/output error (injected)".into() },
+            Self::Device => {
+                LogError::Io { doing: doing.into(), cause: "input/output error (injected)".into() }
+            }
             Self::Full => LogError::Full { doing: doing.into() },
             Self::Damage => LogError::damaged(doing, "checksum mismatch (injected)"),
         }
@@ -57,7 +59,11 @@ pub struct FaultLog<L> {
 impl<L> FaultLog<L> {
     /// Wraps a log.
     pub fn new(inner: L, plan: FaultPlan) -> Self {
-        Self { inner, counted: Arc::new(Mutex::new(Counted { plan, ..Counted::default() })), poison: Poison::default() }
+        Self {
+            inner,
+            counted: Arc::new(Mutex::new(Counted { plan, ..Counted::default() })),
+            poison: Poison::default(),
+        }
     }
 
     /// Plans anew, counting calls from 1 again.

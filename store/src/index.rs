@@ -98,11 +98,7 @@ impl Run {
 
     /// Place of the last event.
     pub(crate) fn last(&self) -> Position {
-        Position {
-            timestamp_ms: self.last_time_ms,
-            lane: self.key.lane,
-            sequence: self.next_sequence - 1,
-        }
+        Position { timestamp_ms: self.last_time_ms, lane: self.key.lane, sequence: self.next_sequence - 1 }
     }
 
     /// The first batch of the run for which `wanted` holds, where `wanted` never turns false again along the run.
@@ -188,6 +184,7 @@ pub(crate) trait Index {
     /// Totals of a partition; zero for one that was never written.
     fn totals(&self, partition: PartitionId) -> Result<Totals, LogError>;
 
-    /// Rows of a table whose key starts with `prefix` and is greater than `after`, in key order.
-    fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: &[u8]) -> Rows<'a, Row>;
+    /// Rows of a table whose key starts with `prefix` and is greater than `after`, in key order; all with the prefix
+    /// for `None`.
+    fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: Option<&'a [u8]>) -> Rows<'a, Row>;
 }

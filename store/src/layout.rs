@@ -68,6 +68,27 @@ pub(crate) fn totals_key(partition: PartitionId) -> Vec<u8> {
     partition.0.to_be_bytes().to_vec()
 }
 
+/// Key, in the tables' keyspace, of the number of writes ever taken: table byte 0, which no table has.
+pub(crate) const WRITES_KEY: [u8; 1] = [0];
+
+/// Bytes of the SYNCED file.
+pub(crate) const SYNCED_BYTES: usize = CHECKSUM_BYTES + 8;
+
+/// Content of the SYNCED file: a value under an empty key.
+pub(crate) fn synced(writes: u64) -> Vec<u8> {
+    seal(&[], &writes.to_be_bytes())
+}
+
+/// Reads the SYNCED file; `None` when it is not whole.
+pub(crate) fn read_synced(sealed: &[u8]) -> Option<u64> {
+    unseal("SYNCED", &[], sealed).ok().and_then(read_number)
+}
+
+/// Reads a lone number.
+pub(crate) fn read_number(value: &[u8]) -> Option<u64> {
+    value.try_into().ok().map(u64::from_be_bytes)
+}
+
 /// The byte that names a table on disk.
 pub(crate) fn table_byte(table: Table) -> u8 {
     match table {
@@ -194,12 +215,7 @@ pub(crate) fn read_append(key: &[u8], value: &[u8]) -> Option<Appended> {
 /// Value of a partition's totals: last append index, events, batches, bytes, each u64.
 pub(crate) fn totals_value(totals: &Totals) -> Vec<u8> {
     let Totals { last_index, events, batches, bytes } = totals;
-    joined(&[
-        &last_index.to_be_bytes(),
-        &events.to_be_bytes(),
-        &batches.to_be_bytes(),
-        &bytes.to_be_bytes(),
-    ])
+    joined(&[&last_index.to_be_bytes(), &events.to_be_bytes(), &batches.to_be_bytes(), &bytes.to_be_bytes()])
 }
 
 /// Reads a partition's totals; `None` when the lengths do not fit.
@@ -312,6 +328,10 @@ mod tests {
         assert_eq!(read_totals(&totals_key(PartitionId(9)), &value), Some((PartitionId(9), totals)));
         assert_eq!(Table::ALL.map(table_byte), [1, 2, 3, 4, 5, 6]);
         assert_eq!(hex(&row_key(Table::Cut, b"k")), "056b");
+        assert_eq!(read_synced(&synced(258)), Some(258));
+        assert_eq!(hex(&synced(258)[CHECKSUM_BYTES..]), "0000000000000102");
+        assert_eq!(synced(258).len(), SYNCED_BYTES);
+        assert_eq!(read_synced(&synced(258)[1..]), None);
     }
 
     #[test]

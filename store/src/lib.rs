@@ -30,8 +30,8 @@
 //!
 //! # On disk: format 1
 //!
-//! A data directory holds `LOCK` (locked while in use), `FORMAT` (`weir-store 1` and a newline) and `db`, a fjall
-//! database with six keyspaces. Integers are big-endian. Every value begins with 4 bytes: the CRC-32 (IEEE) of its key
+//! A data directory holds `LOCK` (locked while in use), `FORMAT` (`weir-store 1` and a newline), `SYNCED` (checksum and
+//! u64: how many writes were synced, so that lost ones are noticed) and `db`, a fjall database with six keyspaces. Integers are big-endian. Every value begins with 4 bytes: the CRC-32 (IEEE) of its key
 //! followed by the rest of the value. A *scope* is 28 bytes: network partition u32, stream \[20\], stream partition
 //! u32.
 //!
@@ -45,7 +45,7 @@
 //! | `partitions` | network partition u32 | last append index u64, events u64, batches u64, bytes u64 |
 //!
 //! A *run* is a stretch of a lane without a gap within one scope; most lanes are one run. Tables are numbered: marker 1,
-//! lane 2, mark 3, report 4, cut 5, evidence 6. Values of 1 KiB and more in `batches` and `tables` are kept apart from
+//! lane 2, mark 3, report 4, cut 5, evidence 6; the key of a lone byte 0 holds the number of writes ever taken, u64. Values of 1 KiB and more in `batches` and `tables` are kept apart from
 //! their keys, so that compaction moves little.
 //!
 //! # Example

@@ -43,7 +43,8 @@ pub const FORMAT_FILE_BYTES: u64 = 256;
 
 const _: () = assert!(ROW_KEY_BYTES_MAXIMUM < 65_535, "a table's byte and a key fit an engine key");
 const _: () = assert!(BATCH_BYTES_MAXIMUM <= u32::MAX as usize, "lengths are stored in 32 bits");
-const _: () = assert!(ROW_VALUE_BYTES_MAXIMUM <= u32::MAX as usize, "values are below the engine's 2^32 bytes");
+const _: () =
+    assert!(ROW_VALUE_BYTES_MAXIMUM <= u32::MAX as usize, "values are below the engine's 2^32 bytes");
 const _: () = assert!(SLICES_PER_CHUNK <= u32::MAX as usize, "a slice names its batch in 32 bits");
 const _: () = assert!(INDEX_MEMTABLE_BYTES_DEFAULT >= MEMTABLE_BYTES_MINIMUM);
 const _: () = assert!(BATCH_MEMTABLE_BYTES_DEFAULT <= JOURNAL_BYTES, "the journal outlives a memtable");

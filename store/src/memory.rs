@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use weir_kernel::ids::{LaneId, PartitionId};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, RowKey};
 use crate::error::{LogError, Poison};
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Totals};
 use crate::port::{EventLog, LogReader, LogStatistics};
@@ -95,7 +95,10 @@ impl MemoryLog {
         if state.session == self.session {
             return Ok(state);
         }
-        Err(LogError::Io { doing: "writing to the log in memory".into(), cause: "it crashed or was reopened".into() })
+        Err(LogError::Io {
+            doing: "writing to the log in memory".into(),
+            cause: "it crashed or was reopened".into(),
+        })
     }
 
     fn try_write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
@@ -141,7 +144,11 @@ impl EventLog for MemoryLog {
         let rows = state.rows.iter().filter(|((table, _), _)| *table != Table::Cut);
         Ok(Checkpoint {
             rows: rows.map(|((table, key), value)| (*table, key.clone(), value.to_vec())).collect(),
-            last_index: state.totals.iter().map(|(partition, totals)| (*partition, totals.last_index)).collect(),
+            last_index: state
+                .totals
+                .iter()
+                .map(|(partition, totals)| (*partition, totals.last_index))
+                .collect(),
         })
     }
 
@@ -191,7 +198,7 @@ struct State {
     lanes: BTreeMap<(LaneId, u64), LaneEntry>,
     runs: BTreeMap<RunKey, Run>,
     appends: BTreeMap<(Scope, u64), Appended>,
-    rows: BTreeMap<(Table, Vec<u8>), Arc<[u8]>>,
+    rows: BTreeMap<RowKey, Arc<[u8]>>,
     totals: BTreeMap<PartitionId, Totals>,
     /// What unsynced writes replaced, the oldest write first.
     undo: Vec<Draft>,
@@ -213,7 +220,10 @@ impl State {
     }
 }
 
-fn exchange<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, new: BTreeMap<K, Option<V>>) -> BTreeMap<K, Option<V>> {
+fn exchange<K: Ord + Clone, V>(
+    map: &mut BTreeMap<K, V>,
+    new: BTreeMap<K, Option<V>>,
+) -> BTreeMap<K, Option<V>> {
     let changes = new.into_iter();
     changes
         .map(|(key, value)| {
@@ -252,7 +262,9 @@ impl Index for State {
 
     fn batch(&self, partition: PartitionId, index: u64) -> Result<Arc<[u8]>, LogError> {
         let bytes = self.batches.get(&(partition, index)).cloned();
-        bytes.ok_or_else(|| LogError::damaged(format!("batch {index} of partition {partition}"), "it is missing"))
+        bytes.ok_or_else(|| {
+            LogError::damaged(format!("batch {index} of partition {partition}"), "it is missing")
+        })
     }
 
     fn appends(&self, scope: Scope, after: u64) -> Rows<'_, Appended> {
@@ -264,11 +276,11 @@ impl Index for State {
         Ok(self.totals.get(&partition).copied().unwrap_or_default())
     }
 
-    fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: &[u8]) -> Rows<'a, Row> {
-        let after = after.to_vec();
-        let rows = self.rows.range((table, prefix.max(&after).to_vec())..);
+    fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: Option<&'a [u8]>) -> Rows<'a, Row> {
+        let low = after.map_or(prefix, |after| prefix.max(after));
+        let rows = self.rows.range((table, low.to_vec())..);
         let rows = rows.take_while(move |((of, key), _)| *of == table && key.starts_with(prefix));
-        let rows = rows.filter(move |((_, key), _)| *key > after);
+        let rows = rows.filter(move |((_, key), _)| after.is_none_or(|after| key.as_slice() > after));
         Box::new(rows.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
     }
 }

@@ -40,7 +40,11 @@ impl Times {
         let damaged = |cause: String| LogError::damaged(entry.place(), cause);
         let times = decode(bytes).map_err(damaged)?;
         if times.len() != entry.count as usize {
-            return Err(damaged(format!("the index counts {} events and the batch {}", entry.count, times.len())));
+            return Err(damaged(format!(
+                "the index counts {} events and the batch {}",
+                entry.count,
+                times.len()
+            )));
         }
         let ends = (times.first().copied(), times.last().copied());
         if ends != (Some(entry.first_time_ms), Some(entry.last_time_ms)) || !times.is_sorted() {

@@ -218,7 +218,7 @@ fn rows_are_loaded_and_paged(rig: &impl Rig) {
     let mut log = rig.open();
     let mut records = vec![put(Table::Marker, b"", b"mine"), put(Table::Lane, &[0xff, 0xff], b"high")];
     for epoch in 0..20u8 {
-        records.push(put(Table::Cut, &[epoch % 2, epoch], &vec![epoch; 40]));
+        records.push(put(Table::Cut, &[epoch % 2, epoch], &[epoch; 40]));
     }
     records.push(put(Table::Lane, b"b", b"1"));
     records.push(put(Table::Lane, b"a", b"2"));
@@ -238,7 +238,9 @@ fn rows_are_loaded_and_paged(rig: &impl Rig) {
         (Table::Lane, vec![0xff, 0xff], b"high".to_vec()),
     ];
     assert_eq!(rows, wanted, "every table but the cuts, in order");
-    for (prefix, after) in [(vec![], vec![]), (vec![0], vec![]), (vec![1], vec![1, 7]), (vec![2], vec![]), (vec![0], vec![3])] {
+    for (prefix, after) in
+        [(vec![], vec![]), (vec![0], vec![]), (vec![1], vec![1, 7]), (vec![2], vec![]), (vec![0], vec![3])]
+    {
         agree(&*log, &model, &Query::Rows { table: Table::Cut, prefix, after });
     }
     agree(&*log, &model, &Query::Rows { table: Table::Lane, prefix: vec![0xff], after: vec![] });

@@ -123,8 +123,11 @@ impl Writer {
 }
 
 fn position() -> impl Strategy<Value = Position> {
-    let any = (0..60u64, 0..LANES + 1, 0..30u64)
-        .prop_map(|(timestamp_ms, number, sequence)| Position { timestamp_ms, lane: lane(number), sequence });
+    let any = (0..60u64, 0..LANES + 1, 0..30u64).prop_map(|(timestamp_ms, number, sequence)| Position {
+        timestamp_ms,
+        lane: lane(number),
+        sequence,
+    });
     prop_oneof![4 => any, 1 => Just(Position::default()), 1 => Just(LAST)]
 }
 
@@ -142,14 +145,22 @@ fn query() -> impl Strategy<Value = Query> {
             origin,
         },
     );
-    let last = (place(), prop_oneof![4 => 0..60u64, 1 => Just(u64::MAX)], bound())
-        .prop_map(|((partition, slot), count, up_to_index)| Query::Last { partition, slot, count, up_to_index });
-    let append = (place(), bound())
-        .prop_map(|((partition, slot), after_index)| Query::Append { partition, slot, after_index });
-    let of_lane = (0..LANES + 1, 0..60u64).prop_map(|(number, from)| Query::Lane { lane: lane(number), from });
+    let last = (place(), prop_oneof![4 => 0..60u64, 1 => Just(u64::MAX)], bound()).prop_map(
+        |((partition, slot), count, up_to_index)| Query::Last { partition, slot, count, up_to_index },
+    );
+    let append = (place(), bound()).prop_map(|((partition, slot), after_index)| Query::Append {
+        partition,
+        slot,
+        after_index,
+    });
+    let of_lane =
+        (0..LANES + 1, 0..60u64).prop_map(|(number, from)| Query::Lane { lane: lane(number), from });
     let key = || proptest::collection::vec(0..3u8, 0..3);
-    let rows = (0..6usize, key(), key())
-        .prop_map(|(table, prefix, after)| Query::Rows { table: Table::ALL[table], prefix, after });
+    let rows = (0..6usize, key(), key()).prop_map(|(table, prefix, after)| Query::Rows {
+        table: Table::ALL[table],
+        prefix,
+        after,
+    });
     prop_oneof![4 => range, 3 => last, 2 => append, 2 => of_lane, 1 => rows]
 }
 

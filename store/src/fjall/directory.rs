@@ -3,23 +3,26 @@
 //! ```text
 //!   LOCK      an exclusive lock of the operating system for as long as the log or a reader lives
 //!   FORMAT    "weir-store 1\n"
+//!   SYNCED    how many writes were synced: found missing, they are damage and not a crash
 //!   db/       the database
 //!   db.new/   a database whose making was interrupted: removed at the next opening
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::LogError;
-use crate::layout::FORMAT;
+use crate::layout::{self, FORMAT};
 use crate::limits::FORMAT_FILE_BYTES;
 
 const LOCK_FILE: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_FILE_NEW: &str = "FORMAT.new";
 const FORMAT_NAME: &str = "weir-store";
+const SYNCED_FILE: &str = "SYNCED";
 const DATABASE: &str = "db";
+const KEYSPACES: &str = "keyspaces";
 const DATABASE_NEW: &str = "db.new";
 
 /// A data directory that this process holds.
@@ -46,11 +49,38 @@ impl Directory {
         self.path.join(DATABASE)
     }
 
+    /// Opens the record of what was synced.
+    pub(super) fn synced(&self) -> Result<Synced, LogError> {
+        let path = self.path.join(SYNCED_FILE);
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(|error| failed("opening", &path, &error))?;
+        Ok(Synced { file, path })
+    }
+
+    /// Refuses a database with stray folders among its keyspaces: the engine takes their names for numbers and would
+    /// abort the process.
+    pub(super) fn check_database(&self) -> Result<(), LogError> {
+        let path = self.database().join(KEYSPACES);
+        let entries = fs::read_dir(&path).map_err(|error| failed("listing", &path, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| failed("listing", &path, &error))?;
+            let folder = entry.file_type().map_err(|error| failed("listing", &path, &error))?.is_dir();
+            let number = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            if folder && number.is_none() {
+                let stray = format!("it holds {:?}, which is no keyspace", entry.file_name());
+                return Err(LogError::damaged(path.display().to_string(), stray));
+            }
+        }
+        Ok(())
+    }
+
     /// Where a new database is made, so that an interrupted making is never mistaken for a database; empty.
     pub(super) fn new_database(&self) -> Result<PathBuf, LogError> {
         let path = self.path.join(DATABASE_NEW);
         match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("clearing", &path, &error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(failed("clearing", &path, &error))
+            }
             _ => Ok(path),
         }
     }
@@ -97,6 +127,36 @@ impl Directory {
         };
         write().map_err(|error| failed("writing", &path, &error))?;
         sync_directory(&self.path)
+    }
+}
+
+/// The number of writes that were synced, kept beside the database.
+///
+/// The engine takes an unreadable place in its journal for the end of it, as after a crash, so a damaged journal could
+/// pass for an older state. This file is written after each sync and never synced itself: it may lag behind, which
+/// only makes the check weaker, and it never runs ahead of what is durable.
+pub(super) struct Synced {
+    file: File,
+    path: PathBuf,
+}
+
+impl Synced {
+    /// The number that is recorded; 0 when there is none, or none that is whole.
+    pub(super) fn read(&mut self) -> Result<u64, LogError> {
+        let mut bytes = Vec::new();
+        self.file.rewind().map_err(|error| failed("reading", &self.path, &error))?;
+        let mut file = Read::by_ref(&mut self.file).take(layout::SYNCED_BYTES as u64);
+        file.read_to_end(&mut bytes).map_err(|error| failed("reading", &self.path, &error))?;
+        Ok(layout::read_synced(&bytes).unwrap_or(0))
+    }
+
+    /// Records a number.
+    pub(super) fn write(&mut self, writes: u64) -> Result<(), LogError> {
+        let mut write = || {
+            self.file.rewind()?;
+            self.file.write_all(&layout::synced(writes))
+        };
+        write().map_err(|error| failed("writing", &self.path, &error))
     }
 }
 

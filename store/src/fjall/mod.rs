@@ -20,8 +20,8 @@ use crate::memory::check_index;
 use crate::port::{EventLog, LogReader, LogStatistics};
 use crate::query;
 use crate::times::{EventTimes, kernel_times};
-use directory::Directory;
-use view::{Keyspaces, View};
+use directory::{Directory, Synced};
+use view::{Keyspaces, NAMES, View};
 
 /// Memory and formats of a [`FjallLog`]. The defaults suit many brokers in one process.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,9 @@ pub struct FjallLog {
     /// Totals of each partition that was ever written to.
     totals: BTreeMap<PartitionId, Totals>,
     written: u64,
+    /// Number of writes ever taken, over all openings.
+    writes: u64,
+    synced: Synced,
     poison: Poison,
 }
 
@@ -86,11 +89,20 @@ impl FjallLog {
         let path = held.database();
         if !path.exists() {
             let new = held.new_database()?;
-            drop(open_database(&new, &options)?);
+            drop(open_database(&new, &options, Making::New)?);
             held.install_database()?;
         }
-        let (database, keyspaces) = open_database(&path, &options)?;
-        let totals = View::new(&keyspaces, &database).all_totals().collect::<Result<BTreeMap<_, _>, _>>()?;
+        held.check_database()?;
+        let (database, keyspaces) = open_database(&path, &options, Making::Before)?;
+        let view = View::new(&keyspaces, &database);
+        let (mut synced, writes) = (held.synced()?, view.writes()?);
+        let recorded = synced.read()?;
+        if recorded > writes {
+            let cause = format!("it holds {writes} writes where {recorded} were synced");
+            return Err(LogError::damaged(path.display().to_string(), cause));
+        }
+        let totals = view.all_totals().collect::<Result<BTreeMap<_, _>, _>>()?;
+        drop(view);
         let mut statistics = LogStatistics::default();
         for totals in totals.values() {
             statistics.partitions += 1;
@@ -104,16 +116,17 @@ impl FjallLog {
             path,
             _directory: held,
         };
-        Ok(Self { shared: Arc::new(shared), totals, written: 0, poison: Poison::default() })
+        Ok(Self { shared: Arc::new(shared), totals, written: 0, writes, synced, poison: Poison::default() })
     }
 
     fn try_write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
         check_index(index, self.written)?;
         let draft = Draft::of(records, &self.shared.view())?;
         let mut batch = self.shared.database.batch();
-        self.shared.keyspaces.fill(&mut batch, &draft);
+        self.shared.keyspaces.fill(&mut batch, &draft, self.writes + 1);
         batch.commit().map_err(|error| self.shared.failed("writing to", &error))?;
         self.written = index;
+        self.writes += 1;
         let mut statistics = self.shared.held();
         for (partition, totals) in draft.totals {
             let totals = totals.unwrap_or_default();
@@ -128,6 +141,7 @@ impl FjallLog {
         // The journal's length is set when it is made and grows only past that, and fdatasync covers a grown length.
         let synced = self.shared.database.persist(PersistMode::SyncData);
         synced.map_err(|error| self.shared.failed("syncing", &error))?;
+        self.synced.write(self.writes)?;
         Ok(self.written)
     }
 }
@@ -149,7 +163,7 @@ impl EventLog for FjallLog {
         let view = self.shared.view();
         let mut checkpoint = Checkpoint::default();
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Cut) {
-            for row in view.rows(table, &[], &[]) {
+            for row in view.rows(table, &[], None) {
                 let (key, value) = row?;
                 checkpoint.rows.push((table, key, value.to_vec()));
             }
@@ -204,22 +218,42 @@ fn exchange(statistics: &mut LogStatistics, before: &Totals, after: &Totals) {
     statistics.bytes = statistics.bytes - before.bytes + after.bytes;
 }
 
-/// Opens or makes a database. The engine panics on some directories that it did not make; that is an error here.
-fn open_database(path: &Path, options: &FjallOptions) -> Result<(Database, Keyspaces), LogError> {
+/// Whether a database is made now or was before. One that was made has all its keyspaces: the engine would replace
+/// lost ones by empty ones, and a broker would take its own amnesia for a clean start.
+#[derive(Clone, Copy)]
+enum Making {
+    New,
+    Before,
+}
+
+/// Opens or makes a database. The engine panics on some files that it did not make; that is an error here.
+fn open_database(
+    path: &Path,
+    options: &FjallOptions,
+    making: Making,
+) -> Result<(Database, Keyspaces), LogError> {
     let open = || {
         let database = Database::builder(path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(limits::JOURNAL_BYTES)
             .worker_threads(limits::WORKERS)
             .open()?;
+        let missing = NAMES.into_iter().find(|name| !database.keyspace_exists(name));
+        if let (Making::Before, Some(missing)) = (making, missing) {
+            return Ok(Err(missing));
+        }
         let keyspaces = Keyspaces::open(&database, options)?;
-        fjall::Result::Ok((database, keyspaces))
+        fjall::Result::Ok(Ok((database, keyspaces)))
     };
     let opened = std::panic::catch_unwind(AssertUnwindSafe(open));
-    let opened = opened.map_err(|_| LogError::damaged(path.display().to_string(), "its files are not a database"))?;
-    opened.map_err(|error| match error {
+    let opened =
+        opened.map_err(|_| LogError::damaged(path.display().to_string(), "its files are not a database"))?;
+    let opened = opened.map_err(|error| match error {
         fjall::Error::Locked => LogError::InUse { directory: path.to_owned() },
         error => engine_error(&format!("opening {}", path.display()), &error),
+    })?;
+    opened.map_err(|missing| {
+        LogError::damaged(path.display().to_string(), format!("its keyspace {missing:?} is missing"))
     })
 }
 

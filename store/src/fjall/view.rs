@@ -31,9 +31,13 @@ struct Space {
     keyspace: Keyspace,
 }
 
+/// The names of the keyspaces.
+pub(super) const NAMES: [&str; 6] = ["batches", "lanes", "runs", "appends", "tables", "partitions"];
+
 impl Keyspaces {
     pub(super) fn open(database: &Database, options: &FjallOptions) -> fjall::Result<Self> {
-        let index = || fjall::KeyspaceCreateOptions::default().max_memtable_size(options.index_memtable_bytes);
+        let index =
+            || fjall::KeyspaceCreateOptions::default().max_memtable_size(options.index_memtable_bytes);
         let separation = fjall::KvSeparationOptions::default()
             .separation_threshold(SEPARATION_BYTES)
             .compression(fjall::CompressionType::None);
@@ -56,8 +60,9 @@ impl Keyspaces {
         })
     }
 
-    /// Puts a draft's changes into an engine batch, which is atomic.
-    pub(super) fn fill(&self, batch: &mut OwnedWriteBatch, draft: &Draft) {
+    /// Puts a draft's changes and the number of writes into an engine batch, which is atomic.
+    pub(super) fn fill(&self, batch: &mut OwnedWriteBatch, draft: &Draft, writes: u64) {
+        self.tables.set(batch, layout::WRITES_KEY.to_vec(), Some(&writes.to_be_bytes()));
         for ((partition, index), bytes) in &draft.batches {
             self.batches.set(batch, layout::batch_key(*partition, *index), bytes.as_deref());
         }
@@ -135,6 +140,13 @@ impl<'a> View<'a> {
         Self { keyspaces, snapshot: database.snapshot() }
     }
 
+    /// Number of writes ever taken.
+    pub(super) fn writes(&self) -> Result<u64, LogError> {
+        let (space, key) = (&self.keyspaces.tables, layout::WRITES_KEY);
+        let Some(sealed) = space.get(&self.snapshot, &key)? else { return Ok(0) };
+        space.parse(&key, &sealed, |_, value| layout::read_number(value))
+    }
+
     /// Totals of every partition, ordered.
     pub(super) fn all_totals(&self) -> impl Iterator<Item = Result<(PartitionId, Totals), LogError>> {
         let space = &self.keyspaces.partitions;
@@ -173,7 +185,8 @@ impl Index for View<'_> {
     fn batch(&self, partition: PartitionId, index: u64) -> Result<Arc<[u8]>, LogError> {
         let (space, key) = (&self.keyspaces.batches, layout::batch_key(partition, index));
         let sealed = space.get(&self.snapshot, &key)?;
-        let sealed = sealed.ok_or_else(|| LogError::damaged(layout::place(space.name, &key), "it is missing"))?;
+        let sealed =
+            sealed.ok_or_else(|| LogError::damaged(layout::place(space.name, &key), "it is missing"))?;
         Ok(layout::unseal(space.name, &key, &sealed)?.into())
     }
 
@@ -191,11 +204,11 @@ impl Index for View<'_> {
         Ok(space.parse(&key, &sealed, layout::read_totals)?.1)
     }
 
-    fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: &[u8]) -> Rows<'a, Row> {
+    fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: Option<&'a [u8]>) -> Rows<'a, Row> {
         let space = &self.keyspaces.tables;
-        let low = layout::row_key(table, prefix.max(after));
+        let low = layout::row_key(table, after.map_or(prefix, |after| prefix.max(after)));
         let high = vec![layout::table_byte(table) + 1];
-        let after = layout::row_key(table, after);
+        let after = after.map(|after| layout::row_key(table, after));
         let prefix = layout::row_key(table, prefix);
         let rows = self.snapshot.range(&space.keyspace, low..high).map(|guard| {
             let (key, sealed) = space.unpack(guard)?;
@@ -203,7 +216,7 @@ impl Index for View<'_> {
             Ok((key.to_vec(), Arc::<[u8]>::from(value)))
         });
         let rows = rows.take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)));
-        let rows = rows.filter(move |row| row.as_ref().map_or(true, |(key, _)| *key > after));
+        let rows = rows.filter(move |row| row.as_ref().map_or(true, |(key, _)| Some(key) > after.as_ref()));
         Box::new(rows.map(|row| row.map(|(mut key, value)| (key.split_off(1), value))))
     }
 }
@@ -211,13 +224,13 @@ impl Index for View<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fjall::open_database;
+    use crate::fjall::{Making, open_database};
 
     #[test]
     fn a_damaged_or_misplaced_value_is_named() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (database, keyspaces) =
-            open_database(directory.path(), &FjallOptions::default()).expect("a new database");
+            open_database(directory.path(), &FjallOptions::default(), Making::New).expect("a new database");
         let partition = PartitionId(4);
         let (first, second) = (layout::batch_key(partition, 1), layout::batch_key(partition, 2));
         let mut sealed = layout::seal(&first, b"signed bytes");
@@ -242,7 +255,7 @@ mod tests {
     fn an_index_row_of_another_shape_is_damage() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (database, keyspaces) =
-            open_database(directory.path(), &FjallOptions::default()).expect("a new database");
+            open_database(directory.path(), &FjallOptions::default(), Making::New).expect("a new database");
         let lane = LaneId([1; 32]);
         let key = layout::lane_key(lane, 0);
         keyspaces.lanes.keyspace.insert(key.clone(), layout::seal(&key, b"short")).expect("written");

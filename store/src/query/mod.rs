@@ -148,7 +148,7 @@ fn rows(
     mut answer: Answer,
 ) -> Result<Chunk, LogError> {
     let mut seen = after.to_vec();
-    for row in index.rows(table, prefix, after) {
+    for row in index.rows(table, prefix, Some(after)) {
         let (key, value) = row?;
         if !answer.fits(value.len()) {
             return Ok(answer.finish(Some(Query::Rows { table, prefix: prefix.to_vec(), after: seen })));

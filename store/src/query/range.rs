@@ -58,12 +58,7 @@ impl Range {
     }
 
     /// Runs that start within these times and may hold a wanted event.
-    fn runs<'a>(
-        &'a self,
-        index: &'a impl Index,
-        first: Option<u64>,
-        last: u64,
-    ) -> Peekable<Rows<'a, Run>> {
+    fn runs<'a>(&'a self, index: &'a impl Index, first: Option<u64>, last: u64) -> Peekable<Rows<'a, Run>> {
         let wanted = move |run: &Run| {
             run.first_index <= self.up_to_index
                 && self.origin.is_none_or(|origin| origin == run.origin)
@@ -222,7 +217,12 @@ impl Source {
     }
 
     /// Moves to the first event at or after `from`, which the batch is known to hold.
-    fn skip_before(&mut self, index: &impl Index, decode: EventTimes, from: Position) -> Result<(), LogError> {
+    fn skip_before(
+        &mut self,
+        index: &impl Index,
+        decode: EventTimes,
+        from: Position,
+    ) -> Result<(), LogError> {
         let entry = self.entry;
         let times = self.times(index, decode)?;
         self.offset = first_at_or_after(&entry, times, 0, from);

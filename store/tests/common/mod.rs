@@ -99,7 +99,11 @@ pub fn collect(
             let (lane, sequence, times) = parse(&chunk.batches[slice.batch as usize]);
             for offset in slice.first..slice.first + slice.count {
                 let timestamp_ms = times[offset as usize];
-                collected.events.push(Position { timestamp_ms, lane, sequence: sequence + u64::from(offset) });
+                collected.events.push(Position {
+                    timestamp_ms,
+                    lane,
+                    sequence: sequence + u64::from(offset),
+                });
             }
         }
         if matches!(query, Query::Rows { .. }) {
@@ -124,7 +128,10 @@ fn check(chunk: &Chunk, query: &Query, budget: usize) {
     let distinct: BTreeSet<&[u8]> = chunk.batches.iter().map(|batch| &**batch).collect();
     assert_eq!(distinct.len(), chunk.batches.len(), "each batch is in a chunk once");
     let used: BTreeSet<u32> = chunk.order.iter().map(|slice| slice.batch).collect();
-    assert!(used.into_iter().eq(0..chunk.batches.len() as u32), "every batch is used and every slice has one");
+    assert!(
+        used.into_iter().eq(0..chunk.batches.len() as u32),
+        "every batch is used and every slice has one"
+    );
     for pair in chunk.order.windows(2) {
         assert!(
             pair[0].batch != pair[1].batch || pair[0].first + pair[0].count != pair[1].first,
