@@ -1,8 +1,8 @@
 //! From records to changes: the one place that keeps the indexes in step with the batches.
 //!
-//! A draft reads an unchanging view of the store, adds the effects of each record in turn, and comes out as a set of
-//! rows to set or remove, which an implementation applies at once. So a write that appends and truncates the same
-//! lane needs no second pass, and a refused record leaves nothing behind.
+//! A draft reads an unchanging view of the store, adds the effects of each record in turn, and comes out as a
+//! set of rows to set or remove, which an implementation applies at once. So a write that appends and
+//! truncates the same lane needs no second pass, and a refused record leaves nothing behind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a log could not be opened, written, synced or read. Causes are kept as text so that the first one can be
-/// repeated by every later call of a poisoned log.
+/// Why a log could not be opened, written, synced or read. Causes are kept as text so that the first one can
+/// be repeated by every later call of a poisoned log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogError {
     /// Another process (or another log of this one) holds the directory.

@@ -1,8 +1,9 @@
 //! What queries and writes see of a store: batches, the lane index, runs and tables, behind one small trait.
 //!
-//! A *run* is an unbroken stretch of one lane within one network partition and one stream partition: its sequences
-//! have no gap, its times never go back, its append indexes rise. Most lanes are one run. Because all three rise
-//! together, one binary search over sequences finds a time, and a bound on the append index is a prefix of the run.
+//! A *run* is an unbroken stretch of one lane within one network partition and one stream partition: its
+//! sequences have no gap, its times never go back, its append indexes rise. Most lanes are one run. Because
+//! all three rise together, one binary search over sequences finds a time, and a bound on the append index is
+//! a prefix of the run.
 
 use std::sync::Arc;
 
@@ -101,7 +102,8 @@ impl Run {
         Position { timestamp_ms: self.last_time_ms, lane: self.key.lane, sequence: self.next_sequence - 1 }
     }
 
-    /// The first batch of the run for which `wanted` holds, where `wanted` never turns false again along the run.
+    /// The first batch of the run for which `wanted` holds, where `wanted` never turns false again along the
+    /// run.
     pub(crate) fn first_where(
         &self,
         index: &impl Index,
@@ -184,7 +186,7 @@ pub(crate) trait Index {
     /// Totals of a partition; zero for one that was never written.
     fn totals(&self, partition: PartitionId) -> Result<Totals, LogError>;
 
-    /// Rows of a table whose key starts with `prefix` and is greater than `after`, in key order; all with the prefix
-    /// for `None`.
+    /// Rows of a table whose key starts with `prefix` and is greater than `after`, in key order; all with the
+    /// prefix for `None`.
     fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: Option<&'a [u8]>) -> Rows<'a, Row>;
 }

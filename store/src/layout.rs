@@ -1,8 +1,8 @@
 //! Keys and values on disk, byte by byte. The crate's docs are the specification; the tests pin it.
 //!
 //! Integers are big-endian, so that keys order as the values they stand for. Every value begins with a CRC-32
-//! (IEEE) over its key and the rest of the value: a value that was damaged, or that stands under another key, is
-//! found when it is read.
+//! (IEEE) over its key and the rest of the value: a value that was damaged, or that stands under another key,
+//! is found when it is read.
 
 use std::ops::RangeInclusive;
 

@@ -12,28 +12,30 @@
 //!                  └────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The rules that keep the indexes in step with the batches, and the canonical merge of a stream partition's lanes,
-//! exist once and run over either storage. One suite checks all implementations.
+//! The rules that keep the indexes in step with the batches, and the canonical merge of a stream partition's
+//! lanes, exist once and run over either storage. One suite checks all implementations.
 //!
 //! # Promises
 //!
 //! - The records of one write are durable together or not at all; a sync makes all earlier writes durable.
 //! - A failed write or sync poisons the log: nothing is taken after it until it is opened again.
 //! - Reads see everything written, synced or not, and are consistent: a chunk is read from one moment.
-//! - A chunk holds about the bytes that were asked for, and one batch at least. Memory of a merge is one batch for
-//!   each lane that overlaps the place where it stands.
+//! - A chunk holds about the bytes that were asked for, and one batch at least. Memory of a merge is one
+//!   batch for each lane that overlaps the place where it stands.
 //! - Damage is found when it is read, and named.
-//! - Opening costs in proportion to the partitions and to what the journal holds, not to history. Summaries of lanes
-//!   are read when a query needs them: a [`Query::Range`] looks at the summary of each lane that began before it.
+//! - Opening costs in proportion to the partitions and to what the journal holds, not to history. Summaries
+//!   of lanes are read when a query needs them: a [`Query::Range`] looks at the summary of each lane that began
+//!   before it.
 //!
 //! [`Query::Range`]: weir_kernel::log::Query::Range
 //!
 //! # On disk: format 1
 //!
-//! A data directory holds `LOCK` (locked while in use), `FORMAT` (`weir-store 1` and a newline), `SYNCED` (checksum and
-//! u64: how many writes were synced, so that lost ones are noticed) and `db`, a fjall database with six keyspaces. Integers are big-endian. Every value begins with 4 bytes: the CRC-32 (IEEE) of its key
-//! followed by the rest of the value. A *scope* is 28 bytes: network partition u32, stream \[20\], stream partition
-//! u32.
+//! A data directory holds `LOCK` (locked while in use), `FORMAT` (`weir-store 1` and a newline), `SYNCED`
+//! (checksum and u64: how many writes were synced, so that lost ones are noticed) and `db`, a fjall database
+//! with six keyspaces. Integers are big-endian. Every value begins with 4 bytes: the CRC-32 (IEEE) of its key
+//! followed by the rest of the value. A *scope* is 28 bytes: network partition u32, stream \[20\], stream
+//! partition u32.
 //!
 //! | keyspace | key | value after the checksum |
 //! | --- | --- | --- |
@@ -44,9 +46,10 @@
 //! | `tables` | table u8, the row's key | the row's value |
 //! | `partitions` | network partition u32 | last append index u64, events u64, batches u64, bytes u64 |
 //!
-//! A *run* is a stretch of a lane without a gap within one scope; most lanes are one run. Tables are numbered: marker 1,
-//! lane 2, mark 3, report 4, cut 5, evidence 6; the key of a lone byte 0 holds the number of writes ever taken, u64. Values of 1 KiB and more in `batches` and `tables` are kept apart from
-//! their keys, so that compaction moves little.
+//! A *run* is a stretch of a lane without a gap within one scope; most lanes are one run. Tables are
+//! numbered: marker 1, lane 2, mark 3, report 4, cut 5, evidence 6; the key of a lone byte 0 holds the number
+//! of writes ever taken, u64. Values of 1 KiB and more in `batches` and `tables` are kept apart from their
+//! keys, so that compaction moves little.
 //!
 //! # Example
 //!

@@ -1,18 +1,18 @@
 //! Every bound of the store, with its reason.
 
-/// Largest batch that is accepted, in bytes. Well above what the protocol lets a publisher sign; it keeps a damaged
-/// length from asking for gigabytes.
+/// Largest batch that is accepted, in bytes. Well above what the protocol lets a publisher sign; it keeps a
+/// damaged length from asking for gigabytes.
 pub const BATCH_BYTES_MAXIMUM: usize = 64 * 1024 * 1024;
 
-/// Longest key of a table's row, in bytes. The engine below limits keys to 65,535 bytes; one byte of ours names the
-/// table.
+/// Longest key of a table's row, in bytes. The engine below limits keys to 65,535 bytes; one byte of ours
+/// names the table.
 pub const ROW_KEY_BYTES_MAXIMUM: usize = 4 * 1024;
 
 /// Largest value of a table's row, in bytes: a sealed cut of a busy partition is the largest one.
 pub const ROW_VALUE_BYTES_MAXIMUM: usize = 64 * 1024 * 1024;
 
-/// Most slices in one chunk. Two lanes that alternate event by event give one slice an event: without this bound
-/// the order could outweigh the batches.
+/// Most slices in one chunk. Two lanes that alternate event by event give one slice an event: without this
+/// bound the order could outweigh the batches.
 pub const SLICES_PER_CHUNK: usize = 65_536;
 
 /// Block cache of one database by default, in bytes. Small, because one process may run many brokers.
@@ -21,8 +21,8 @@ pub const CACHE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 /// Memory of unflushed batches by default, in bytes.
 pub const BATCH_MEMTABLE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 
-/// Memory of the unflushed part of each index keyspace by default, in bytes. An index row is about a hundredth of
-/// its batch.
+/// Memory of the unflushed part of each index keyspace by default, in bytes. An index row is about a
+/// hundredth of its batch.
 pub const INDEX_MEMTABLE_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
 
 /// Smallest memtable that may be asked for, in bytes.
@@ -34,8 +34,8 @@ pub const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 /// Background threads of a database: one flushes while the other compacts.
 pub const WORKERS: usize = 2;
 
-/// Values of the batches keyspace above this many bytes are kept apart from their keys, so that compaction moves
-/// keys and not batches.
+/// Values of the batches keyspace above this many bytes are kept apart from their keys, so that compaction
+/// moves keys and not batches.
 pub const SEPARATION_BYTES: u32 = 1024;
 
 /// Longest FORMAT file that is read, in bytes.

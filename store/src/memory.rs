@@ -1,7 +1,7 @@
 //! A log in memory that loses what was not synced when it crashes: the simulator's disk.
 //!
-//! A [`MemoryDisk`] outlives the [`MemoryLog`]s opened on it, as a real disk outlives a process. Writes apply at
-//! once and leave what they replaced on an undo list; a sync forgets the list, a crash plays it back.
+//! A [`MemoryDisk`] outlives the [`MemoryLog`]s opened on it, as a real disk outlives a process. Writes apply
+//! at once and leave what they replaced on an undo list; a sync forgets the list, a crash plays it back.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -8,32 +8,35 @@ use crate::error::LogError;
 
 /// An event log: one writer, and as many readers beside it as wanted.
 ///
-/// Reads see what was written, whether it was synced or not. The records of one write are durable together or not
-/// at all. After a failed write or sync the log is poisoned: every later write and sync returns
-/// [`LogError::Poisoned`] with the first cause, because what follows a hole must not be acknowledged (WP 2.4.8).
+/// Reads see what was written, whether it was synced or not. The records of one write are durable together or
+/// not at all. After a failed write or sync the log is poisoned: every later write and sync returns
+/// [`LogError::Poisoned`] with the first cause, because what follows a hole must not be acknowledged (WP
+/// 2.4.8).
 pub trait EventLog: Send {
-    /// Takes one write. `index` is the kernel's write index and rises from call to call. Nothing is durable before
-    /// [`EventLog::sync`] returns.
+    /// Takes one write. `index` is the kernel's write index and rises from call to call. Nothing is durable
+    /// before [`EventLog::sync`] returns.
     ///
     /// # Errors
-    /// [`LogError::Contract`] for records that break the log's rules, [`LogError::Full`], [`LogError::Io`] and
-    /// [`LogError::Damaged`] from the disk, [`LogError::Poisoned`] after any of them.
+    /// [`LogError::Contract`] for records that break the log's rules, [`LogError::Full`], [`LogError::Io`]
+    /// and [`LogError::Damaged`] from the disk, [`LogError::Poisoned`] after any of them.
     fn write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError>;
 
-    /// Makes everything written so far durable; returns the highest write index that now is, 0 when nothing was
-    /// written since the log was opened.
+    /// Makes everything written so far durable; returns the highest write index that now is, 0 when nothing
+    /// was written since the log was opened.
     ///
     /// # Errors
     /// As [`EventLog::write`].
     fn sync(&mut self) -> Result<u64, LogError>;
 
-    /// Every row of every table but [`weir_kernel::log::Table::Cut`], and the last append index of each partition.
+    /// Every row of every table but [`weir_kernel::log::Table::Cut`], and the last append index of each
+    /// partition.
     ///
     /// # Errors
     /// [`LogError::Damaged`] and [`LogError::Io`] from the disk.
     fn load(&self) -> Result<Checkpoint, LogError>;
 
-    /// Answers a query with about `budget_bytes` of batches at most, but with one batch at least when there is one.
+    /// Answers a query with about `budget_bytes` of batches at most, but with one batch at least when there
+    /// is one.
     ///
     /// # Errors
     /// [`LogError::Damaged`] and [`LogError::Io`] from the disk. A failed read poisons nothing.

@@ -1,7 +1,8 @@
 //! The one thing that a store must know of a batch's inside: when its events happened.
 //!
-//! The canonical order mixes lanes event by event, so a merge needs the time of each event where batches of several
-//! lanes overlap. Everywhere else the first and last time in the index are enough and no batch is decoded.
+//! The canonical order mixes lanes event by event, so a merge needs the time of each event where batches of
+//! several lanes overlap. Everywhere else the first and last time in the index are enough and no batch is
+//! decoded.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use weir_kernel::batch::Batch;
 use crate::error::LogError;
 use crate::index::LaneEntry;
 
-/// Reads the times of a batch's events, in milliseconds since 1970 UTC, one an event, never going back. The error
-/// says what does not fit.
+/// Reads the times of a batch's events, in milliseconds since 1970 UTC, one an event, never going back. The
+/// error says what does not fit.
 pub type EventTimes = fn(&Arc<[u8]>) -> Result<Vec<u64>, String>;
 
 /// Times of the events of a batch in the kernel's own format.

@@ -57,8 +57,8 @@ impl Directory {
         Ok(Synced { file, path })
     }
 
-    /// Refuses a database with stray folders among its keyspaces: the engine takes their names for numbers and would
-    /// abort the process.
+    /// Refuses a database with stray folders among its keyspaces: the engine takes their names for numbers
+    /// and would abort the process.
     pub(super) fn check_database(&self) -> Result<(), LogError> {
         let path = self.database().join(KEYSPACES);
         let entries = fs::read_dir(&path).map_err(|error| failed("listing", &path, &error))?;
@@ -132,9 +132,9 @@ impl Directory {
 
 /// The number of writes that were synced, kept beside the database.
 ///
-/// The engine takes an unreadable place in its journal for the end of it, as after a crash, so a damaged journal could
-/// pass for an older state. This file is written after each sync and never synced itself: it may lag behind, which
-/// only makes the check weaker, and it never runs ahead of what is durable.
+/// The engine takes an unreadable place in its journal for the end of it, as after a crash, so a damaged
+/// journal could pass for an older state. This file is written after each sync and never synced itself: it
+/// may lag behind, which only makes the check weaker, and it never runs ahead of what is durable.
 pub(super) struct Synced {
     file: File,
     path: PathBuf,

@@ -49,8 +49,8 @@ impl Default for FjallOptions {
 
 /// An event log on disk.
 ///
-/// Opening reads the journal that was not flushed yet and one row a partition, no history. The directory stays
-/// locked until the log and all its readers are dropped.
+/// Opening reads the journal that was not flushed yet and one row a partition, no history. The directory
+/// stays locked until the log and all its readers are dropped.
 pub struct FjallLog {
     shared: Arc<Shared>,
     /// Totals of each partition that was ever written to.
@@ -138,7 +138,8 @@ impl FjallLog {
     }
 
     fn try_sync(&mut self) -> Result<u64, LogError> {
-        // The journal's length is set when it is made and grows only past that, and fdatasync covers a grown length.
+        // The journal's length is set when it is made and grows only past that, and fdatasync covers a grown
+        // length.
         let synced = self.shared.database.persist(PersistMode::SyncData);
         synced.map_err(|error| self.shared.failed("syncing", &error))?;
         self.synced.write(self.writes)?;
@@ -218,8 +219,8 @@ fn exchange(statistics: &mut LogStatistics, before: &Totals, after: &Totals) {
     statistics.bytes = statistics.bytes - before.bytes + after.bytes;
 }
 
-/// Whether a database is made now or was before. One that was made has all its keyspaces: the engine would replace
-/// lost ones by empty ones, and a broker would take its own amnesia for a clean start.
+/// Whether a database is made now or was before. One that was made has all its keyspaces: the engine would
+/// replace lost ones by empty ones, and a broker would take its own amnesia for a clean start.
 #[derive(Clone, Copy)]
 enum Making {
     New,

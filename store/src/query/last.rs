@@ -1,7 +1,8 @@
 //! Where the last `count` events of a stream partition begin: the canonical merge, walked backwards.
 //!
-//! Only counts matter here, so a batch that overlaps no other lane is counted from the index alone. Memory is one
-//! summary for each of at most `count` lanes, and one batch for each lane that overlaps where the walk stands.
+//! Only counts matter here, so a batch that overlaps no other lane is counted from the index alone. Memory is
+//! one summary for each of at most `count` lanes, and one batch for each lane that overlaps where the walk
+//! stands.
 
 use std::collections::BTreeMap;
 
@@ -51,8 +52,8 @@ pub(crate) fn start(
     Ok(None)
 }
 
-/// The runs that end last, by the place of their last wanted event: as many as there are events to find, because
-/// each holds at least one.
+/// The runs that end last, by the place of their last wanted event: as many as there are events to find,
+/// because each holds at least one.
 fn ends(
     index: &impl Index,
     scope: Scope,

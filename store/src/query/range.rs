@@ -1,8 +1,8 @@
 //! Events in canonical order: a merge over the lanes of a stream partition.
 //!
-//! Lanes are opened when the merge reaches their first event and closed at their last one, so that memory is one
-//! batch for each lane whose time overlaps the place where the merge stands. Where a batch overlaps no other lane
-//! it is taken whole and never decoded.
+//! Lanes are opened when the merge reaches their first event and closed at their last one, so that memory is
+//! one batch for each lane whose time overlaps the place where the merge stands. Where a batch overlaps no
+//! other lane it is taken whole and never decoded.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -254,7 +254,8 @@ impl Source {
     }
 }
 
-/// Offset of the first event from `start` on that is at or after `bound`; the batch's count when there is none.
+/// Offset of the first event from `start` on that is at or after `bound`; the batch's count when there is
+/// none.
 fn first_at_or_after(entry: &LaneEntry, times: &Times, start: u32, bound: Position) -> u32 {
     partition_point(start, entry.count, |offset| place(entry, times, offset) < bound)
 }
