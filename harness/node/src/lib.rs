@@ -2,4 +2,6 @@
 pub mod engine;
 pub mod follower;
 pub mod handle;
+pub mod interfaces;
 pub mod node;
+pub mod service;

@@ -1,0 +1,151 @@
+//! The network's state as one JSON object: what `GET /status` and `weir status --json` show.
+//!
+//! `events` counts each event once, not once a replica: of every partition it is the most that any broker of this
+//! process keeps, or what the chain says was sealed if that is more (no broker of this process may have a seat
+//! there). Token amounts are decimal strings in the token's smallest unit.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use weir_kernel::coordinator::{Seats, State};
+use weir_kernel::ids::{Address, PartitionId};
+
+use super::gateway::Gateway;
+use crate::handle::NodeStatistics;
+
+/// The status. Its keys are an interface.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// The chain as the newest broker has confirmed it.
+    pub chain: ChainStatus,
+    /// Registered brokers, by their index on chain.
+    pub brokers: Vec<BrokerStatus>,
+    /// Partitions, by number.
+    pub partitions: Vec<PartitionStatus>,
+    /// Events kept in the network.
+    pub events: u64,
+    /// The token's total supply.
+    pub supply: String,
+    /// Streams that exist.
+    pub streams: u64,
+}
+
+/// The chain.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChainStatus {
+    /// Its id.
+    pub id: u64,
+    /// The newest confirmed block.
+    pub height: u64,
+    /// Its epoch.
+    pub epoch: u64,
+}
+
+/// A broker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BrokerStatus {
+    /// Its account.
+    pub address: String,
+    /// In how many partitions it is a member.
+    pub partitions: u32,
+    /// Its stake.
+    pub stake: String,
+    /// Rewards so far, claimed or not.
+    pub earned: String,
+    /// How reliably it reports: 1 is always.
+    pub reliability: f64,
+    /// Whether it runs, if it is of this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<bool>,
+}
+
+/// A partition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartitionStatus {
+    /// Its number.
+    pub id: u32,
+    /// The accounts of its members.
+    pub replicas: Vec<String>,
+    /// The last sealed epoch.
+    pub epoch: u64,
+    /// The rolling checksum there.
+    pub checksum: String,
+    /// Events kept in it.
+    pub events: u64,
+    /// Of these, events sealed.
+    pub sealed: u64,
+}
+
+/// The status by a view of the chain and what brokers count; the second value of each says whether it runs.
+pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -> Status {
+    let partition = |(number, partition): (usize, &weir_kernel::coordinator::Partition)| {
+        let id = PartitionId(number as u32);
+        let kept = nodes.values().filter_map(|(counts, _)| counts.partition_events.get(&id)).max();
+        let sealed = u64::try_from(partition.events).unwrap_or(u64::MAX);
+        PartitionStatus {
+            id: id.0,
+            replicas: accounts(view, partition.members),
+            epoch: partition.sealed_epoch,
+            checksum: partition.checksum.to_string(),
+            events: kept.copied().unwrap_or(0).max(sealed),
+            sealed,
+        }
+    };
+    let partitions: Vec<_> = view.partitions.iter().enumerate().map(partition).collect();
+    let broker = |broker: &weir_kernel::coordinator::Broker| BrokerStatus {
+        address: broker.address.to_string(),
+        partitions: broker.seats,
+        stake: broker.stake.to_string(),
+        earned: broker.accrued.saturating_add(broker.claimed).to_string(),
+        reliability: f64::from(broker.reliability) / 10_000.0,
+        running: nodes.get(&broker.address).map(|(_, running)| *running),
+    };
+    Status {
+        chain: ChainStatus { id: view.chain_id, height: view.height, epoch: view.epoch() },
+        brokers: view.brokers.values().map(|known| broker(known)).collect(),
+        events: partitions.iter().map(|partition| partition.events).sum(),
+        partitions,
+        supply: view.supply().to_string(),
+        streams: view.stream_by_name.len() as u64,
+    }
+}
+
+/// The status as the brokers of a gateway see it.
+///
+/// # Errors
+///
+/// `unavailable` if there is no broker at all.
+pub fn status_of(gateway: &Gateway) -> Result<Status, weir_kernel::broker::Refusal> {
+    let view = gateway.view()?;
+    let count = |node: &crate::handle::NodeHandle| (node.address(), (node.statistics(), node.is_running()));
+    Ok(status(&view, &gateway.nodes().iter().map(count).collect()))
+}
+
+fn accounts(view: &State, seats: Seats) -> Vec<String> {
+    seats.brokers().filter_map(|index| view.address_of(index)).map(|address| address.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_counts_once_however_many_keep_it() {
+        let view = State::default();
+        let keeps = |partition, events| {
+            let partition_events = BTreeMap::from([(PartitionId(partition), events)]);
+            (NodeStatistics { partition_events, ..NodeStatistics::default() }, true)
+        };
+        let mut nodes = BTreeMap::new();
+        nodes.insert(Address([1; 20]), keeps(0, 7));
+        nodes.insert(Address([2; 20]), keeps(0, 9));
+        nodes.insert(Address([3; 20]), keeps(1, 4));
+        let status = status(&view, &nodes);
+        assert_eq!((status.partitions[0].events, status.events), (9, 13));
+        let json = serde_json::to_value(&status).unwrap();
+        for key in ["chain", "brokers", "partitions", "events", "supply"] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+        assert_eq!(json["supply"], "0");
+    }
+}
