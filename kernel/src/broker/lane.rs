@@ -220,3 +220,126 @@ pub fn head_after(header: &Header) -> LaneHead {
 pub fn lane_key(partition: crate::ids::PartitionId, lane: &LaneId) -> alloc::vec::Vec<u8> {
     [&partition.0.to_be_bytes()[..], &lane.0].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Batch, LaneWriter, NewEvent, content_type};
+    use crate::ids::{Hash, StreamId};
+    use crate::signature::{KEYED_HASH, keyed_hash};
+
+    const ORIGIN: Address = Address([5; 20]);
+
+    fn writer() -> LaneWriter {
+        let slot = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+        LaneWriter::new(slot, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH)
+    }
+
+    fn next(writer: &mut LaneWriter, time_ms: u64, content: &str) -> Batch {
+        let event = NewEvent::new(time_ms, content_type::TEXT, content.as_bytes());
+        let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
+        let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
+        unsigned.sign(signature).expect("the lane is signed with this type")
+    }
+
+    fn offer(lane: &Lane, batch: &Batch) -> Offer {
+        lane.offer(&batch.signed_header(), batch.content_bytes(), false)
+    }
+
+    /// A lane with these batches appended and durable.
+    fn lane_of(batches: &[&Batch]) -> Lane {
+        let mut lane = Lane::open(batches[0].header());
+        for (index, batch) in (1..).zip(batches) {
+            assert_eq!(offer(&lane, batch), Offer::Next);
+            lane.append(batch.signed_header(), index);
+        }
+        lane.durable = lane.head().next_sequence;
+        lane
+    }
+
+    #[test]
+    fn batches_come_in_order_and_only_once() {
+        let mut w = writer();
+        let (a, b, c) = (next(&mut w, 10, "a"), next(&mut w, 10, "b"), next(&mut w, 11, "c"));
+        let lane = lane_of(&[&a, &b]);
+        assert_eq!(offer(&lane, &c), Offer::Next);
+        assert_eq!(offer(&lane, &b), Offer::Held);
+        assert_eq!(offer(&lane_of(&[&a]), &c), Offer::Ahead);
+    }
+
+    #[test]
+    fn two_branches_are_a_proof_whichever_comes_first() {
+        let mut w = writer();
+        let a = next(&mut w, 10, "a");
+        let mut other = w.clone();
+        let (b, c) = (next(&mut w, 10, "b"), next(&mut other, 10, "c"));
+        for (held, offered) in [(&b, &c), (&c, &b)] {
+            let mut lane = lane_of(&[&a, held]);
+            let Offer::Fork(fork) = offer(&lane, offered) else { panic!("an overlap is a fork") };
+            assert!(fork.is_proof());
+            lane.fork = Some(*fork);
+            assert_eq!(offer(&lane, offered), Offer::Closed);
+        }
+    }
+
+    #[test]
+    fn a_wrong_previous_is_a_proof_even_after_a_seal() {
+        let mut w = writer();
+        let a = next(&mut w, 10, "a");
+        let mut other = writer();
+        next(&mut other, 10, "x");
+        let after_x = next(&mut other, 10, "y");
+        let mut lane = lane_of(&[&a]);
+        lane.seal(&lane.head());
+        assert!(lane.marks.is_empty());
+        assert!(matches!(offer(&lane, &after_x), Offer::Fork(_)));
+    }
+
+    #[test]
+    fn time_never_goes_back_between_batches() {
+        let mut w = writer();
+        let a = next(&mut w, 10, "a");
+        let b = next(&mut w, 20, "b");
+        let mut header = b.signed_header();
+        header.header.first_time_ms = 9;
+        let lane = lane_of(&[&a]);
+        assert!(matches!(lane.offer(&header, 1, false), Offer::Broken(_)));
+        let mut volume = b.signed_header();
+        volume.header.volume += 1;
+        assert!(matches!(lane.offer(&volume, 1, false), Offer::Broken(_)));
+    }
+
+    #[test]
+    fn a_named_head_is_held_further_or_on_another_branch() {
+        let mut w = writer();
+        let (a, b) = (next(&mut w, 10, "a"), next(&mut w, 10, "b"));
+        let lane = lane_of(&[&a]);
+        let (at_a, at_b) = (head_after(a.header()), head_after(b.header()));
+        assert_eq!(lane.relation(&at_a), Relation::Held);
+        assert_eq!(lane.relation(&at_b), Relation::Further);
+        let elsewhere = LaneHead { digest: Hash([9; 32]), ..at_a };
+        assert_eq!(lane.relation(&elsewhere), Relation::OtherBranch);
+    }
+
+    #[test]
+    fn cutting_back_leaves_what_is_sealed() {
+        let mut w = writer();
+        let (a, b) = (next(&mut w, 10, "a"), next(&mut w, 10, "b"));
+        let mut lane = lane_of(&[&a, &b]);
+        let sealed = lane.seal(&head_after(a.header()));
+        assert_eq!(sealed.len(), 1);
+        assert_eq!(lane.cut_back().len(), 1);
+        assert_eq!(lane.head(), head_after(a.header()));
+        assert_eq!(lane.durable, 1);
+        assert_eq!(offer(&lane, &b), Offer::Next);
+    }
+
+    #[test]
+    #[should_panic(expected = "what is sealed is on disk")]
+    fn what_is_not_on_disk_is_never_sealed() {
+        let a = next(&mut writer(), 10, "a");
+        let mut lane = Lane::open(a.header());
+        lane.append(a.signed_header(), 1);
+        lane.seal(&head_after(a.header()));
+    }
+}
