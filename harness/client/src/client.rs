@@ -92,6 +92,16 @@ impl Client {
         Ok(Self { http, info, key, token: Arc::default() })
     }
 
+    /// The same connection with a key to sign with.
+    ///
+    /// # Errors
+    ///
+    /// The development key on a real chain.
+    pub fn with_key(self, key: Key) -> Result<Self, KeyError> {
+        key.check_chain(self.info.chain_id)?;
+        Ok(Self { key: Some(key), token: Arc::default(), ..self })
+    }
+
     /// The network, as it was when this client connected.
     pub fn info(&self) -> &Info {
         &self.info

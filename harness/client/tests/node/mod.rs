@@ -1,5 +1,8 @@
 //! A scripted node: `/info`, one stream, and WebSockets that answer as a test says.
+// Several tests use it, none of them all of it.
+#![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -45,6 +48,7 @@ struct State {
     acknowledged: Mutex<Vec<Batch>>,
     lines: Mutex<Vec<Vec<String>>>,
     subscriptions: Mutex<Vec<String>>,
+    answers: Mutex<BTreeMap<String, (&'static str, String)>>,
 }
 
 pub struct Node {
@@ -64,6 +68,7 @@ impl Node {
             acknowledged: Mutex::default(),
             lines: Mutex::default(),
             subscriptions: Mutex::default(),
+            answers: Mutex::default(),
         });
         let serving = state.clone();
         tokio::spawn(async move {
@@ -91,6 +96,11 @@ impl Node {
     /// What each subscription is given; all but the last are then cut off.
     pub fn script(&self, lines: Vec<Vec<String>>) {
         *self.state.lines.lock().expect("no panic") = lines;
+    }
+
+    /// What a request is answered with, by method and path.
+    pub fn answer(&self, request: String, status: &'static str, body: impl Into<String>) {
+        self.state.answers.lock().expect("no panic").insert(request, (status, body.into()));
     }
 
     /// The subscriptions' paths.
@@ -139,7 +149,9 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
         }
         let mut taken = vec![0; text.find("\r\n\r\n").expect("checked above") + 4];
         stream.read_exact(&mut taken).await.expect("peeked already");
-        let (status, body) = answer(&path, &state);
+        let method = text.split(' ').next().unwrap_or_default();
+        let scripted = state.answers.lock().expect("no panic").get(&format!("{method} {path}")).cloned();
+        let (status, body) = scripted.unwrap_or_else(|| answer(&path, &state));
         let response = format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()

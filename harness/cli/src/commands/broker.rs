@@ -1,0 +1,34 @@
+//! `weir broker`: stops and starts brokers of a network that runs on this machine.
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::global::Global;
+
+/// Stop and start brokers.
+#[derive(Debug, Subcommand)]
+pub enum BrokerCommand {
+    /// Stop a broker: the others go on
+    #[command(after_help = "Example:\n  weir broker stop 3")]
+    Stop {
+        /// Which, from 1
+        broker: u32,
+    },
+    /// Start a stopped broker: it fetches what it missed
+    #[command(after_help = "Example:\n  weir broker start 3")]
+    Start {
+        /// Which, from 1
+        broker: u32,
+    },
+}
+
+impl BrokerCommand {
+    /// Does it.
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let (broker, running) = match self {
+            Self::Stop { broker } => (broker, false),
+            Self::Start { broker } => (broker, true),
+        };
+        global.connect_to_read().await?.set_broker(broker, running).await.map_err(Failure::of)
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands, one a file.
+
+mod broker;
+mod key;
+mod publish;
+mod query;
+mod status;
+mod stream;
+mod subscribe;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::global::Global;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create streams, find them, and say who may use them
+    #[command(subcommand)]
+    Stream(stream::StreamCommand),
+    /// Publish events from a file or a pipe
+    Publish(publish::Publish),
+    /// Follow a stream: its events as JSON lines
+    Subscribe(subscribe::Subscribe),
+    /// Read a stream's history as JSON lines
+    Query(query::QueryArguments),
+    /// Show the network: brokers, partitions, seals, rewards
+    Status(status::Status),
+    /// Make and show keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Stop and start brokers of a network on this machine
+    #[command(subcommand)]
+    Broker(broker::BrokerCommand),
+}
+
+/// Does it.
+pub async fn run(command: Command, global: &Global) -> Result<(), Failure> {
+    match command {
+        Command::Stream(command) => command.run(global).await,
+        Command::Publish(command) => command.run(global).await,
+        Command::Subscribe(command) => command.run(global).await,
+        Command::Query(command) => command.run(global).await,
+        Command::Status(command) => command.run(global).await,
+        Command::Key(command) => command.run(global),
+        Command::Broker(command) => command.run(global).await,
+    }
+}
