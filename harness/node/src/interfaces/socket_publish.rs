@@ -71,7 +71,6 @@ struct Rules {
 /// A signed batch that has not reached the wanted level.
 struct Pending {
     batch: Verified<Batch>,
-    asked: Level,
     told: Option<Level>,
     resend_at: Instant,
     deadline: Instant,
@@ -138,7 +137,7 @@ impl Publishing {
                 },
                 Some(followed) = self.followed.next() => self.tell_followed(followed),
                 reply = next_reply(&mut self.session) => match reply {
-                    Some(reply) => self.hear(reply).await,
+                    Some(reply) => self.hear(reply),
                     None => self.lose_session(),
                 },
                 () = sleep_until(wake_at) => self.act_on_time().await,
@@ -251,13 +250,7 @@ impl Publishing {
             return self.refuse(&batch, &refusal);
         }
         let now = Instant::now();
-        let pending = Pending {
-            batch,
-            asked: self.rules.level.min(Level::Stored),
-            told: None,
-            resend_at: now,
-            deadline: now + PUBLISH_TIMEOUT,
-        };
+        let pending = Pending { batch, told: None, resend_at: now, deadline: now + PUBLISH_TIMEOUT };
         let request = self.next_request;
         self.next_request += 1;
         self.pending.insert(request, pending);
@@ -291,7 +284,7 @@ impl Publishing {
         }
         let (Some(session), Some(pending)) = (&self.session, self.pending.get_mut(&request)) else { return };
         pending.resend_at = Instant::now() + RESEND_INTERVAL;
-        let command = Command::Publish { request, batch: pending.batch.clone(), level: pending.asked };
+        let command = Command::Publish { request, batch: pending.batch.clone(), level: self.rules.level };
         if session.command(command).await.is_err() {
             self.lose_session();
         }
@@ -304,9 +297,9 @@ impl Publishing {
         self.pending.values_mut().for_each(|pending| pending.resend_at = at);
     }
 
-    async fn hear(&mut self, reply: Reply) {
+    fn hear(&mut self, reply: Reply) {
         match reply {
-            Reply::Published { request, level, .. } => self.reached(request, level).await,
+            Reply::Published { request, level, .. } => self.reached(request, level),
             Reply::Refused { request, refusal } => {
                 // What is stored only waits for its seal: it is asked for again.
                 let stored =
@@ -322,7 +315,7 @@ impl Publishing {
         }
     }
 
-    async fn reached(&mut self, request: u64, level: Level) {
+    fn reached(&mut self, request: u64, level: Level) {
         let wanted = self.rules.level;
         let Some(pending) = self.pending.get_mut(&request) else { return };
         let header = *pending.batch.header();
@@ -346,10 +339,8 @@ impl Publishing {
         }
         if level >= wanted {
             self.pending.remove(&request);
-        } else if level >= Level::Stored && pending.asked < Level::Sealed {
-            pending.asked = Level::Sealed;
+        } else if level >= Level::Stored {
             pending.deadline = Instant::now() + SEAL_TIMEOUT;
-            self.send(request).await;
         }
     }
 

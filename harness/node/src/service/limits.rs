@@ -29,8 +29,9 @@ pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a stored batch waits for its seal.
 pub const SEAL_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How often an unacknowledged batch is sent again.
-pub const RESEND_INTERVAL: Duration = Duration::from_secs(2);
+/// How often an unacknowledged batch is handed to the edge again: rarely, since the edge itself offers it to replicas
+/// until they answer. A batch whose edge stopped is handed to another one at once.
+pub const RESEND_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long a slot that nobody publishes to keeps its lanes.
 pub const SLOT_IDLE: Duration = Duration::from_secs(600);
@@ -49,6 +50,9 @@ pub const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a reader or subscriber looks for a running broker before it gives up.
 pub const REOPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long opening a subscription from `latest` waits until it is live in every partition.
+pub const LIVE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Most events of a "last n" over several partitions: their places are held in memory, 64 bytes each.
 pub const MAX_MERGED_LAST: u64 = 100_000;

@@ -1,8 +1,8 @@
 //! One slot's publishing: a task that signs, sends, resends and reports.
 //!
 //! At most one batch of a slot is unacknowledged (not `stored`) at a time, so that a refused batch never has
-//! successors. Batches that are stored and wanted `sealed` wait beside it. A batch is asked for level by level:
-//! an edge answers a repeated batch with the level it has reached, so asking again is always right.
+//! successors. Batches that are stored and wanted `sealed` wait beside it: an edge that is asked for `sealed` tells
+//! `stored` first. An edge answers a repeated batch with the level it has reached, so asking again is always right.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ struct Outstanding {
     waiters: Vec<Waiter>,
     /// The level asked for now.
     asked: Level,
+    reached: Option<Level>,
     resend_at: Instant,
     deadline: Instant,
 }
@@ -226,14 +227,19 @@ impl SlotTask {
             waiter.progress.send_modify(|progress| progress.place = Some(place));
         }
         let waiters: Vec<Waiter> = waiters.into_iter().map(|(waiter, _)| waiter).collect();
-        let asked =
-            waiters.iter().map(|waiter| waiter.level).min().unwrap_or(Level::Stored).min(Level::Stored);
+        let at_once = waiters.iter().any(|waiter| waiter.level == Level::Accepted);
         let now = Instant::now();
         let request = self.next_request;
         self.next_request += 1;
         let deadline = now + PUBLISH_TIMEOUT;
         let resend_at = now + RESEND_INTERVAL;
-        self.outstanding.insert(request, Outstanding { batch, waiters, asked, resend_at, deadline });
+        let reached = None;
+        let mut outstanding =
+            Outstanding { batch, waiters, asked: Level::Accepted, reached, resend_at, deadline };
+        if !at_once {
+            outstanding.asked = outstanding.wanted();
+        }
+        self.outstanding.insert(request, outstanding);
         Some(request)
     }
 
@@ -301,37 +307,27 @@ impl SlotTask {
                 news
             });
         }
+        outstanding.reached = outstanding.reached.max(Some(level));
+        let (wanted, asked) = (outstanding.wanted(), outstanding.asked);
         if level >= Level::Stored && self.in_flight == Some(request) {
             self.in_flight = None;
+            outstanding.deadline = Instant::now() + SEAL_TIMEOUT;
         }
-        let wanted = outstanding.wanted();
         if level >= wanted {
             self.outstanding.remove(&request);
-        } else if level >= outstanding.asked {
-            self.ask_next(request, if level == Level::Accepted { Level::Stored } else { Level::Sealed })
-                .await;
+        } else if level >= asked {
+            outstanding.asked = wanted;
+            self.send(request).await;
+        } else if level >= Level::Stored && self.outstanding.len() > MAX_AWAITING_SEAL {
+            let reason = "stored, but too many batches wait for their seal: look again later";
+            self.give_up(request, Refusal::new(RefusalCode::RateLimited, reason));
         }
-    }
-
-    async fn ask_next(&mut self, request: u64, level: Level) {
-        let crowded = self.outstanding.len() > MAX_AWAITING_SEAL;
-        let Some(outstanding) = self.outstanding.get_mut(&request) else { return };
-        outstanding.asked = level;
-        if level == Level::Sealed {
-            outstanding.deadline = Instant::now() + SEAL_TIMEOUT;
-            if crowded {
-                let reason = "stored, but too many batches wait for their seal: look again later";
-                self.give_up(request, Refusal::new(RefusalCode::RateLimited, reason));
-                return;
-            }
-        }
-        self.send(request).await;
     }
 
     fn refused(&mut self, request: u64, refusal: Refusal) {
         let Some(outstanding) = self.outstanding.get_mut(&request) else { return };
         let passing = matches!(refusal.code, RefusalCode::RateLimited | RefusalCode::Unavailable);
-        if passing || outstanding.asked == Level::Sealed {
+        if passing || outstanding.reached >= Some(Level::Stored) {
             outstanding.resend_at = Instant::now() + Duration::from_millis(500);
             self.tell_trouble(request, refusal);
         } else {

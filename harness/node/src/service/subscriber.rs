@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use tokio::time::{Instant, timeout_at};
 use weir_kernel::broker::{Command, From, Refusal, RefusalCode, Reply};
 use weir_kernel::ids::{Address, LaneId, StreamId, StreamPartition};
 
 use super::event::{EventView, events_from, events_of};
 use super::gateway::Gateway;
-use super::limits::{MAX_TRACKED_LANES, REOPEN_PAUSE, REOPEN_TIMEOUT};
+use super::limits::{LIVE_PATIENCE, MAX_TRACKED_LANES, REOPEN_PAUSE, REOPEN_TIMEOUT};
 use crate::handle::Session;
 
 /// The number of the one request of a subscriber's session.
@@ -109,7 +110,7 @@ impl Seen {
 
 impl Subscriber {
     /// Subscribes `identity` (nobody in particular if `None`) to some partitions of a stream; to all if none is
-    /// named. `now_ms` is the time, in milliseconds since 1970 UTC: where a subscription from `latest` is taken up
+    /// named. From `latest` it is live when this returns: what is published from then on is delivered. `now_ms` is the time, in milliseconds since 1970 UTC: where a subscription from `latest` is taken up
     /// again.
     ///
     /// # Errors
@@ -135,8 +136,31 @@ impl Subscriber {
         if from == From::Latest {
             // From now on: a second asking must not begin later than this one.
             subscriber.from = From::Time(now_ms);
+            subscriber.wait_until_live().await?;
         }
         Ok(subscriber)
+    }
+
+    /// Waits until every partition is live, or a while: a partition without replicas joins when it has some.
+    async fn wait_until_live(&mut self) -> Result<(), Refusal> {
+        let wanted = match self.partitions.len() {
+            0 => self.gateway.partitions(self.stream)? as usize,
+            some => some,
+        };
+        let deadline = Instant::now() + LIVE_PATIENCE;
+        let mut live = BTreeSet::new();
+        let mut came = VecDeque::new();
+        while live.len() < wanted {
+            let Ok(delivery) = timeout_at(deadline, self.next()).await else { break };
+            let delivery = delivery?;
+            if let Delivery::CaughtUp { partition } = delivery {
+                live.insert(partition);
+            }
+            came.push_back(delivery);
+        }
+        came.append(&mut self.ready);
+        self.ready = came;
+        Ok(())
     }
 
     async fn subscribe(&mut self, from: From) -> Result<(), Refusal> {
