@@ -91,6 +91,9 @@ pub const ROUND_BLOCKS: u64 = 2;
 /// A batch that is not stored by then is refused as unavailable; the client may send it again.
 pub const PUBLISH_TIMEOUT_US: u64 = 60_000_000;
 
+/// A client that waits for the seal of a stored batch is told after this long that it has not come: several epochs.
+pub const SEAL_TIMEOUT_US: u64 = 3_600_000_000;
+
 /// Bytes of batches that an edge holds for acknowledgement: beyond, publishers are told to slow down.
 pub const MAX_PENDING_BYTES: usize = 128 << 20;
 

@@ -15,8 +15,15 @@ use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
 /// Commands that wait for the broker; then whoever sends one waits.
 const COMMAND_QUEUE: usize = 1024;
 
-/// Replies that wait for a session's owner.
-const REPLY_QUEUE: usize = 1024;
+/// Replies that wait for a session's owner: more than a subscription's window of the smallest batches, so that a slow
+/// reader meets its window first and is only ended when it takes nothing at all.
+const REPLY_QUEUE: usize = 8192;
+
+/// The smallest batch has its header, a signature and one event.
+const _: () = assert!(
+    REPLY_QUEUE as u64
+        > weir_kernel::limits::SUBSCRIPTION_WINDOW_BYTES / (weir_kernel::limits::HEADER_BYTES as u64 + 66)
+);
 
 /// The broker behind a session or handle is not running any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

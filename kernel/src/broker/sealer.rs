@@ -85,11 +85,15 @@ impl Sealer {
         self.reports.insert(key_of(&row.entry), row);
     }
 
-    /// The chain moved on: drops what is sealed, begins the next seal, changes rounds.
-    pub fn on_view(&mut self, ctx: &mut Context<'_>, replica: &mut Replica) {
+    /// One of the cuts signed here may be the one that the chain has sealed: then nobody needs to be asked for it.
+    pub fn offer_cuts(&self, ctx: &mut Context<'_>, replica: &mut Replica) {
         for row in self.reports.values() {
             replica.offer_cut(ctx, &row.cut);
         }
+    }
+
+    /// The chain moved on: drops what is sealed, begins the next seal, changes rounds.
+    pub fn on_view(&mut self, ctx: &mut Context<'_>, replica: &mut Replica) {
         self.forget_sealed(ctx, replica);
         self.begin(ctx, replica);
         self.progress(ctx, replica);

@@ -299,6 +299,7 @@ impl Machines {
             .partitions
             .entry(id)
             .or_insert_with(|| (Replica::new(ctx, id, acted_before), Sealer::new(id)));
+        sealer.offer_cuts(ctx, replica);
         replica.on_view(ctx);
         sealer.on_view(ctx, replica);
     }

@@ -13,7 +13,7 @@ use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::coordinator::State;
 use crate::ids::{Address, Epoch, LaneId, PartitionId};
-use crate::limits::{MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US};
+use crate::limits::{MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US, SEAL_TIMEOUT_US};
 use crate::verify::Verified;
 
 /// Times that a batch is offered again to replicas that lag behind the quorum; sealing repairs the rest.
@@ -253,8 +253,18 @@ impl Publishing {
         }
     }
 
-    /// The chain moved on: another epoch may have another set.
+    /// The chain moved on: another epoch may have another set, and a seal may be long overdue.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
+        let now_us = ctx.now.monotonic_us;
+        let overdue: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, p)| p.stored && p.wants_seal() && now_us >= p.since_us + SEAL_TIMEOUT_US)
+            .map(|(key, _)| *key)
+            .collect();
+        let refusal =
+            Refusal::new(RefusalCode::Unavailable, "stored, but not sealed in time: ask for its status");
+        overdue.into_iter().for_each(|key| self.refuse(ctx, key, &refusal));
         let keys: Vec<_> = self.pending.keys().copied().collect();
         keys.into_iter().for_each(|key| self.drop_if_over(ctx, key));
     }
