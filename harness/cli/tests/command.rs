@@ -232,7 +232,7 @@ async fn brokers_are_stopped_and_streams_listed() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("brokers 1 to 5"));
     let list = format!(r#"[{{"id":"{STREAM}","name":"quakes","partitions":4}}]"#);
-    node.answer("GET /streams?search=qu%20ake".into(), "200 OK", list);
+    node.answer("GET /streams?limit=1000&offset=0&search=qu%20ake".into(), "200 OK", list);
     let output = run(&node.url(), &["stream", "search", "qu ake"], "").await;
     assert_eq!(text(&output.stdout), format!("{STREAM}     4  quakes\n"));
 }

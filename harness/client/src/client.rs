@@ -19,6 +19,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a node may stay silent within an answer: reading cold history takes a while.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Streams asked for at a time.
+const PAGE: usize = 1000;
+
+/// Streams that a search gives at most: whoever has more narrows it down.
+const MAX_FOUND: usize = 100_000;
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -140,18 +146,21 @@ impl Client {
         owner: Option<Address>,
         text: Option<&str>,
     ) -> Result<Vec<Value>, RequestError> {
-        let owner = owner.map(|owner| format!("owner={owner}"));
-        let text = text.map(|text| format!("search={}", query_value(text)));
-        let query = owner.into_iter().chain(text).collect::<Vec<_>>().join("&");
-        let answer: Value = self.get(&format!("/streams?{query}")).await?;
-        match answer {
-            Value::Array(streams) => Ok(streams),
-            Value::Object(mut page) => match page.remove("streams") {
-                Some(Value::Array(streams)) => Ok(streams),
-                _ => Err(self.garbled("/streams", "no list of streams")),
-            },
-            _ => Err(self.garbled("/streams", "no list of streams")),
+        let owner = owner.map_or_else(String::new, |owner| format!("&owner={owner}"));
+        let text = text.map_or_else(String::new, |text| format!("&search={}", query_value(text)));
+        let mut streams = Vec::new();
+        while streams.len() < MAX_FOUND {
+            let path = format!("/streams?limit={PAGE}&offset={}{owner}{text}", streams.len());
+            let Value::Array(page) = self.get(&path).await? else {
+                return Err(self.garbled("/streams", "no list of streams"));
+            };
+            let last = page.len() < PAGE;
+            streams.extend(page);
+            if last {
+                break;
+            }
         }
+        Ok(streams)
     }
 
     /// The network's status: the object that `weir status --json` prints.

@@ -11,13 +11,13 @@ pub enum BrokerCommand {
     /// Stop a broker: the others go on
     #[command(after_help = "Example:\n  weir broker stop 3")]
     Stop {
-        /// Which, from 1
+        /// Which: its number, from 0
         broker: u32,
     },
     /// Start a stopped broker: it fetches what it missed
     #[command(after_help = "Example:\n  weir broker start 3")]
     Start {
-        /// Which, from 1
+        /// Which: its number, from 0
         broker: u32,
     },
 }

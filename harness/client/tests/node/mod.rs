@@ -7,11 +7,16 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use alloy_primitives::{Address, U256};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
+use weir_chain::deploy::{Deployment, deploy};
+use weir_chain::mirror::{Genesis, Mirror};
+use weir_chain::wallet::Wallet;
 pub use weir_kernel::batch::Batch;
+use weir_kernel::coordinator::Params;
 use weir_kernel::ids::{LaneId, StreamId};
 use weir_kernel::signature::Secp256k1Verifier;
 
@@ -49,6 +54,14 @@ struct State {
     lines: Mutex<Vec<Vec<String>>>,
     subscriptions: Mutex<Vec<String>>,
     answers: Mutex<BTreeMap<String, (&'static str, String)>>,
+    chain: Mutex<Option<Chain>>,
+}
+
+/// A real chain with the real contracts, which makes a block for each transaction.
+struct Chain {
+    mirror: Mirror,
+    registry: String,
+    time_s: u64,
 }
 
 pub struct Node {
@@ -69,6 +82,7 @@ impl Node {
             lines: Mutex::default(),
             subscriptions: Mutex::default(),
             answers: Mutex::default(),
+            chain: Mutex::default(),
         });
         let serving = state.clone();
         tokio::spawn(async move {
@@ -96,6 +110,28 @@ impl Node {
     /// What each subscription is given; all but the last are then cut off.
     pub fn script(&self, lines: Vec<Vec<String>>) {
         *self.state.lines.lock().expect("no panic") = lines;
+    }
+
+    /// Puts a chain behind the node. `keys` have ether to pay for transactions.
+    pub fn with_chain(self, keys: &[[u8; 32]]) -> Self {
+        let ether = U256::from(10).pow(U256::from(18));
+        let wallets: Vec<_> = keys.iter().map(|key| Wallet::from_bytes(key).expect("a key")).collect();
+        let alloc = wallets.iter().map(|wallet| (wallet.address(), ether)).collect();
+        let mut mirror =
+            Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: 1_700_000_000, alloc });
+        let deployment = Deployment { supply: 1000, reserve: 10, params: Params::default() };
+        let time_s = 1_700_000_001;
+        let contracts = deploy(&mut mirror, &wallets[0], &deployment, time_s).expect("the contracts deploy");
+        let registry = contracts.registry.to_string();
+        *self.state.chain.lock().expect("no panic") = Some(Chain { mirror, registry, time_s });
+        self
+    }
+
+    /// Reads from a contract.
+    pub fn view(&self, to: [u8; 20], input: Vec<u8>) -> Vec<u8> {
+        let chain = self.state.chain.lock().expect("no panic");
+        let mirror = &chain.as_ref().expect("with a chain").mirror;
+        mirror.call(Address::ZERO, to.into(), input.into(), U256::ZERO).expect("a view").to_vec()
     }
 
     /// What a request is answered with, by method and path.
@@ -150,8 +186,9 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
         let mut taken = vec![0; text.find("\r\n\r\n").expect("checked above") + 4];
         stream.read_exact(&mut taken).await.expect("peeked already");
         let method = text.split(' ').next().unwrap_or_default();
+        let body = body(&mut stream, &text).await;
         let scripted = state.answers.lock().expect("no panic").get(&format!("{method} {path}")).cloned();
-        let (status, body) = scripted.unwrap_or_else(|| answer(&path, &state));
+        let (status, body) = scripted.unwrap_or_else(|| answer(&path, &body, &state));
         let response = format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -162,13 +199,34 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     }
 }
 
-fn answer(path: &str, state: &State) -> (&'static str, String) {
+/// The body that a request's head announces.
+async fn body(stream: &mut TcpStream, head: &str) -> Vec<u8> {
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).await.expect("the announced body");
+    body
+}
+
+fn answer(path: &str, body: &[u8], state: &State) -> (&'static str, String) {
     let zero = "0x0000000000000000000000000000000000000000";
     if path == "/info" {
+        let chain = state.chain.lock().expect("no panic");
+        let registry = chain.as_ref().map_or(zero, |chain| &chain.registry);
+        let height = chain.as_ref().map_or(5, |chain| chain.mirror.height());
         let body = format!(
-            r#"{{"chainId":{CHAIN_ID},"rpc":"/rpc","registry":"{zero}","coordinator":"{zero}","height":5,"epochBlocks":8,"version":"0"}}"#
+            r#"{{"chainId":{CHAIN_ID},"rpc":"/rpc","registry":"{registry}","coordinator":"{zero}","height":{height},"epochBlocks":8,"version":"0"}}"#
         );
         return ("200 OK", body);
+    }
+    if let ("/rpc", Some(chain)) = (path, state.chain.lock().expect("no panic").as_mut()) {
+        let request: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+        let answer = weir_chain::rpc::handle(&mut chain.mirror, &request).expect("not a notification");
+        chain.time_s += 1;
+        if chain.mirror.pending_transactions() > 0 {
+            chain.mirror.produce_block(chain.time_s).expect("a block");
+        }
+        return ("200 OK", answer.to_string());
     }
     if path == format!("/streams/{STREAM}") {
         let body = format!(
