@@ -59,6 +59,7 @@ pub(super) struct Driver {
     lanes: Lanes,
     window: Window,
     socket: Option<Socket>,
+    connections: u32,
     attempts: u32,
     last_trouble: Option<String>,
     heights: watch::Receiver<u64>,
@@ -106,6 +107,7 @@ impl Driver {
             window: Window::new(options.level, timeout_ms),
             options,
             socket: None,
+            connections: 0,
             attempts: 0,
             last_trouble: None,
             heights,
@@ -206,12 +208,12 @@ impl Driver {
         match Socket::connect(&self.url, self.client.token().as_deref()).await {
             Ok(socket) => {
                 self.socket = Some(socket);
+                self.connections += 1;
                 Ok(())
             }
-            // Before anything was acknowledged, a refusal is about the request; later it is about a node that comes
-            // back up, and passes.
+            // The first time, a refusal is about the request; later it is about a node that comes back up, and passes.
             Err(SocketError::Refused { status, code, reason })
-                if (400..500).contains(&status) && status != 429 && self.counts.acknowledged == 0 =>
+                if (400..500).contains(&status) && status != 429 && self.connections == 0 =>
             {
                 Err(PublishFailure::Refused { code, reason })
             }
@@ -279,8 +281,8 @@ impl Driver {
         code: String,
         reason: String,
     ) -> Result<(), PublishFailure> {
-        // A node that has acknowledged before and now does not know the stream is one that comes back up.
-        let stale = code == "not-found" && self.counts.acknowledged > 0;
+        // A node that knew the stream and no longer does is one that comes back up.
+        let stale = code == "not-found" && self.connections > 1;
         if matches!(code.as_str(), "unauthorized" | "payment-required" | "not-found") && !stale {
             return Err(PublishFailure::Refused { code, reason });
         }
