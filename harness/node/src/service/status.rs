@@ -74,6 +74,32 @@ pub struct PartitionStatus {
     pub events: u64,
     /// Of these, events sealed.
     pub sealed: u64,
+    /// What the members of this process hold: equal to the chain's once they have adopted its last seal.
+    pub held: Vec<HeldSeal>,
+}
+
+/// The last seal that one replica has adopted: it holds everything under it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldSeal {
+    /// The replica's account.
+    pub broker: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The checksum over what it holds.
+    pub checksum: String,
+}
+
+fn held(
+    view: &State,
+    nodes: &BTreeMap<Address, (NodeStatistics, bool)>,
+    id: PartitionId,
+    members: Seats,
+) -> Vec<HeldSeal> {
+    let of_member = |address: Address| {
+        let (epoch, checksum) = nodes.get(&address).and_then(|(counts, _)| counts.partition_seals.get(&id))?;
+        Some(HeldSeal { broker: address.to_string(), epoch: *epoch, checksum: checksum.to_string() })
+    };
+    members.brokers().filter_map(|index| view.address_of(index)).filter_map(of_member).collect()
 }
 
 /// The status by a view of the chain and what brokers count; the second value of each says whether it runs.
