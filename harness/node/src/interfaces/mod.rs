@@ -26,6 +26,8 @@ mod socket_publish;
 mod socket_subscribe;
 mod streams;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use server::{Bind, ServeError, Servers, serve};
 pub use services::{BrokerSwitch, InterfaceConfig, Services};

@@ -38,15 +38,19 @@ const CONFIRMATION: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct CreateBody {
     name: String,
     #[serde(default)]
     description: String,
     #[serde(default = "one")]
     partitions: u32,
+    /// Opens reading to everybody.
     #[serde(default)]
     public: bool,
+    /// Opens publishing to everybody.
+    #[serde(default)]
+    public_publish: bool,
 }
 
 fn one() -> u32 {
@@ -71,7 +75,7 @@ pub async fn create(
     let body = read_body(&headers, body, MAX_CONTROL_BODY_BYTES).await?;
     let wanted: CreateBody = serde_json::from_slice(&body).map_err(|error| {
         ApiError::invalid(format!(
-            "send {{\"name\":…, \"description\"?, \"partitions\"?, \"public\"?}}: {error}"
+            "send {{\"name\":…, \"description\"?, \"partitions\"?, \"public\"?, \"publicPublish\"?}}: {error}"
         ))
     })?;
     // In a task of its own, so that a client that goes away does not leave a transaction half sent.
@@ -103,7 +107,7 @@ async fn create_stream(services: &Services, wanted: &CreateBody) -> Result<Strea
         &wanted.description,
         wanted.partitions,
         wanted.public,
-        wanted.public,
+        wanted.public_publish,
     );
     let registry = ChainAddress::from(view.contracts.registry.0);
     let hash = send(services, &wallet, registry, input)?;

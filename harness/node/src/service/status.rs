@@ -96,7 +96,8 @@ fn held(
     members: Seats,
 ) -> Vec<HeldSeal> {
     let of_member = |address: Address| {
-        let (epoch, checksum) = nodes.get(&address).and_then(|(counts, _)| counts.partition_seals.get(&id))?;
+        let (epoch, checksum) =
+            nodes.get(&address).and_then(|(counts, _)| counts.partition_seals.get(&id))?;
         Some(HeldSeal { broker: address.to_string(), epoch: *epoch, checksum: checksum.to_string() })
     };
     members.brokers().filter_map(|index| view.address_of(index)).filter_map(of_member).collect()

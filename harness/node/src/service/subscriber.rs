@@ -54,6 +54,8 @@ pub struct Subscriber {
     from: From,
     session: Option<Session>,
     seen: Seen,
+    /// Partitions whose history was delivered.
+    caught_up: BTreeSet<u32>,
     /// Came from the session and was not given on yet.
     ready: VecDeque<Delivery>,
 }
@@ -130,8 +132,17 @@ impl Subscriber {
         }
         let seen =
             Seen { lanes: BTreeMap::new(), by_time: BTreeSet::new(), floor_ms: 0, most: MAX_TRACKED_LANES };
-        let mut subscriber =
-            Self { gateway, identity, stream, partitions, from, session: None, seen, ready: VecDeque::new() };
+        let mut subscriber = Self {
+            gateway,
+            identity,
+            stream,
+            partitions,
+            from,
+            session: None,
+            seen,
+            caught_up: BTreeSet::new(),
+            ready: VecDeque::new(),
+        };
         subscriber.subscribe(from).await?;
         if from == From::Latest {
             // From now on: a second asking must not begin later than this one.
@@ -235,7 +246,10 @@ impl Subscriber {
                 self.ready.push_back(Delivery::Events { events, bytes });
             }
             Reply::CaughtUp { slot, .. } => {
-                self.ready.push_back(Delivery::CaughtUp { partition: slot.partition });
+                // Going on at another broker is not another end of history.
+                if self.caught_up.insert(slot.partition) {
+                    self.ready.push_back(Delivery::CaughtUp { partition: slot.partition });
+                }
             }
             Reply::Withdrawn { lane, from, .. } => {
                 self.seen.withdraw(lane, from);
