@@ -116,6 +116,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
             checksum: partition.checksum.to_string(),
             events: kept.copied().unwrap_or(0).max(sealed),
             sealed,
+            held: held(view, nodes, id, partition.members),
         }
     };
     let partitions: Vec<_> = view.partitions.iter().enumerate().map(partition).collect();
