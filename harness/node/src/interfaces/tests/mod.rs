@@ -169,6 +169,7 @@ async fn bad_requests_get_a_status_and_a_reason() {
     let fixture = fixture(true).await;
     let stream = format!("/streams/{PUBLIC}");
     let long = format!("\"{}\"", "x".repeat(MAX_CONTENT_BYTES));
+    let longest = "x".repeat(20 << 20);
     let cases = [
         (Method::POST, stream.clone(), "{\"a\":\n tru}", 400, "line 2"),
         (Method::POST, format!("{stream}?partition=3"), "1", 400, "partitions 0 to 2"),
@@ -176,6 +177,7 @@ async fn bad_requests_get_a_status_and_a_reason() {
         (Method::POST, format!("/streams/{}", StreamId([1; 20])), "1", 404, "no stream"),
         (Method::POST, "/streams/quakes".into(), "1", 404, "stream id"),
         (Method::POST, stream.clone(), &long, 413, "longer than"),
+        (Method::POST, stream.clone(), &longest, 413, "longer than"),
         (Method::POST, format!("{stream}?timestamp=666"), "1", 409, "the script refuses"),
         (Method::GET, format!("/streams/{PRIVATE}/data/partitions/0/last?apiKey=guess"), "", 401, "unknown"),
         (Method::GET, format!("/streams/{PRIVATE}/data/partitions/0/last"), "", 403, "not open"),
