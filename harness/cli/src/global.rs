@@ -20,7 +20,8 @@ pub struct Global {
         default_value = "http://127.0.0.1:7171"
     )]
     pub url: String,
-    /// File with the secret key that signs; without it WEIR_KEY, or on a development network its well-known key
+    /// File with the secret key that signs; without it WEIR_KEY, or on a development network its well-known
+    /// key
     #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
 }

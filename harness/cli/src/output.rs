@@ -18,8 +18,8 @@ impl Output {
         check(self.0.write_all(text.as_ref()).and_then(|()| self.0.write_all(b"\n")))
     }
 
-    /// Writes a JSON text as one line: line ends between its tokens become spaces, which mean the same. Within a
-    /// string JSON has none.
+    /// Writes a JSON text as one line: line ends between its tokens become spaces, which mean the same.
+    /// Within a string JSON has none.
     pub fn json_line(&mut self, text: &[u8]) -> Result<(), Failure> {
         if !text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
             return self.line(text);

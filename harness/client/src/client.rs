@@ -71,8 +71,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Asks the node at `url` for its network. `key` signs batches and transactions, and signs in where reading needs
-    /// a permission; a reader of public streams needs none.
+    /// Asks the node at `url` for its network. `key` signs batches and transactions, and signs in where
+    /// reading needs a permission; a reader of public streams needs none.
     ///
     /// # Errors
     ///

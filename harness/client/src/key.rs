@@ -1,7 +1,8 @@
 //! Ethereum keys: what a client signs its batches and transactions with.
 //!
-//! A key file holds the 32 bytes as hexadecimal digits on one line and is readable by its owner alone. Secrets come
-//! from files or the environment, never from the command line, where every user of the machine could read them.
+//! A key file holds the 32 bytes as hexadecimal digits on one line and is readable by its owner alone.
+//! Secrets come from files or the environment, never from the command line, where every user of the machine
+//! could read them.
 
 use std::fmt;
 use std::io::Write;
@@ -90,7 +91,8 @@ impl Key {
         Self::from_hex(DEVELOPMENT_KEY, "the development key").expect("the well-known key is a key")
     }
 
-    /// Reads 64 hexadecimal digits, with or without `0x`; `source_name` says in an error where they came from.
+    /// Reads 64 hexadecimal digits, with or without `0x`; `source_name` says in an error where they came
+    /// from.
     pub fn from_hex(text: &str, source_name: &str) -> Result<Self, KeyError> {
         let unreadable = |reason: String| KeyError::Unreadable { source_name: source_name.into(), reason };
         let bytes: Hash =

@@ -1,4 +1,5 @@
-//! Publishing to, subscribing to and reading from a weir network: what the command line and other programs use.
+//! Publishing to, subscribing to and reading from a weir network: what the command line and other programs
+//! use.
 //!
 //! ```text
 //!   files, pipes ──► input ──► Event ──► PublishSession ──┐
@@ -7,8 +8,8 @@
 //!                                     └──► contract: streams and permissions on the chain
 //! ```
 //!
-//! A publisher signs its own batches with its own key: the node it talks to is a carrier, not an authority. Streams
-//! are created by transactions that the same key signs.
+//! A publisher signs its own batches with its own key: the node it talks to is a carrier, not an authority.
+//! Streams are created by transactions that the same key signs.
 //!
 //! # Example
 //!

@@ -1,13 +1,17 @@
 //! Subscribing: a live flow of events that goes on after a lost connection, without gaps or duplicates.
 //!
-//! The identity of an event is (lane, sequence), and numbers are consecutive within a lane. So the subscription
-//! remembers the next number of each lane, asks again from where it began, and passes over what it has given already.
+//! The identity of an event is (lane, sequence), and numbers are consecutive within a lane. So the
+//! subscription remembers the next number of each lane, asks again from where it began, and passes over what
+//! it has given already.
 //!
 //! | began at | asks again for | limits |
 //! | --- | --- | --- |
 //! | all | everything | rereads history, gives none of it twice |
 //! | a time | events since that time | as above |
-//! | latest | events since the earlier of the beginning and the oldest of its lanes' last times | of a lane that appeared while the connection was lost, events whose own time lies before the beginning are taken for history |
+//! | latest | events since the beginning, or since the oldest of its lanes' last times | see below |
+//!
+//! After `latest`, of a lane that appeared while the connection was lost, events whose own time lies before the
+//! beginning are taken for history and left out: nothing tells them from what was there before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,8 +26,8 @@ use crate::http::RequestError;
 use crate::socket::{Socket, SocketError, back_off};
 use crate::time::now_ms;
 
-/// Lanes whose position is remembered. Beyond, the ones with the oldest events are forgotten: after a reconnect their
-/// events could come twice.
+/// Lanes whose position is remembered. Beyond, the ones with the oldest events are forgotten: after a
+/// reconnect their events could come twice.
 const MAX_LANES: usize = 65_536;
 
 /// Where a subscription begins.
@@ -57,7 +61,8 @@ impl Default for SubscribeOptions {
 /// What a subscription gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// An event: the object `{"content":…,"metadata":{…}}` as the node wrote it, the content as it was published.
+    /// An event: the object `{"content":…,"metadata":{…}}` as the node wrote it, the content as it was
+    /// published.
     Event(String),
     /// A publisher forked its lane: events with this number and above, given before, do not count.
     Withdrawn {

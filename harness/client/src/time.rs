@@ -18,8 +18,8 @@ pub enum TimeError {
     TooEarly(String),
 }
 
-/// Reads milliseconds since 1970 UTC, or ISO 8601; a date and time without an offset is UTC, a date alone is its
-/// midnight.
+/// Reads milliseconds since 1970 UTC, or ISO 8601; a date and time without an offset is UTC, a date alone is
+/// its midnight.
 ///
 /// ```
 /// use weir_client::time::parse_time_ms;

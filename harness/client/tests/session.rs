@@ -25,7 +25,8 @@ async fn publish(node: &Node, options: PublishOptions, events: impl Iterator<Ite
     session.finish().await
 }
 
-/// The contents that a node acknowledged, by partition and lane in order of sequence, each checked to be consecutive.
+/// The contents that a node acknowledged, by partition and lane in order of sequence, each checked to be
+/// consecutive.
 fn contents(batches: &[Batch]) -> Vec<String> {
     let mut next = std::collections::BTreeMap::new();
     let mut contents = Vec::new();

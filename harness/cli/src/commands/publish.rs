@@ -32,10 +32,10 @@ Examples:
   weir publish ID --file weather.csv --timestamp-field date --json
   tail -f app.log.jsonl | weir publish ID --file -
 
-The format is told from the content: a JSON array, JSON lines, a GeoJSON feature collection, or CSV with a header row
-(cells become strings). JSON content is published byte for byte. Without --partition-key-field events go round the
-stream's partitions in turn. A file with --timestamp-field is read whole and sorted by time first; a pipe is sent as
-it comes. The exit code is 0 only if every event was stored.";
+The format is told from the content: a JSON array, JSON lines, a GeoJSON feature collection, or CSV with a
+header row (cells become strings). JSON content is published byte for byte. Without --partition-key-field
+events go round the stream's partitions in turn. A file with --timestamp-field is read whole and sorted by
+time first; a pipe is sent as it comes. The exit code is 0 only if every event was stored.";
 
 /// Events between the reader and the session.
 const QUEUE: usize = 1024;
@@ -49,8 +49,8 @@ pub struct Publish {
     /// What to publish; - is standard input
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
-    /// Where each event's time is: a dotted path to milliseconds since 1970 or ISO 8601; otherwise events carry the
-    /// time of publishing
+    /// Where each event's time is: a dotted path to milliseconds since 1970 or ISO 8601; otherwise events
+    /// carry the time of publishing
     #[arg(long, value_name = "PATH")]
     pub timestamp_field: Option<FieldPath>,
     /// Where each event's partition key is: events with equal keys keep one order
@@ -152,7 +152,8 @@ impl Publish {
             report = session.finish() => report,
             () = interrupt_again(&mut interrupt, trouble.is_some()) => {
                 bar.finish_and_clear();
-                let unanswered = { let now = *progress.borrow(); now.submitted - now.acknowledged - now.refused };
+                let now = *progress.borrow();
+                let unanswered = now.submitted - now.acknowledged - now.refused;
                 return Err(Failure::Failed(format!(
                     "interrupted with {unanswered} events unanswered: they may or may not be stored"
                 )));
@@ -163,7 +164,8 @@ impl Publish {
         self.conclude(&report, trouble)
     }
 
-    /// Opens the input and, where it is sorted, reads it: what is wrong with it is said before anything is sent.
+    /// Opens the input and, where it is sorted, reads it: what is wrong with it is said before anything is
+    /// sent.
     fn open(&self) -> Result<Source, Failure> {
         let from_stdin = self.file == Path::new("-");
         let refuse = |error: std::io::Error| {
@@ -315,8 +317,8 @@ async fn feed(session: &PublishSession, source: Source, interrupt: &mut Interrup
     }
 }
 
-/// While the last answers are awaited: a first Ctrl-C ends the waiting, unless it was spent on the input already; then
-/// a second one does.
+/// While the last answers are awaited: a first Ctrl-C ends the waiting, unless it was spent on the input
+/// already; then a second one does.
 async fn interrupt_again(interrupt: &mut Interrupt, spent: bool) {
     if spent {
         if tokio::signal::ctrl_c().await.is_err() {

@@ -15,7 +15,8 @@ Examples:
   weir query ID from 2018-02-06T00:00:00Z | jq .content.properties.mag
   weir query ID range 1517900000000 1517966773840 --partition 2
 
-A TIME is milliseconds since 1970 or ISO 8601; ranges include both ends. The exit code is 0 only if the answer is whole.";
+A TIME is milliseconds since 1970 or ISO 8601; ranges include both ends.
+The exit code is 0 only if the answer is whole.";
 
 /// Read history.
 #[derive(Debug, Args)]

@@ -18,8 +18,8 @@ Examples:
   weir subscribe ID --from all --count 100
   weir subscribe ID --from 2018-02-06T00:00:00Z --partitions 0,1 | jq .content
 
-Each line is an object with content and metadata. A lost connection is taken up again without gaps or duplicates.
-Ctrl-C, or a reader that closes the pipe, ends it with exit code 0.";
+Each line is an object with content and metadata. A lost connection is taken up again without gaps
+or duplicates. Ctrl-C, or a reader that closes the pipe, ends it with exit code 0.";
 
 /// Follow a stream.
 #[derive(Debug, Args)]
@@ -89,7 +89,7 @@ impl Subscribe {
                     left -= 1;
                 }
                 Delivery::Withdrawn { lane, from } => eprintln!(
-                    "weir: the publisher of lane {lane} contradicted itself: its events from {from} on do not count"
+                    "weir: lane {lane} was forked by its publisher: its events from {from} on do not count"
                 ),
             }
         }

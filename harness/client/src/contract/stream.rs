@@ -31,7 +31,8 @@ pub struct NewStream {
 /// A change of somebody's permissions; `None` leaves a right as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// Until when to subscribe: unix seconds, exclusive; 0 takes the right away, `u64::MAX` gives it for ever.
+    /// Until when to subscribe: unix seconds, exclusive; 0 takes the right away, `u64::MAX` gives it for
+    /// ever.
     pub subscribe_until_s: Option<u64>,
     /// Until when to publish.
     pub publish_until_s: Option<u64>,

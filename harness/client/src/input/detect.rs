@@ -44,7 +44,8 @@ pub(super) const MAX_DOCUMENT_BYTES: u64 = 512 << 20;
 
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// Tells the format. Without one given, reads the first line that is not blank; a pipe is not read further than that.
+/// Tells the format. Without one given, reads the first line that is not blank; a pipe is not read further
+/// than that.
 pub(super) fn open<R: BufRead>(
     mut input: R,
     format: Option<Format>,

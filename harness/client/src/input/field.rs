@@ -40,8 +40,8 @@ impl fmt::Display for FieldPath {
 }
 
 impl FieldPath {
-    /// The time that the field holds, in milliseconds since 1970 UTC: a whole number of milliseconds, or a string that
-    /// [`parse_time_ms`] reads.
+    /// The time that the field holds, in milliseconds since 1970 UTC: a whole number of milliseconds, or a
+    /// string that [`parse_time_ms`] reads.
     pub fn time_ms(&self, json: &str) -> Result<u64, String> {
         let text = self.text(json)?;
         parse_time_ms(&text).map_err(|error| format!("the timestamp field {:?}: {error}", self.text))

@@ -4,9 +4,9 @@
 //!   bytes ──► detect ──► JsonArray | JsonLines | GeoJson | Csv ──► Record ──► fields ──► Event
 //! ```
 //!
-//! JSON content stays byte for byte as it was; a CSV row becomes a JSON object of strings with the header's names as
-//! keys. Arrays, lines and rows are read one at a time, so that a pipe's events leave as they come and a large file
-//! needs little memory; a GeoJSON document is read whole.
+//! JSON content stays byte for byte as it was; a CSV row becomes a JSON object of strings with the header's
+//! names as keys. Arrays, lines and rows are read one at a time, so that a pipe's events leave as they come
+//! and a large file needs little memory; a GeoJSON document is read whole.
 
 mod csv;
 mod detect;
@@ -151,8 +151,8 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
-/// Orders events by time; those of one time keep their order. Lanes carry rising times, so a file that is not in
-/// order would otherwise be cut into many of them.
+/// Orders events by time; those of one time keep their order. Lanes carry rising times, so a file that is not
+/// in order would otherwise be cut into many of them.
 ///
 /// Events without a time stay in front, in their order.
 pub fn sort_by_time(events: &mut [Event]) {

@@ -1,11 +1,12 @@
-//! Finds where a JSON value ends without reading past it, so that the elements of a long array come one by one.
+//! Finds where a JSON value ends without reading past it, so that the elements of a long array come one by
+//! one.
 //!
 //! The scanner only counts brackets and follows strings; whether the bytes are JSON is for serde_json to say.
 
 use std::io::{BufRead, Error, ErrorKind};
 
-/// Longest value that is read: well above what an event may hold, so that the message is about the event's size and
-/// not about the reader's.
+/// Longest value that is read: well above what an event may hold, so that the message is about the event's
+/// size and not about the reader's.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
 /// A byte reader that counts lines.
@@ -43,8 +44,8 @@ impl<R: BufRead> Scanner<R> {
         Ok(())
     }
 
-    /// Takes the bytes of one value: up to its closing bracket or quote, or for a bare word up to what follows it.
-    /// An unfinished value is returned as far as it goes.
+    /// Takes the bytes of one value: up to its closing bracket or quote, or for a bare word up to what
+    /// follows it. An unfinished value is returned as far as it goes.
     pub fn value(&mut self) -> Result<Vec<u8>, Error> {
         let mut value = Vec::new();
         let mut depth = 0usize;

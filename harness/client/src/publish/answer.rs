@@ -19,7 +19,8 @@ pub enum Level {
 pub(crate) enum Answer {
     /// The batch has reached a level.
     Acknowledged { lane: LaneId, sequence: u64, level: Level },
-    /// The batch is refused; without lane and sequence the refusal is about the connection or an unreadable message.
+    /// The batch is refused; without lane and sequence the refusal is about the connection or an unreadable
+    /// message.
     Refused { batch: Option<(LaneId, u64)>, code: String, reason: String },
 }
 

@@ -142,8 +142,8 @@ impl Driver {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Cuts batches while the window has room: a full one at once, a smaller one when nothing of its stream partition
-    /// is on the way.
+    /// Cuts batches while the window has room: a full one at once, a smaller one when nothing of its stream
+    /// partition is on the way.
     fn fill(&mut self) {
         let height = *self.heights.borrow();
         let now_ms = self.now_ms();
@@ -211,7 +211,8 @@ impl Driver {
                 self.connections += 1;
                 Ok(())
             }
-            // The first time, a refusal is about the request; later it is about a node that comes back up, and passes.
+            // The first time, a refusal is about the request; later it is about a node that comes back up,
+            // and passes.
             Err(SocketError::Refused { status, code, reason })
                 if (400..500).contains(&status) && status != 429 && self.connections == 0 =>
             {
@@ -287,7 +288,8 @@ impl Driver {
             return Err(PublishFailure::Refused { code, reason });
         }
         let Some((lane, sequence)) = batch else {
-            // Nothing says which batch: the same bytes on another connection may fare better, until the timeout.
+            // Nothing says which batch: the same bytes on another connection may fare better, until the
+            // timeout.
             self.disconnected(format!("{reason} ({code})"));
             sleep(back_off(self.attempts)).await;
             self.attempts += 1;
@@ -309,7 +311,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Events whose batch can no longer be taken, since one before it is refused, are signed anew in another lane.
+    /// Events whose batch can no longer be taken, since one before it is refused, are signed anew in another
+    /// lane.
     fn take_back(&mut self, orphans: Vec<Flight>) {
         for flight in orphans.into_iter().rev() {
             let waiting = self.pending.entry(flight.partition).or_default();

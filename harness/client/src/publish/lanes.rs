@@ -1,8 +1,8 @@
 //! Turns events into signed batches: chooses a lane, takes what fits into one batch, signs it.
 //!
-//! Times never go back within a lane, so an event that is older than a lane's last one needs another lane. A few
-//! lanes a stream partition are kept open: an input that mixes series of different pace (now and a backfill, say)
-//! then settles into one lane each instead of opening one at every turn.
+//! Times never go back within a lane, so an event that is older than a lane's last one needs another lane. A
+//! few lanes a stream partition are kept open: an input that mixes series of different pace (now and a
+//! backfill, say) then settles into one lane each instead of opening one at every turn.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,7 +36,8 @@ pub(crate) struct Pending {
     pub index: u64,
     pub content: Bytes,
     pub timestamp_ms: u64,
-    /// The time is this machine's clock, so it may be moved up to the lane's last one when the clock went back.
+    /// The time is this machine's clock, so it may be moved up to the lane's last one when the clock went
+    /// back.
     pub stamped: bool,
 }
 
@@ -65,8 +66,8 @@ impl Lanes {
         Self { key, chain_id, epoch_blocks, stream, open: BTreeMap::new() }
     }
 
-    /// Makes a batch of the first events that wait for a stream partition. `height` is the newest block that the node
-    /// acts on: a lane opened now is judged there.
+    /// Makes a batch of the first events that wait for a stream partition. `height` is the newest block that
+    /// the node acts on: a lane opened now is judged there.
     ///
     /// The events have been checked one by one, so that a batch of them cannot fail.
     pub fn cut(&mut self, partition: u32, pending: &mut VecDeque<Pending>, height: u64) -> Flight {
@@ -82,8 +83,8 @@ impl Lanes {
             }
             bytes += event.content.len();
             let full = events.len() == BATCH_EVENTS || (bytes > BATCH_BYTES && !events.is_empty());
-            // An event that continues another lane more closely is left to that one, or this lane would run ahead of
-            // the series that it carries.
+            // An event that continues another lane more closely is left to that one, or this lane would run
+            // ahead of the series that it carries.
             let elsewhere = !events.is_empty()
                 && others.iter().any(|other_ms| *other_ms > last_ms && *other_ms <= event.timestamp_ms);
             if full || elsewhere || event.timestamp_ms < last_ms {
@@ -109,8 +110,8 @@ impl Lanes {
         self.open.values_mut().for_each(|writers| writers.retain(|writer| writer.lane() != lane));
     }
 
-    /// The lane whose last time is the latest that is not after the event's; a new one if there is none. It is taken
-    /// out; `cut` puts it back in front, so that the lane used longest ago is the one dropped.
+    /// The lane whose last time is the latest that is not after the event's; a new one if there is none. It
+    /// is taken out; `cut` puts it back in front, so that the lane used longest ago is the one dropped.
     fn take_writer(&mut self, partition: u32, first: &Pending, height: u64) -> LaneWriter {
         let epoch = height / self.epoch_blocks;
         let epoch_blocks = self.epoch_blocks;
@@ -130,7 +131,8 @@ impl Lanes {
     }
 }
 
-/// Two lanes of one publisher with equal parts would be a fork, so concurrent programs with one key must differ here.
+/// Two lanes of one publisher with equal parts would be a fork, so concurrent programs with one key must
+/// differ here.
 fn random_nonce() -> [u8; 16] {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).expect("the operating system gives random bytes");

@@ -7,11 +7,11 @@
 //!                                          acknowledged, refused
 //! ```
 //!
-//! Batching is natural: while a batch of a stream partition is on its way, the events for the next one gather. A
-//! trickle goes out event by event, a flood in full batches, and no timer is tuned.
+//! Batching is natural: while a batch of a stream partition is on its way, the events for the next one
+//! gather. A trickle goes out event by event, a flood in full batches, and no timer is tuned.
 //!
-//! Events with a partition key go to the key's stream partition; the others go round all of them in turn, which
-//! loads them evenly and keeps each partition's share in the order of publishing.
+//! Events with a partition key go to the key's stream partition; the others go round all of them in turn,
+//! which loads them evenly and keeps each partition's share in the order of publishing.
 
 pub(crate) mod answer;
 mod driver;
@@ -44,8 +44,8 @@ pub struct PublishOptions {
     pub level: Level,
     /// How long a batch is resent without progress before the session gives up.
     pub timeout: Duration,
-    /// Where each event's outcome goes. Read it from another task than the one that publishes: a full channel holds
-    /// the session back.
+    /// Where each event's outcome goes. Read it from another task than the one that publishes: a full channel
+    /// holds the session back.
     pub outcomes: Option<mpsc::Sender<Outcome>>,
 }
 

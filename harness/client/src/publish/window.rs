@@ -1,5 +1,5 @@
-//! The window of unacknowledged batches: what is sent, what is resent and when to give up. A pure machine; time is an
-//! argument in milliseconds on any monotonic clock.
+//! The window of unacknowledged batches: what is sent, what is resent and when to give up. A pure machine;
+//! time is an argument in milliseconds on any monotonic clock.
 //!
 //! ```text
 //!   push ──► waiting ──next──► sent ──stored──► kept for the seal ──sealed──► done
@@ -24,7 +24,8 @@ const OPEN_BATCHES: usize = 64;
 /// Bytes of those.
 const OPEN_BYTES: usize = 16 << 20;
 
-/// Batches kept in all, those that wait for a seal included. A node takes this many unanswered from one connection.
+/// Batches kept in all, those that wait for a seal included. A node takes this many unanswered from one
+/// connection.
 const KEPT_BATCHES: usize = 240;
 
 /// Bytes of those.
@@ -58,7 +59,8 @@ pub(crate) enum Refused {
     Final {
         /// The batch.
         flight: Flight,
-        /// Batches that followed it in its lane, in order: nobody can take them without it, so they are signed anew.
+        /// Batches that followed it in its lane, in order: nobody can take them without it, so they are
+        /// signed anew.
         orphans: Vec<Flight>,
     },
 }
@@ -184,8 +186,8 @@ impl Window {
         Acknowledged::Nothing
     }
 
-    /// A refusal. `passing` says that it may pass: then the batch and what follows it in its lane is sent again after
-    /// a pause.
+    /// A refusal. `passing` says that it may pass: then the batch and what follows it in its lane is sent
+    /// again after a pause.
     pub fn refused(
         &mut self,
         lane: LaneId,

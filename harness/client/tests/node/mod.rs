@@ -246,7 +246,8 @@ async fn publishing(stream: TcpStream, state: Arc<State>) {
         state.received.lock().expect("no panic").push(bytes.to_vec());
         let (lane, header) = (incoming.batch.lane(), incoming.batch.header());
         let (sequence, count) = (header.sequence, header.count);
-        // Like a node: a batch whose predecessor is missing is out of order, one that is held is acknowledged again.
+        // Like a node: a batch whose predecessor is missing is out of order, one that is held is acknowledged
+        // again.
         let held = |batch: &Batch| batch.lane() == lane && batch.header().sequence == sequence;
         let before = |batch: &Batch| batch.lane() == lane && batch.header().next_sequence() == sequence;
         let ack = |level: &str| {
