@@ -1,7 +1,7 @@
 //! The `weir` command: every job of a user of the network behind one name.
 //!
-//! Standard output carries data and nothing else, one record a line; what people should know goes to standard error.
-//! Exit codes: 0 done, 1 failed, 2 wrong arguments.
+//! Standard output carries data and nothing else, one record a line; what people should know goes to standard
+//! error. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 
 mod commands;
 mod failure;
