@@ -91,11 +91,18 @@ pub const ROUND_BLOCKS: u64 = 2;
 /// A batch that is not stored by then is refused as unavailable; the client may send it again.
 pub const PUBLISH_TIMEOUT_US: u64 = 60_000_000;
 
+/// An edge asks this often whether a batch is sealed that a client waits for: the replicas tell it by themselves, but
+/// a message may be lost.
+pub const SEAL_RETRY_US: u64 = 5_000_000;
+
 /// A client that waits for the seal of a stored batch is told after this long that it has not come: several epochs.
 pub const SEAL_TIMEOUT_US: u64 = 3_600_000_000;
 
 /// Bytes of batches that an edge holds for acknowledgement: beyond, publishers are told to slow down.
 pub const MAX_PENDING_BYTES: usize = 128 << 20;
+
+/// Stream partitions of which an edge remembers who held the last stored batch.
+pub const MAX_FRESH: usize = 1 << 16;
 
 /// A feed's source that is silent for this long is asked again; after [`FEED_MISSES`] times another one is taken.
 pub const FEED_HEARTBEAT_US: u64 = 1_000_000;
@@ -105,6 +112,9 @@ pub const FEED_MISSES: u32 = 2;
 
 /// A reading that gets no answer for this long goes to another replica.
 pub const READ_TIMEOUT_US: u64 = 2_000_000;
+
+/// Times that a subscription's reading is tried at its feed's source before the feed moves on.
+pub const FEED_READ_ATTEMPTS: u32 = 3;
 
 /// Times that a reading is tried at all before it is refused: every replica twice at least.
 pub const READ_ATTEMPTS: u32 = 16;

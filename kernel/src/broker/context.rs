@@ -23,6 +23,8 @@ pub enum After {
     Opened(PartitionId, Epoch),
     /// A report, before it is signed and sent to the leader.
     Reported(PartitionId, alloc::boxed::Box<Entry>, Address),
+    /// A read for an edge, under the edge's token: it must see everything that was appended before it was asked.
+    Answerable(Address, u64, Query, u32),
 }
 
 /// What an answer from outside is for.
@@ -135,6 +137,11 @@ impl<'a> Context<'a> {
     /// Has something done once this step's write, and so every earlier one, is on disk.
     pub fn after_write(&mut self, after: After) {
         self.afters.push(after);
+    }
+
+    /// Whether something was written, in this step or before, that is not known to be on disk.
+    pub fn has_unfinished_writes(&self) -> bool {
+        !self.records.is_empty() || !self.ledger.waiting.is_empty()
     }
 
     /// Reads the log.

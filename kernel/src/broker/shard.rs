@@ -330,6 +330,9 @@ impl Machines {
                 After::Reported(partition, entry, leader) => {
                     self.with(partition, |_, sealer| sealer.on_reported(ctx, *entry, leader));
                 }
+                After::Answerable(edge, token, query, budget_bytes) => {
+                    ctx.read(Purpose::Answer(edge, token), query, budget_bytes);
+                }
                 After::Appended(..) => {}
             }
         }
@@ -453,8 +456,11 @@ impl Machines {
         let serves = partition
             .and_then(|partition| self.partitions.get(&partition))
             .is_some_and(|(replica, _)| replica.may_serve(ctx.view));
-        if serves {
-            ctx.read(Purpose::Answer(from, token), query, budget_bytes.min(CHUNK_BYTES));
+        let budget_bytes = budget_bytes.min(CHUNK_BYTES);
+        if serves && ctx.has_unfinished_writes() {
+            ctx.after_write(After::Answerable(from, token, query, budget_bytes));
+        } else if serves {
+            ctx.read(Purpose::Answer(from, token), query, budget_bytes);
         } else {
             let reason = "this replica is catching up".to_string();
             ctx.send(from, Message::ReadFailed { token, reason }, &[]);

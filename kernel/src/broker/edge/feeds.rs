@@ -35,7 +35,10 @@ struct Feed {
 impl Feed {
     fn follow(&mut self, ctx: &mut Context<'_>, slot: StreamPartition) {
         self.asked_us = ctx.now.monotonic_us;
-        self.source = source(ctx, slot, self.attempt);
+        // Once it has said where it is, a source stays the same until the feed moves on: seats may change meanwhile.
+        if self.index.is_none() {
+            self.source = source(ctx, slot, self.attempt);
+        }
         if let Some(source) = self.source {
             ctx.send(source, Message::Follow { slot }, &[]);
         }
@@ -89,9 +92,9 @@ impl Feeds {
         self.feeds.get(&slot).and_then(|feed| feed.index)
     }
 
-    /// The attempt whose source a feed's subscriptions read from: indexes mean nothing at another replica.
-    pub(super) fn attempt(&self, slot: StreamPartition) -> u32 {
-        self.feeds.get(&slot).map_or(0, |feed| feed.attempt)
+    /// The replica that a feed's subscriptions read from: its indexes mean nothing at another one.
+    pub(super) fn source(&self, slot: StreamPartition) -> Option<Address> {
+        self.feeds.get(&slot).and_then(|feed| feed.source)
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
@@ -181,7 +184,8 @@ impl Edge {
         }
     }
 
-    fn restart_feed(&mut self, ctx: &mut Context<'_>, slot: StreamPartition) {
+    /// Follows the next replica; subscriptions begin again there, and get nothing twice.
+    pub(super) fn restart_feed(&mut self, ctx: &mut Context<'_>, slot: StreamPartition) {
         let Some(feed) = self.feeds.feeds.get_mut(&slot) else { return };
         feed.attempt += 1;
         feed.misses = 0;

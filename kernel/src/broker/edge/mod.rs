@@ -228,6 +228,21 @@ fn sources(ctx: &Context<'_>, partition: PartitionId) -> Vec<Address> {
 
 /// The replica to ask at this attempt.
 fn source(ctx: &Context<'_>, slot: StreamPartition, attempt: u32) -> Option<Address> {
-    let replicas = sources(ctx, ctx.view.home(slot));
+    nth(&sources(ctx, ctx.view.home(slot)), attempt)
+}
+
+/// The replica to ask at this attempt, those first that hold what this edge last saw stored.
+fn fresh_source(
+    ctx: &Context<'_>,
+    publishing: &Publishing,
+    slot: StreamPartition,
+    attempt: u32,
+) -> Option<Address> {
+    let mut replicas = sources(ctx, ctx.view.home(slot));
+    replicas.sort_by_key(|replica| !publishing.is_fresh(&slot, replica));
+    nth(&replicas, attempt)
+}
+
+fn nth(replicas: &[Address], attempt: u32) -> Option<Address> {
     (!replicas.is_empty()).then(|| replicas[attempt as usize % replicas.len()])
 }

@@ -12,8 +12,10 @@ use crate::broker::io::{Level, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::coordinator::State;
-use crate::ids::{Address, Epoch, LaneId, PartitionId};
-use crate::limits::{MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US, SEAL_TIMEOUT_US};
+use crate::ids::{Address, Epoch, LaneId, PartitionId, StreamPartition};
+use crate::limits::{
+    MAX_FRESH, MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US, SEAL_RETRY_US, SEAL_TIMEOUT_US,
+};
 use crate::verify::Verified;
 
 /// Times that a batch is offered again to replicas that lag behind the quorum; sealing repairs the rest.
@@ -25,6 +27,9 @@ pub struct Publishing {
     /// By lane and the sequence after the batch.
     pending: BTreeMap<(LaneId, u64), Pending>,
     bytes: usize,
+    /// Who held the batch that this edge last saw stored in a stream partition: asked first by readers, who so find
+    /// what was stored through this edge before they came.
+    fresh: BTreeMap<StreamPartition, BTreeSet<Address>>,
 }
 
 #[derive(Debug)]
@@ -106,7 +111,8 @@ impl Publishing {
             if pending.stored {
                 published(ctx, session, request, key, Level::Stored);
             }
-            if !pending.stored || level == Level::Sealed {
+            let waits = pending.waiters.iter().any(|(s, r, _)| (*s, *r) == (session, request));
+            if !waits && (!pending.stored || level == Level::Sealed) {
                 pending.waiters.push((session, request, level));
             }
         }
@@ -164,6 +170,11 @@ impl Publishing {
                 if !pending.stored && pending.is_stored(ctx.view) {
                     pending.stored = true;
                     pending.offers = 0;
+                    if self.fresh.len() >= MAX_FRESH {
+                        self.fresh.pop_first();
+                    }
+                    let holders = pending.receipts.iter().map(|(_, from)| *from).collect();
+                    self.fresh.insert(pending.batch.header().slot(), holders);
                     let told = core::mem::take(&mut pending.waiters);
                     for (session, request, level) in told {
                         published(ctx, session, request, key, Level::Stored);
@@ -175,6 +186,11 @@ impl Publishing {
                 self.drop_if_over(ctx, key);
             }
         }
+    }
+
+    /// Whether a replica is known to hold what this edge last saw stored in a stream partition.
+    pub(super) fn is_fresh(&self, slot: &StreamPartition, replica: &Address) -> bool {
+        self.fresh.get(slot).is_none_or(|holders| holders.contains(replica))
     }
 
     fn drop_if_over(&mut self, ctx: &Context<'_>, key: (LaneId, u64)) {
@@ -271,7 +287,7 @@ impl Publishing {
 
     /// When something is overdue, in monotonic microseconds.
     pub fn deadline(&self) -> Option<u64> {
-        self.pending.values().filter(|p| needs_offer(p)).map(|p| p.offered_us + RETRY_US).min()
+        self.pending.values().filter_map(next_offer_us).min()
     }
 
     /// Offers again what replicas have not acknowledged, and gives up what is too old.
@@ -280,7 +296,7 @@ impl Publishing {
         let due: Vec<_> = self
             .pending
             .iter()
-            .filter(|(_, p)| needs_offer(p) && now_us >= p.offered_us + RETRY_US)
+            .filter(|(_, p)| next_offer_us(p).is_some_and(|at_us| now_us >= at_us))
             .map(|(key, _)| *key)
             .collect();
         for key in due {
@@ -302,8 +318,14 @@ impl Publishing {
     }
 }
 
-fn needs_offer(pending: &Pending) -> bool {
-    !pending.stored || pending.offers <= OFFERS_AFTER_STORED
+/// When a batch is offered again: soon while it is not stored or replicas lag behind, now and then while somebody
+/// waits for its seal, for the word of the seal may have been lost.
+fn next_offer_us(pending: &Pending) -> Option<u64> {
+    if !pending.stored || pending.offers <= OFFERS_AFTER_STORED {
+        Some(pending.offered_us + RETRY_US)
+    } else {
+        pending.wants_seal().then_some(pending.offered_us + SEAL_RETRY_US)
+    }
 }
 
 /// Sends a batch to every replica of the present set that has not acknowledged it.
@@ -311,7 +333,9 @@ fn offer(ctx: &mut Context<'_>, pending: &mut Pending) {
     pending.offered_us = ctx.now.monotonic_us;
     let epoch = ctx.view.epoch();
     for replica in replicas(ctx, pending.partition) {
-        let lacks = if pending.stored {
+        let lacks = if pending.stored && pending.wants_seal() {
+            !pending.sealed_by.contains(&replica)
+        } else if pending.stored {
             !pending.acknowledged_by(&replica)
         } else {
             !pending.receipts.contains(&(epoch, replica))

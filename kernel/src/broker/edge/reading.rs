@@ -1,16 +1,19 @@
 //! Readings: a query answered by one replica, chunk by chunk, each asked for when the last was taken.
+//!
+//! A client's query goes to any replica, and to the next one when that stalls. A subscription's reading goes to the
+//! source of its feed and nowhere else, because append indexes are a replica's own; if that stalls, the feed moves on.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::{Edge, Request, source};
+use super::{Edge, Request, fresh_source, sources};
 use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
-use crate::ids::StreamPartition;
-use crate::limits::{CHUNK_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
+use crate::ids::{Address, StreamPartition};
+use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
 
 /// A reading that is not over: where it goes on.
@@ -33,29 +36,13 @@ struct Asked {
     id: (SessionId, u64),
     slot: StreamPartition,
     query: Query,
+    /// The only replica that can answer; `None` if any can.
+    only: Option<Address>,
     attempt: u32,
-    first_attempt: u32,
     asked_us: u64,
 }
 
 impl Readings {
-    /// Asks the replica of this attempt; it may be this broker itself.
-    pub(super) fn ask(
-        &mut self,
-        ctx: &mut Context<'_>,
-        id: (SessionId, u64),
-        slot: StreamPartition,
-        query: Query,
-        attempt: u32,
-    ) {
-        self.next_token += 1;
-        let token = self.next_token;
-        let asked =
-            Asked { id, slot, query, attempt, first_attempt: attempt, asked_us: ctx.now.monotonic_us };
-        send(ctx, token, &asked);
-        self.asked.insert(token, asked);
-    }
-
     pub(super) fn forget(&mut self, id: (SessionId, u64)) {
         self.asked.retain(|_, asked| asked.id != id);
     }
@@ -66,13 +53,6 @@ impl Readings {
 
     pub(super) fn deadline(&self) -> Option<u64> {
         self.asked.values().map(|asked| asked.asked_us + READ_TIMEOUT_US).min()
-    }
-}
-
-fn send(ctx: &mut Context<'_>, token: u64, asked: &Asked) {
-    if let Some(replica) = source(ctx, asked.slot, asked.attempt) {
-        let message = Message::Read { token, query: asked.query.clone(), budget_bytes: CHUNK_BYTES };
-        ctx.send(replica, message, &[]);
     }
 }
 
@@ -92,7 +72,7 @@ impl Edge {
             }
         };
         self.session(id.0).requests.insert(id.1, Request::Read(ReadRequest { slot, next: None }));
-        self.readings.ask(ctx, id, slot, query, 0);
+        self.ask(ctx, id, slot, query, None);
     }
 
     pub(super) fn continue_read(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
@@ -101,7 +81,42 @@ impl Edge {
             && let Some(query) = reading.next.take()
         {
             let slot = reading.slot;
-            self.readings.ask(ctx, id, slot, query, 0);
+            self.ask(ctx, id, slot, query, None);
+        }
+    }
+
+    /// Asks one replica and no other; it may be this broker itself.
+    pub(super) fn ask_at(
+        &mut self,
+        ctx: &mut Context<'_>,
+        id: (SessionId, u64),
+        slot: StreamPartition,
+        query: Query,
+        replica: Address,
+    ) {
+        self.ask(ctx, id, slot, query, Some(replica));
+    }
+
+    fn ask(
+        &mut self,
+        ctx: &mut Context<'_>,
+        id: (SessionId, u64),
+        slot: StreamPartition,
+        query: Query,
+        only: Option<Address>,
+    ) {
+        self.readings.next_token += 1;
+        let token = self.readings.next_token;
+        let asked = Asked { id, slot, query, only, attempt: 0, asked_us: ctx.now.monotonic_us };
+        self.send_reading(ctx, token, &asked);
+        self.readings.asked.insert(token, asked);
+    }
+
+    fn send_reading(&self, ctx: &mut Context<'_>, token: u64, asked: &Asked) {
+        let any = || fresh_source(ctx, &self.publishing, asked.slot, asked.attempt);
+        if let Some(replica) = asked.only.or_else(any) {
+            let message = Message::Read { token, query: asked.query.clone(), budget_bytes: CHUNK_BYTES };
+            ctx.send(replica, message, &[]);
         }
     }
 
@@ -125,16 +140,32 @@ impl Edge {
         }
     }
 
-    /// A replica cannot answer: the next one is asked.
+    /// A replica cannot answer: the next one is asked. After a full turn through the replicas the question waits for
+    /// its time-out, so that replicas that are catching up are not asked in circles.
     pub fn on_read_failed(&mut self, ctx: &mut Context<'_>, token: u64, reason: &str) {
-        if let Some(asked) = self.readings.asked.remove(&token) {
-            self.ask_next(ctx, token, asked, reason);
-        }
+        let Some(asked) = self.readings.asked.get(&token) else { return };
+        let replicas = sources(ctx, ctx.view.home(asked.slot)).len() as u32;
+        let at_once = asked.only.is_none() && !(asked.attempt + 1).is_multiple_of(replicas.max(1));
+        self.try_again(ctx, token, reason, at_once);
     }
 
-    fn ask_next(&mut self, ctx: &mut Context<'_>, token: u64, mut asked: Asked, reason: &str) {
+    pub(super) fn retry_readings(&mut self, ctx: &mut Context<'_>) {
+        let now_us = ctx.now.monotonic_us;
+        let overdue = |asked: &Asked| now_us >= asked.asked_us + READ_TIMEOUT_US;
+        let due: Vec<u64> =
+            self.readings.asked.iter().filter(|(_, asked)| overdue(asked)).map(|(token, _)| *token).collect();
+        due.into_iter().for_each(|token| self.try_again(ctx, token, "no answer in time", true));
+    }
+
+    fn try_again(&mut self, ctx: &mut Context<'_>, token: u64, reason: &str, at_once: bool) {
+        let Some(mut asked) = self.readings.asked.remove(&token) else { return };
         asked.attempt += 1;
-        if asked.attempt - asked.first_attempt >= READ_ATTEMPTS {
+        asked.asked_us = ctx.now.monotonic_us;
+        if asked.only.is_some() && asked.attempt >= FEED_READ_ATTEMPTS {
+            self.restart_feed(ctx, asked.slot);
+            return;
+        }
+        if asked.attempt >= READ_ATTEMPTS {
             let (session, request) = asked.id;
             self.cancel(ctx, asked.id);
             let reason = format!("no replica could answer ({reason}): try again in a moment");
@@ -142,32 +173,9 @@ impl Edge {
             ctx.reply(session, Reply::Refused { request, refusal });
             return;
         }
-        asked.asked_us = ctx.now.monotonic_us;
-        // After a full turn through the replicas the question waits for its time-out, so that a replica that is
-        // catching up is not asked in circles.
-        let replicas = super::sources(ctx, ctx.view.home(asked.slot)).len() as u32;
-        let full_turn = (asked.attempt - asked.first_attempt) % replicas.max(1) == 0;
-        if !full_turn {
-            send(ctx, token, &asked);
+        if at_once {
+            self.send_reading(ctx, token, &asked);
         }
         self.readings.asked.insert(token, asked);
-    }
-
-    pub(super) fn retry_readings(&mut self, ctx: &mut Context<'_>) {
-        let now_us = ctx.now.monotonic_us;
-        let overdue = |asked: &Asked| now_us >= asked.asked_us + READ_TIMEOUT_US;
-        let due: alloc::vec::Vec<u64> =
-            self.readings.asked.iter().filter(|(_, asked)| overdue(asked)).map(|(token, _)| *token).collect();
-        for token in due {
-            let Some(mut asked) = self.readings.asked.remove(&token) else { continue };
-            asked.attempt += 1;
-            asked.asked_us = now_us;
-            if asked.attempt - asked.first_attempt >= READ_ATTEMPTS {
-                self.ask_next(ctx, token, asked, &String::from("no answer in time"));
-                continue;
-            }
-            send(ctx, token, &asked);
-            self.readings.asked.insert(token, asked);
-        }
     }
 }

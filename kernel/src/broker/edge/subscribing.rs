@@ -183,7 +183,7 @@ impl Edge {
 
     fn pump_slot(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), slot: StreamPartition) {
         let partition = ctx.view.home(slot);
-        let attempt = self.feeds.attempt(slot);
+        let Some(source) = self.feeds.source(slot) else { return };
         let Some(subscription) = self.subscription(id).filter(|s| s.has_room()) else { return };
         let Some(tail) = subscription.tails.get_mut(&slot) else { return };
         let query = match &mut tail.phase {
@@ -195,7 +195,7 @@ impl Edge {
             _ => None,
         };
         if let Some(query) = query {
-            self.readings.ask(ctx, id, slot, query, attempt);
+            self.ask_at(ctx, id, slot, query, source);
         }
     }
 

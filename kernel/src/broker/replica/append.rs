@@ -78,19 +78,30 @@ impl Replica {
                     refuse(ctx, self, from, next.header(), refusal);
                 }
             }
-            self.note_held(source, lane, &mut held);
+            self.note_held(ctx, source, batch.header(), lane, &mut held);
         }
         self.acknowledge(ctx, held);
         self.adopt(ctx);
     }
 
-    /// What the edge asks about again may be on disk already: then it is told again.
-    fn note_held(&self, source: Source, lane: LaneId, held: &mut BTreeMap<Address, Vec<LaneHead>>) {
-        let (Source::Edge(edge), Some(lane)) = (source, self.lanes.get(&lane)) else { return };
+    /// What an edge brings again may be on disk already, or sealed: then it is told again.
+    fn note_held(
+        &self,
+        ctx: &mut Context<'_>,
+        source: Source,
+        header: &Header,
+        id: LaneId,
+        held: &mut BTreeMap<Address, Vec<LaneHead>>,
+    ) {
+        let (Source::Edge(edge), Some(lane)) = (source, self.lanes.get(&id)) else { return };
         let head = lane.durable_head();
         let heads = held.entry(edge).or_default();
-        if head.next_sequence > 0 && lane.fork.is_none() && !heads.contains(&head) {
+        if header.next_sequence() <= head.next_sequence && lane.fork.is_none() && !heads.contains(&head) {
             heads.push(head);
+        }
+        if header.next_sequence() <= lane.sealed.next_sequence {
+            let (partition, epoch, heads) = (self.partition, self.sealed_epoch, alloc::vec![lane.sealed]);
+            ctx.send(edge, Message::Sealed { partition, epoch, heads }, &[]);
         }
     }
 

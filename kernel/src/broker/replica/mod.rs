@@ -236,7 +236,7 @@ impl Replica {
 
     fn acknowledge(&self, ctx: &mut Context<'_>, by_edge: BTreeMap<Address, Vec<LaneHead>>) {
         let Some(epoch) = self.acknowledging_epoch(ctx.view, ctx.my_index) else { return };
-        for (edge, heads) in by_edge {
+        for (edge, heads) in by_edge.into_iter().filter(|(_, heads)| !heads.is_empty()) {
             ctx.send(edge, Message::Acknowledge { partition: self.partition, epoch, heads }, &[]);
         }
     }
