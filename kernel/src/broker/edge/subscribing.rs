@@ -14,11 +14,11 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Edge, Request};
-use crate::batch::Batch;
+use crate::batch::{Batch, Header};
 use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::ids::{LaneId, StreamId, StreamPartition};
-use crate::limits::SUBSCRIPTION_WINDOW_BYTES;
+use crate::limits::{HEADER_BYTES, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
 use crate::verify::Verified;
 
@@ -288,7 +288,8 @@ fn cut_down(tail: &mut Tail, chunk: Chunk) -> Chunk {
     let headers: Vec<Option<(LaneId, u64)>> = chunk
         .batches
         .iter()
-        .map(|bytes| crate::batch::Header::decode(bytes).ok().map(|header| (header.lane(), header.sequence)))
+        .map(|bytes| Header::decode(bytes.get(..HEADER_BYTES)?).ok())
+        .map(|header| header.map(|header| (header.lane(), header.sequence)))
         .collect();
     let mut order: Vec<Slice> = Vec::with_capacity(chunk.order.len());
     for slice in &chunk.order {
