@@ -1,0 +1,156 @@
+//! The chain as an actor: the contracts' real bytecode, blocks on virtual time, one follower for all nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use alloy_primitives::{Address as EthereumAddress, B256, Bytes, TxKind, U256};
+use weir_chain::calldata;
+use weir_chain::deploy::{Addresses, Deployment, deploy};
+use weir_chain::facts::decode_block;
+use weir_chain::limits::{BROKER_ETHER_WEI, TX_GAS_LIMIT};
+use weir_chain::mirror::{Genesis, Mirror};
+use weir_chain::port::{Chain as _, SharedMirror};
+use weir_chain::wallet::{Account, Wallet};
+use weir_kernel::coordinator::params::DATA;
+use weir_kernel::coordinator::{Fact, Intent, Params, State};
+use weir_kernel::ids::StreamId;
+use weir_node::follower::Follower;
+
+use crate::scenario::{Scenario, key_bytes};
+
+/// The development chain's id.
+pub const CHAIN_ID: u64 = 31_337;
+
+/// When a run's time 0 is, in milliseconds since 1970 UTC.
+pub const START_MS: u64 = 1_800_000_000_000;
+
+/// All tokens.
+pub const SUPPLY: u128 = 1_000_000_000 * DATA;
+
+const RESERVE: u128 = 1_000_000 * DATA;
+
+/// Gas that a small call is given.
+const CALL_GAS: u64 = 3_000_000;
+
+/// The chain and who follows it.
+pub struct ChainActor {
+    mirror: SharedMirror,
+    addresses: Addresses,
+    follower: Follower<SharedMirror>,
+    known_streams: BTreeSet<StreamId>,
+    waiting: BTreeMap<B256, ()>,
+    /// Transactions that were included and failed, by reason.
+    pub reverts: BTreeMap<String, u64>,
+}
+
+impl ChainActor {
+    /// A chain with the contracts, the streams, and tokens for every broker.
+    pub fn new(seed: u64, scenario: &Scenario, brokers: &[Wallet]) -> Self {
+        let owner = Wallet::from_bytes(&key_bytes(seed, "owner", 0)).expect("the key is in range");
+        let mut alloc: BTreeMap<EthereumAddress, U256> =
+            brokers.iter().map(|wallet| (wallet.address(), BROKER_ETHER_WEI)).collect();
+        alloc.insert(owner.address(), BROKER_ETHER_WEI);
+        let start_s = START_MS / 1_000 - 1_000;
+        let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: start_s, alloc });
+        let params = params(scenario);
+        let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
+        let addresses =
+            deploy(&mut mirror, &owner, &deployment, start_s).expect("a fresh chain takes the contracts");
+        let mirror = SharedMirror::new(mirror);
+        let follower = Follower::new(mirror.clone(), addresses, params, 1);
+        let mut chain = Self {
+            mirror,
+            addresses,
+            follower,
+            known_streams: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            reverts: BTreeMap::new(),
+        };
+        chain.set_up(scenario, &owner, brokers, start_s);
+        chain
+    }
+
+    fn set_up(&mut self, scenario: &Scenario, owner: &Wallet, brokers: &[Wallet], start_s: u64) {
+        let price = 10_000 * DATA;
+        for wallet in brokers {
+            self.send(owner, self.addresses.token, calldata::transfer(wallet.address(), price), CALL_GAS);
+        }
+        for number in 0..scenario.streams {
+            let name = format!("stream-{number}");
+            let create = calldata::create_stream(&name, "simulated", scenario.stream_partitions, true, true);
+            self.send(owner, self.addresses.registry, create, CALL_GAS);
+        }
+        while !self.waiting.is_empty() {
+            self.produce(start_s + 1);
+        }
+        assert!(self.reverts.is_empty(), "the set-up succeeds: {:?}", self.reverts);
+    }
+
+    /// The view as it stands.
+    pub fn view(&self) -> Arc<State> {
+        self.follower.view()
+    }
+
+    /// Registers a broker with a stake of so many tickets.
+    pub fn register(&mut self, wallet: &Wallet, number: u32, tickets: u8) {
+        let params = self.view().params.clone();
+        let stake = params.ticket_stake * u128::from(tickets.max(1));
+        let coordinator = self.addresses.coordinator;
+        self.send(
+            wallet,
+            self.addresses.token,
+            calldata::approve(coordinator, stake + params.join_fee),
+            CALL_GAS,
+        );
+        let endpoint = format!("127.0.0.1:{number}");
+        self.send(wallet, coordinator, calldata::register(stake, &endpoint, B256::repeat_byte(1)), CALL_GAS);
+    }
+
+    /// Sends what a broker wants, from its account.
+    pub fn submit(&mut self, wallet: &Wallet, intent: &Intent) {
+        let gas = match intent {
+            Intent::Rebalance(_) => TX_GAS_LIMIT,
+            _ => CALL_GAS,
+        };
+        self.send(wallet, self.addresses.coordinator, calldata::intent(intent), gas);
+    }
+
+    fn send(&mut self, wallet: &Wallet, to: EthereumAddress, data: Bytes, gas: u64) {
+        let nonce = self.mirror.nonce(wallet.address());
+        let raw = Account::new(wallet.clone(), CHAIN_ID, nonce).sign(TxKind::Call(to), U256::ZERO, data, gas);
+        match self.mirror.submit(&raw) {
+            Ok(hash) => drop(self.waiting.insert(hash, ())),
+            Err(error) => self.count(format!("not taken: {error}")),
+        }
+    }
+
+    fn count(&mut self, reason: String) {
+        *self.reverts.entry(reason).or_default() += 1;
+    }
+
+    /// Makes a block; returns the new view and what the block's logs say.
+    pub fn produce(&mut self, timestamp_s: u64) -> (Arc<State>, Vec<Fact>) {
+        let block = self.mirror.lock().produce_block(timestamp_s).expect("a chain in memory does not fail");
+        let hashes: Vec<B256> = block.transactions.iter().map(|transaction| transaction.hash).collect();
+        for hash in hashes {
+            self.waiting.remove(&hash);
+            let receipt = self.mirror.receipt(hash).expect("a chain in memory does not fail");
+            if let Some(reason) = receipt.and_then(|receipt| receipt.failure()) {
+                let name = reason.split('(').next().unwrap_or_default().to_string();
+                self.count(name);
+            }
+        }
+        let facts = decode_block(&self.addresses, &mut self.known_streams, block.logs());
+        let view = self.follower.advance().expect("the chain never goes back");
+        (view.expect("a block is there"), facts)
+    }
+}
+
+fn params(scenario: &Scenario) -> Params {
+    Params {
+        replicas: scenario.replicas,
+        partitions: scenario.partitions,
+        epoch_blocks: scenario.epoch_blocks,
+        ..Params::default()
+    }
+}

@@ -1,0 +1,129 @@
+//! Clients: what stands outside of the network and is promised something by it.
+
+pub mod equivocator;
+pub mod published;
+pub mod publisher;
+pub mod reader;
+pub mod subscriber;
+
+use weir_kernel::batch::{Batch, Header, NewEvent, Signature, UnsignedBatch, content_type};
+use weir_kernel::broker::Reply;
+use weir_kernel::ids::{Address, Hash};
+use weir_kernel::limits::HEADER_BYTES;
+use weir_kernel::signature::{KEYED_HASH, SECP256K1, SecretKey, keyed_hash};
+use weir_kernel::verify::{Verified, verify};
+
+use self::equivocator::Equivocator;
+use self::publisher::Publisher;
+use self::reader::Reader;
+use self::subscriber::Subscriber;
+use crate::chain::CHAIN_ID;
+use crate::random::Random;
+use crate::surroundings::Surroundings;
+use crate::verifier::SimulationVerifier;
+
+/// Somebody's program.
+#[derive(Debug)]
+pub enum Client {
+    /// Publishes and wants acknowledgements.
+    Publisher(Publisher),
+    /// Signs two branches of a lane; this is one of them.
+    Equivocator(Equivocator),
+    /// Follows streams.
+    Subscriber(Subscriber),
+    /// Asks for what is kept.
+    Reader(Reader),
+}
+
+impl Client {
+    /// A new session with an edge has begun.
+    pub fn on_connected(&mut self, s: &mut Surroundings<'_>) {
+        match self {
+            Self::Publisher(publisher) => publisher.on_connected(s),
+            Self::Equivocator(equivocator) => equivocator.on_connected(s),
+            Self::Subscriber(subscriber) => subscriber.on_connected(s),
+            Self::Reader(reader) => reader.on_connected(s),
+        }
+    }
+
+    /// The client wanted to be woken.
+    pub fn on_wake(&mut self, s: &mut Surroundings<'_>) {
+        match self {
+            Self::Publisher(publisher) => publisher.on_wake(s),
+            Self::Equivocator(equivocator) => equivocator.on_wake(s),
+            Self::Subscriber(subscriber) => subscriber.on_wake(s),
+            Self::Reader(reader) => reader.on_wake(s),
+        }
+    }
+
+    /// The edge says something.
+    pub fn on_reply(&mut self, s: &mut Surroundings<'_>, reply: Reply) {
+        match self {
+            Self::Publisher(publisher) => publisher.on_reply(s, reply),
+            Self::Equivocator(equivocator) => equivocator.on_reply(s, reply),
+            Self::Subscriber(subscriber) => subscriber.on_reply(s, reply),
+            Self::Reader(reader) => reader.on_reply(s, reply),
+        }
+    }
+}
+
+/// Signs batches for a publisher.
+#[derive(Debug)]
+pub struct Signer {
+    key: SecretKey,
+    real: bool,
+}
+
+impl Signer {
+    /// Signs with the key, or as if with it where signatures need not be real.
+    pub fn new(key: SecretKey, real: bool) -> Self {
+        Self { key, real }
+    }
+
+    /// The publisher.
+    pub fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// The type of its signatures.
+    pub fn signature_type(&self) -> u8 {
+        if self.real { SECP256K1 } else { KEYED_HASH }
+    }
+
+    /// Signs a batch.
+    pub fn sign(&self, batch: UnsignedBatch, verifier: &SimulationVerifier) -> Verified<Batch> {
+        let hash: Hash = batch.signing_hash(CHAIN_ID);
+        let signature = if self.real {
+            let bytes = self.key.sign_hash(&hash);
+            verifier.signed(self.address(), hash, bytes);
+            Signature::Secp256k1(bytes)
+        } else {
+            keyed_hash(&self.address(), &hash)
+        };
+        let signed = batch.sign(signature).expect("the lane was opened with this type");
+        verify(signed.bytes().clone(), CHAIN_ID, verifier).expect("what was just made is valid")
+    }
+}
+
+/// The header of a batch's bytes.
+pub fn header_of(batch: &[u8]) -> Option<Header> {
+    Header::decode(batch.get(..HEADER_BYTES)?).ok()
+}
+
+/// Events as devices send them: small JSON objects, now and then a large one.
+fn events(random: &mut Random, count: u64, mut wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
+    wall_ms = wall_ms.max(last_ms);
+    (0..count)
+        .map(|number| {
+            let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) };
+            let text = format!(
+                "{{\"device\":\"sensor-{}\",\"celsius\":{}.{},\"number\":{number},\"note\":\"{}\"}}",
+                random.below(1_000),
+                random.below(60),
+                random.below(10),
+                "x".repeat(padding as usize)
+            );
+            NewEvent::new(wall_ms, content_type::JSON, text.as_bytes())
+        })
+        .collect()
+}

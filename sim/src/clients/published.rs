@@ -1,0 +1,88 @@
+//! What was published, as the publishers themselves know it: the truth that oracles compare with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_kernel::batch::Batch;
+use weir_kernel::ids::{LaneId, StreamPartition};
+
+/// One signed batch.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
+    /// Where it belongs.
+    pub slot: StreamPartition,
+    /// Sequence after its last event.
+    pub next_sequence: u64,
+    /// Time of its first event, milliseconds since 1970 UTC.
+    pub first_time_ms: u64,
+    /// When it was first sent, in virtual microseconds.
+    pub sent_us: u64,
+    /// When its publisher was told that it is stored.
+    pub stored_us: Option<u64>,
+    /// Whether its publisher was told that it is sealed.
+    pub sealed: bool,
+    /// Whether its publisher signed another branch of the lane: then nothing is promised about it.
+    pub forked: bool,
+}
+
+/// All of them, by lane and sequence of the first event; several only where a publisher forked.
+#[derive(Debug, Default)]
+pub struct Publications {
+    batches: BTreeMap<(LaneId, u64), Vec<Publication>>,
+}
+
+impl Publications {
+    /// A publisher signed and sent a batch.
+    pub fn add(&mut self, batch: &Batch, now_us: u64, forked: bool) {
+        let header = batch.header();
+        let branches = self.batches.entry((batch.lane(), header.sequence)).or_default();
+        if branches.iter().any(|known| known.bytes == *batch.bytes()) {
+            return;
+        }
+        branches.push(Publication {
+            bytes: batch.bytes().clone(),
+            slot: header.slot(),
+            next_sequence: header.next_sequence(),
+            first_time_ms: header.first_time_ms,
+            sent_us: now_us,
+            stored_us: None,
+            sealed: false,
+            forked,
+        });
+    }
+
+    /// The publisher of the batch that starts there was told that it is stored, or sealed.
+    pub fn acknowledge(&mut self, lane: LaneId, sequence: u64, now_us: u64, sealed: bool) {
+        for publication in self.batches.get_mut(&(lane, sequence)).into_iter().flatten() {
+            publication.stored_us.get_or_insert(now_us);
+            publication.sealed |= sealed;
+        }
+    }
+
+    /// Whether a publisher signed exactly these bytes for this place.
+    pub fn is_published(&self, lane: LaneId, sequence: u64, bytes: &[u8]) -> bool {
+        let branches = self.batches.get(&(lane, sequence)).into_iter().flatten();
+        branches.into_iter().any(|publication| *publication.bytes == *bytes)
+    }
+
+    /// Whether a publisher forked this lane.
+    pub fn is_forked(&self, lane: LaneId) -> bool {
+        let mut batches = self.batches.range((lane, 0)..=(lane, u64::MAX));
+        batches.any(|(_, branches)| branches.iter().any(|publication| publication.forked))
+    }
+
+    /// What honest publishers signed.
+    pub fn honest(&self) -> impl Iterator<Item = (LaneId, u64, &Publication)> {
+        self.batches.iter().flat_map(|((lane, sequence), branches)| {
+            let honest = branches.iter().filter(|publication| !publication.forked);
+            honest.map(|publication| (*lane, *sequence, publication))
+        })
+    }
+
+    /// What the network acknowledged to honest publishers.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (LaneId, u64, &Publication)> {
+        self.honest().filter(|(_, _, publication)| publication.stored_us.is_some())
+    }
+}

@@ -1,0 +1,224 @@
+//! Digests of runs: for each node a chain over (time, input, outputs), and one over all chains.
+//!
+//! Two runs that differ in anything that a node saw or did have different digests, up to accidents of 2^-64: the
+//! chain is 128 bits and not cryptographic, because it audits ourselves and should cost little.
+
+use weir_kernel::broker::{Command, Reply, Trace};
+use weir_kernel::log::Record;
+use weir_kernel::wire::encode_row;
+use weir_node::engine::{Completion, Operation};
+
+/// A running digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    a: u64,
+    b: u64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { a: 0x9E37_79B9_7F4A_7C15, b: 0xD1B5_4A32_D192_ED03 }
+    }
+}
+
+impl Chain {
+    /// Takes in a number.
+    pub fn number(&mut self, value: u64) {
+        let product = u128::from(self.a ^ value) * 0xA076_1D64_78BD_642F_u128;
+        self.a = (product as u64) ^ self.b.rotate_left(29);
+        self.b = ((product >> 64) as u64).wrapping_add(self.b ^ value).wrapping_mul(0xE703_7ED1_A0B4_28DB);
+    }
+
+    /// Takes in bytes and their number.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        let chunks = bytes.chunks_exact(8);
+        let mut last = [0; 8];
+        last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+        chunks.for_each(|chunk| self.number(u64::from_le_bytes(chunk.try_into().expect("chunks of 8"))));
+        self.number(u64::from_le_bytes(last));
+    }
+
+    /// The digest so far.
+    pub fn value(&self) -> u128 {
+        u128::from(self.a) << 64 | u128::from(self.b)
+    }
+
+    /// Takes in what a node was told.
+    pub fn completion(&mut self, completion: &Completion) {
+        match completion {
+            Completion::Frame(from, frame) => self.tagged(1, &[&from.0, frame]),
+            Completion::Client(session, command) => {
+                self.number(2);
+                self.number(session.0);
+                self.command(command);
+            }
+            Completion::Chain(view) => self.numbers(3, &[view.height]),
+            Completion::Durable(index) => self.numbers(4, &[*index]),
+            Completion::Loaded(token, chunk) => {
+                self.numbers(5, &[token.0, chunk.last_index, chunk.order.len() as u64]);
+                chunk.batches.iter().for_each(|batch| self.bytes(batch));
+            }
+            Completion::LoadFailed(token, reason) => {
+                self.numbers(6, &[token.0]);
+                self.bytes(reason.as_bytes());
+            }
+            Completion::Signed(token, signature) => {
+                self.numbers(7, &[token.0]);
+                self.bytes(signature);
+            }
+        }
+    }
+
+    /// Takes in what a node wants done.
+    pub fn operation(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Send { to, frame, .. } => self.tagged(11, &[&to.0, frame]),
+            Operation::Write { index, records } => {
+                self.numbers(12, &[*index, records.len() as u64]);
+                records.iter().for_each(|record| self.record(record));
+            }
+            Operation::Read { token, query, budget_bytes } => {
+                self.numbers(13, &[token.0, u64::from(*budget_bytes)]);
+                self.bytes(&encode_row(query));
+            }
+            Operation::Sign { token, digest } => {
+                self.numbers(14, &[token.0]);
+                self.bytes(&digest.0);
+            }
+            Operation::Submit(intent) => self.tagged(15, &[&encode_row(intent)]),
+            Operation::Reply(session, reply) => {
+                self.numbers(16, &[session.0]);
+                self.reply(reply);
+            }
+            Operation::Trace(trace) => self.trace(trace),
+            Operation::Refused(from, error) => self.tagged(18, &[&from.0, error.to_string().as_bytes()]),
+        }
+    }
+
+    fn numbers(&mut self, tag: u64, numbers: &[u64]) {
+        self.number(tag);
+        numbers.iter().for_each(|number| self.number(*number));
+    }
+
+    fn tagged(&mut self, tag: u64, parts: &[&[u8]]) {
+        self.number(tag);
+        parts.iter().for_each(|part| self.bytes(part));
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::Batch(batch) => {
+                self.numbers(1, &[u64::from(batch.partition.0), batch.index, batch.sequence]);
+                self.bytes(&batch.lane.0);
+            }
+            Record::Truncate { partition, lane, from } => {
+                self.numbers(2, &[u64::from(partition.0), *from]);
+                self.bytes(&lane.0);
+            }
+            Record::Put { table, key, value } => self.tagged(3 + ((*table as u64) << 8), &[key, value]),
+            Record::Remove { table, key } => self.tagged(4 + ((*table as u64) << 8), &[key]),
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Identify(identity) => self.tagged(1, &[&identity.unwrap_or_default().0]),
+            Command::Publish { request, batch, level } => {
+                self.numbers(2, &[*request, *level as u64]);
+                self.bytes(&batch.digest().0);
+            }
+            Command::Read { request, slot, .. } => {
+                self.numbers(3, &[*request, u64::from(slot.partition)]);
+                self.bytes(&slot.stream.0);
+            }
+            Command::Subscribe { request, stream, partitions, .. } => {
+                self.numbers(4, &[*request, partitions.len() as u64]);
+                self.bytes(&stream.0);
+            }
+            Command::More { request, bytes } => self.numbers(5, &[*request, *bytes]),
+            Command::Cancel { request } => self.numbers(6, &[*request]),
+            Command::Close => self.number(7),
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Published { request, lane, next_sequence, level } => {
+                self.numbers(1, &[*request, *next_sequence, *level as u64]);
+                self.bytes(&lane.0);
+            }
+            Reply::Refused { request, refusal } => {
+                self.numbers(2, &[*request]);
+                self.bytes(refusal.reason.as_bytes());
+            }
+            Reply::Chunk { request, slot, chunk } => {
+                self.numbers(3, &[*request, u64::from(slot.partition), chunk.last_index]);
+                for slice in &chunk.order {
+                    self.numbers(
+                        0,
+                        &[u64::from(slice.batch), u64::from(slice.first), u64::from(slice.count)],
+                    );
+                }
+            }
+            Reply::End { request } => self.numbers(4, &[*request]),
+            Reply::CaughtUp { request, slot } => self.numbers(5, &[*request, u64::from(slot.partition)]),
+            Reply::Live { request, batch, first, .. } => {
+                self.numbers(6, &[*request, u64::from(*first)]);
+                self.bytes(&batch.digest().0);
+            }
+            Reply::Withdrawn { request, lane, from } => {
+                self.numbers(7, &[*request, *from]);
+                self.bytes(&lane.0);
+            }
+        }
+    }
+
+    fn trace(&mut self, trace: &Trace) {
+        match trace {
+            Trace::PeerRefused(peer, reason) => self.tagged(21, &[&peer.0, reason.as_bytes()]),
+            Trace::ForkFound(partition, lane) => {
+                self.numbers(22, &[u64::from(partition.0)]);
+                self.bytes(&lane.0);
+            }
+            Trace::SealAdopted(partition, epoch, checksum) => {
+                self.numbers(23, &[u64::from(partition.0), *epoch]);
+                self.bytes(&checksum.0);
+            }
+            Trace::EpochEntered(partition, epoch) => self.numbers(24, &[u64::from(partition.0), *epoch]),
+            Trace::Quarantined(partition, epoch) => self.numbers(25, &[u64::from(partition.0), *epoch]),
+            Trace::RowDamaged(what) => self.tagged(26, &[what.as_bytes()]),
+        }
+    }
+}
+
+/// Bytes of a frame, for tests.
+#[cfg(test)]
+fn frame(bytes: &'static [u8]) -> Completion {
+    Completion::Frame(weir_kernel::ids::Address([1; 20]), bytes::Bytes::from_static(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_and_its_place_count() {
+        let digest = |completions: &[Completion]| {
+            let mut chain = Chain::default();
+            completions.iter().for_each(|completion| chain.completion(completion));
+            chain.value()
+        };
+        let runs = [
+            digest(&[frame(b"one"), frame(b"two")]),
+            digest(&[frame(b"two"), frame(b"one")]),
+            digest(&[frame(b"one"), frame(b"twp")]),
+            digest(&[frame(b"one"), frame(b"two\0")]),
+            digest(&[frame(b"onet"), frame(b"wo")]),
+            digest(&[Completion::Durable(1)]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = runs.into_iter().collect();
+        assert_eq!(distinct.len(), runs.len());
+        assert_eq!(digest(&[frame(b"one"), frame(b"two")]), runs[0]);
+    }
+}

@@ -1,0 +1,150 @@
+//! Nodes: an engine, its disk, and what outlives its process.
+
+use std::sync::Arc;
+
+use weir_chain::wallet::Wallet;
+use weir_kernel::coordinator::State;
+use weir_kernel::ids::Address;
+use weir_kernel::signature::SecretKey;
+use weir_kernel::time::Now;
+use weir_node::engine::{Completion, Engine, Operation};
+use weir_store::EventLog;
+use weir_store::{MemoryDisk, MemoryLog};
+
+use crate::digest::Chain;
+use crate::random::Random;
+use crate::scenario::key_bytes;
+use crate::verifier::SimulationVerifier;
+
+/// A broker's machine: runs or is down.
+pub struct Node {
+    /// The broker's account.
+    pub address: Address,
+    /// Its key for reports.
+    pub key: SecretKey,
+    /// The same key for transactions.
+    pub wallet: Wallet,
+    /// Everything that it saw and did.
+    pub chain: Chain,
+    /// Delays of its own machine.
+    pub random: Random,
+    /// Rises with each start: what was begun by an earlier process does not reach a later one.
+    pub incarnation: u32,
+    disk: MemoryDisk,
+    process: Option<Process>,
+}
+
+/// What ends with a crash.
+struct Process {
+    engine: Engine<SimulationVerifier>,
+    log: MemoryLog,
+    sync_pending: bool,
+    wake_us: Option<u64>,
+    height: u64,
+}
+
+impl Node {
+    /// A machine with an empty disk, not started yet.
+    pub fn new(seed: u64, number: u32) -> Self {
+        let bytes = key_bytes(seed, "broker", u64::from(number));
+        let key = SecretKey::from_bytes(&bytes).expect("the key is in range");
+        Self {
+            address: key.address(),
+            key,
+            wallet: Wallet::from_bytes(&bytes).expect("the key is in range"),
+            chain: Chain::default(),
+            random: Random::stream(seed, "node", &[u64::from(number)]),
+            incarnation: 0,
+            disk: MemoryDisk::new(),
+            process: None,
+        }
+    }
+
+    /// Whether its process runs.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// The engine, while the process runs.
+    pub fn engine(&self) -> Option<&Engine<SimulationVerifier>> {
+        self.process.as_ref().map(|process| &process.engine)
+    }
+
+    /// The log, while the process runs.
+    pub fn log(&self) -> Option<&MemoryLog> {
+        self.process.as_ref().map(|process| &process.log)
+    }
+
+    /// Starts the process from what its disk holds.
+    pub fn start(&mut self, view: Arc<State>, verifier: SimulationVerifier) {
+        assert!(self.process.is_none(), "a process is started once");
+        let log = self.disk.open();
+        let checkpoint = log.load().expect("a disk in memory does not fail");
+        let engine = Engine::open(self.address, view, &checkpoint, verifier);
+        let engine = engine.expect("what a broker wrote it can take up");
+        self.incarnation += 1;
+        self.process = Some(Process { engine, log, sync_pending: false, wake_us: None, height: 0 });
+    }
+
+    /// Ends the process. What was not synced is gone; with `wipe`, everything is.
+    pub fn crash(&mut self, wipe: bool) {
+        self.process = None;
+        self.disk.crash();
+        if wipe {
+            self.disk = MemoryDisk::new();
+        }
+        self.chain.number(u64::from(wipe) + 40);
+    }
+
+    /// One turn of the engine. Returns false when the process is down, or the view is not newer than the last.
+    pub fn turn(
+        &mut self,
+        now: Now,
+        completion: Option<Completion>,
+        operations: &mut Vec<Operation>,
+    ) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        if let Some(Completion::Chain(view)) = &completion {
+            if view.height <= process.height {
+                return false;
+            }
+            process.height = view.height;
+        }
+        self.chain.number(now.monotonic_us);
+        if let Some(completion) = &completion {
+            self.chain.completion(completion);
+        }
+        process.engine.turn(now, completion, operations);
+        operations.iter().for_each(|operation| self.chain.operation(operation));
+        true
+    }
+
+    /// When the engine wants its next turn at the latest, if no such turn is on the way already.
+    pub fn next_wake(&mut self, now_us: u64) -> Option<u64> {
+        let process = self.process.as_mut()?;
+        let (at_us, _) = process.engine.deadline()?;
+        // Time moves on even if the engine asks for a turn in the past.
+        let at_us = at_us.max(now_us + 1);
+        let sooner = process.wake_us.is_none_or(|planned| at_us < planned || planned <= now_us);
+        sooner.then(|| {
+            process.wake_us = Some(at_us);
+            at_us
+        })
+    }
+
+    /// Applies a write; true if a sync has to be begun for it.
+    pub fn write(&mut self, index: u64, records: &[weir_kernel::log::Record]) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        process.log.write(index, records).unwrap_or_else(|error| {
+            panic!("the kernel broke the log's rules at {}: {error}", self.address);
+        });
+        !std::mem::replace(&mut process.sync_pending, true)
+    }
+
+    /// Syncs; the highest write that is durable now.
+    pub fn sync(&mut self) -> Option<u64> {
+        let process = self.process.as_mut()?;
+        process.sync_pending = false;
+        Some(process.log.sync().expect("a disk in memory does not fail"))
+    }
+}

@@ -1,0 +1,109 @@
+//! Durability: at the end every replica of a partition keeps everything that was acknowledged (WP 2.4.4, 2.4.8).
+
+use std::collections::BTreeMap;
+
+use weir_kernel::batch::Header;
+use weir_kernel::coordinator::State;
+use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
+use weir_kernel::log::{Position, Query};
+use weir_store::EventLog;
+
+use crate::clients::header_of;
+use crate::clients::published::Publications;
+use crate::nodes::Node;
+use crate::report::Violation;
+use crate::surroundings::note;
+
+/// Bytes of one read.
+const BUDGET: usize = 1 << 20;
+
+/// Looks into the logs of all members of all partitions.
+pub fn on_end(
+    now_us: u64,
+    view: &State,
+    nodes: &[Node],
+    publications: &Publications,
+    violations: &mut Vec<Violation>,
+) {
+    for (id, partition) in (0..).map(PartitionId).zip(view.partitions.iter()) {
+        let slots = slots_of(view, id);
+        for index in partition.members.brokers() {
+            let Some(node) = nodes.iter().find(|node| Some(node.address) == view.address_of(index)) else {
+                note(violations, now_us, "seats", format!("member {index} of partition {id} is nobody"));
+                continue;
+            };
+            let serves = node.engine().is_some_and(|engine| {
+                engine.shard().summaries().any(|summary| summary.partition == id && summary.serves)
+            });
+            if !serves {
+                let what = format!("member {index} of partition {id} does not serve readers after healing");
+                note(violations, now_us, "liveness", what);
+                continue;
+            }
+            for slot in &slots {
+                check(now_us, node, id, *slot, publications, violations);
+            }
+        }
+    }
+}
+
+fn slots_of(view: &State, partition: PartitionId) -> Vec<StreamPartition> {
+    let all = view.streams.iter().flat_map(|(id, stream)| {
+        (0..stream.partitions).map(|partition| StreamPartition { stream: *id, partition })
+    });
+    all.filter(|slot| view.home(*slot) == partition).collect()
+}
+
+fn check(
+    now_us: u64,
+    node: &Node,
+    partition: PartitionId,
+    slot: StreamPartition,
+    publications: &Publications,
+    violations: &mut Vec<Violation>,
+) {
+    let kept = kept(node, partition, slot, |header, bytes| {
+        if !publications.is_published(header.lane(), header.sequence, bytes) {
+            let what = format!("{} keeps a batch of lane {} that nobody signed", node.address, header.lane());
+            note(violations, now_us, "durability", what);
+        }
+    });
+    for (lane, sequence, publication) in publications.acknowledged() {
+        let next = kept.get(&lane).copied().unwrap_or(0);
+        if publication.slot == slot && next < publication.next_sequence {
+            let what = format!(
+                "partition {partition}: lane {lane}, sequence {sequence} was acknowledged; {} keeps it up to {next}",
+                node.address
+            );
+            note(violations, now_us, "durability", what);
+        }
+    }
+}
+
+/// For each lane of a stream partition, how far a node keeps it without a gap.
+fn kept(
+    node: &Node,
+    partition: PartitionId,
+    slot: StreamPartition,
+    mut look: impl FnMut(&Header, &[u8]),
+) -> BTreeMap<LaneId, u64> {
+    let mut kept = BTreeMap::new();
+    let to = Position { timestamp_ms: u64::MAX, lane: LaneId([0xff; 32]), sequence: u64::MAX };
+    let from = Position::default();
+    let mut next = Some(Query::Range { partition, slot, from, to, up_to_index: u64::MAX, origin: None });
+    while let Some(query) = next.take() {
+        let Some(Ok(chunk)) = node.log().map(|log| log.read(&query, BUDGET)) else { break };
+        let headers: Vec<Option<Header>> = chunk.batches.iter().map(|bytes| header_of(bytes)).collect();
+        for slice in &chunk.order {
+            let Some(header) = &headers[slice.batch as usize] else { continue };
+            look(header, &chunk.batches[slice.batch as usize]);
+            let reached = kept.entry(header.lane()).or_insert(0);
+            let first = header.sequence + u64::from(slice.first);
+            if first == *reached {
+                *reached = first + u64::from(slice.count);
+            }
+        }
+        next = chunk.next;
+    }
+    kept
+}

@@ -1,0 +1,37 @@
+//! Oracles: the protocol's promises said again, sharing nothing with the kernel but its types.
+//!
+//! | promise | checked |
+//! | --- | --- |
+//! | nothing is delivered that was not published; per-lane order, no gap, no duplicate | at each delivery, by [`crate::clients::subscriber`] |
+//! | canonical order of what is read | at each chunk, by [`crate::clients::reader`] |
+//! | one checksum for a (partition, epoch), the chain's | at each adoption, [`seals`] |
+//! | each (partition, epoch) is paid once, epochs rise, members are distinct and at most R | at each block, [`seals`] |
+//! | tokens are conserved and owed tokens are there | at each block, [`tokens`] |
+//! | everything acknowledged is kept by every replica, read by readers, delivered to subscribers | at the end, [`durability`] |
+//! | every partition is founded and seals again | at the end, [`seals`] |
+
+pub mod durability;
+pub mod seals;
+pub mod tokens;
+
+use weir_kernel::coordinator::{Fact, State};
+
+use self::seals::Seals;
+use self::tokens::Tokens;
+use crate::report::Violation;
+
+/// Oracles that watch the chain.
+#[derive(Debug, Default)]
+pub struct Oracles {
+    /// About seals and seats.
+    pub seals: Seals,
+    tokens: Tokens,
+}
+
+impl Oracles {
+    /// A block was made.
+    pub fn on_block(&mut self, now_us: u64, view: &State, facts: &[Fact], violations: &mut Vec<Violation>) {
+        self.seals.on_block(now_us, view, facts, violations);
+        self.tokens.on_block(now_us, view, facts, violations);
+    }
+}

@@ -1,0 +1,139 @@
+//! Seals and seats: one checksum for each (partition, epoch), paid once; distinct members, at most R.
+
+use std::collections::BTreeMap;
+
+use weir_kernel::coordinator::{Fact, Seats, State};
+use weir_kernel::ids::{Epoch, Hash, PartitionId};
+
+use crate::report::Violation;
+use crate::surroundings::note;
+
+/// What was sealed so far.
+#[derive(Debug, Default)]
+pub struct Seals {
+    on_chain: BTreeMap<(PartitionId, Epoch), Hash>,
+    members: BTreeMap<PartitionId, Seats>,
+    /// Epoch of the last seal when faults stopped.
+    at_heal: BTreeMap<PartitionId, Epoch>,
+    /// Certificates that were accepted.
+    pub accepted: u64,
+    /// Changes of members after the founding.
+    pub handovers: u64,
+    /// Epochs that passed.
+    pub epochs: Epoch,
+}
+
+/// Epochs that a healed partition may lag behind: the one that runs, the one being sealed, and a round lost.
+const LAG_EPOCHS: Epoch = 3;
+
+impl Seals {
+    pub(super) fn on_block(
+        &mut self,
+        now_us: u64,
+        view: &State,
+        facts: &[Fact],
+        violations: &mut Vec<Violation>,
+    ) {
+        self.epochs = view.epoch();
+        for fact in facts {
+            match fact {
+                Fact::PartitionSealed { partition, epoch, checksum, signers, .. } => {
+                    self.accepted += 1;
+                    let last = self.on_chain.range((*partition, 0)..=(*partition, Epoch::MAX)).next_back();
+                    if last.is_some_and(|((_, last), _)| last >= epoch) {
+                        let what = format!("partition {partition}: epoch {epoch} was sealed after {last:?}");
+                        note(violations, now_us, "paid once", what);
+                    }
+                    self.on_chain.insert((*partition, *epoch), *checksum);
+                    if signers.brokers().count() < view.quorum() {
+                        note(
+                            violations,
+                            now_us,
+                            "quorum",
+                            format!("partition {partition} was sealed by {signers:?}"),
+                        );
+                    }
+                }
+                Fact::MembersInstalled { partition, members, .. } => {
+                    self.install(now_us, view, *partition, *members, violations);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn install(
+        &mut self,
+        now_us: u64,
+        view: &State,
+        partition: PartitionId,
+        members: Seats,
+        violations: &mut Vec<Violation>,
+    ) {
+        let brokers: std::collections::BTreeSet<_> = members.brokers().collect();
+        let seats = usize::from(view.params.replicas);
+        if brokers.len() != members.brokers().count() || brokers.len() > seats {
+            let what = format!("partition {partition} has members {members:?} in {seats} seats");
+            note(violations, now_us, "seats", what);
+        }
+        if let Some(before) = self.members.insert(partition, members) {
+            self.handovers += 1;
+            let newcomers = brokers.iter().filter(|broker| !before.contains(**broker)).count();
+            let allowed = (seats - view.quorum()).max(1);
+            if newcomers > allowed {
+                let what =
+                    format!("partition {partition}: {newcomers} newcomers at once, {allowed} are allowed");
+                note(violations, now_us, "handover", what);
+            }
+        }
+    }
+
+    /// A replica adopted a cut. Replicas follow the chain, so the chain has sealed it before.
+    pub fn on_adopted(
+        &self,
+        now_us: u64,
+        (partition, epoch): (PartitionId, Epoch),
+        checksum: Hash,
+        violations: &mut Vec<Violation>,
+    ) {
+        match self.on_chain.get(&(partition, epoch)) {
+            Some(sealed) if *sealed == checksum => {}
+            Some(sealed) => {
+                let what =
+                    format!("partition {partition}, epoch {epoch}: adopted {checksum}, sealed {sealed}");
+                note(violations, now_us, "one checksum", what);
+            }
+            None => {
+                let what =
+                    format!("partition {partition}, epoch {epoch}: {checksum} was adopted and never sealed");
+                note(violations, now_us, "one checksum", what);
+            }
+        }
+    }
+
+    /// Faults have stopped.
+    pub fn on_heal(&mut self, view: &State) {
+        let partitions = (0..).map(PartitionId).zip(view.partitions.iter());
+        self.at_heal = partitions.map(|(id, partition)| (id, partition.sealed_epoch)).collect();
+    }
+
+    /// The run is over: every partition must have been founded, and sealed again after the faults.
+    pub fn on_end(&self, now_us: u64, view: &State, violations: &mut Vec<Violation>) {
+        for (id, partition) in (0..).map(PartitionId).zip(view.partitions.iter()) {
+            if !partition.founded {
+                note(violations, now_us, "liveness", format!("partition {id} was never founded"));
+                continue;
+            }
+            let before = self.at_heal.get(&id).copied().unwrap_or(0);
+            let late = partition.sealed_epoch + LAG_EPOCHS < view.epoch();
+            if late || partition.sealed_epoch <= before {
+                let sealed = partition.sealed_epoch;
+                let what = format!(
+                    "partition {id} is sealed up to epoch {sealed} in epoch {}, {before} when faults stopped",
+                    view.epoch()
+                );
+                note(violations, now_us, "liveness", what);
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Tokens: none are made or lost, and what is owed is there (WP 2.4.7).
+
+use std::collections::BTreeMap;
+
+use weir_kernel::coordinator::{Fact, State};
+use weir_kernel::ids::{Address, BrokerIndex};
+
+use crate::chain::SUPPLY;
+use crate::report::Violation;
+use crate::surroundings::note;
+
+/// The books, kept from the contracts' events alone.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    balances: BTreeMap<Address, u128>,
+    owed: BTreeMap<BrokerIndex, u128>,
+    stakes: u128,
+}
+
+impl Tokens {
+    pub(super) fn on_block(
+        &mut self,
+        now_us: u64,
+        view: &State,
+        facts: &[Fact],
+        violations: &mut Vec<Violation>,
+    ) {
+        if self.balances.is_empty() {
+            self.balances = view.balances.iter().map(|(account, balance)| (*account, *balance)).collect();
+            self.undo(facts);
+        }
+        for fact in facts {
+            match fact {
+                Fact::Transfer { from, to, value } => {
+                    let paid = self.balances.entry(*from).or_default();
+                    match paid.checked_sub(*value) {
+                        Some(left) => *paid = left,
+                        None => {
+                            note(violations, now_us, "tokens", format!("{from} paid {value} and had {paid}"));
+                        }
+                    }
+                    *self.balances.entry(*to).or_default() += value;
+                }
+                Fact::BrokerRegistered { stake, .. } => self.stakes += stake,
+                Fact::StakeWithdrawn { amount, .. } => self.stakes -= (*amount).min(self.stakes),
+                Fact::PartitionSealed { signers, reward, .. } => {
+                    signers.brokers().for_each(|broker| *self.owed.entry(broker).or_default() += reward);
+                }
+                Fact::RewardClaimed { index, amount } => {
+                    let owed = self.owed.insert(*index, 0).unwrap_or(0);
+                    if owed != *amount {
+                        let what = format!("broker {index} was paid {amount}, it was owed {owed}");
+                        note(violations, now_us, "tokens", what);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let supply: u128 = self.balances.values().sum();
+        if supply != SUPPLY {
+            note(violations, now_us, "tokens", format!("there are {supply} tokens, {SUPPLY} were made"));
+        }
+        let held = self.balances.get(&view.contracts.coordinator).copied().unwrap_or(0);
+        let owed = self.stakes + self.owed.values().sum::<u128>();
+        if held < owed {
+            note(violations, now_us, "tokens", format!("the coordinator holds {held} and owes {owed}"));
+        }
+    }
+
+    /// Balances are taken over after a block; takes that block's transfers back first.
+    fn undo(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            if let Fact::Transfer { from, to, value } = fact {
+                *self.balances.entry(*from).or_default() += value;
+                let got = self.balances.entry(*to).or_default();
+                *got = got.saturating_sub(*value);
+            }
+        }
+    }
+}
