@@ -398,9 +398,9 @@ impl Machines {
             }
             Message::Answer { token, order, last_index, next } => {
                 let chunk = Chunk { batches: stored, order, last_index, next };
-                self.edge.on_answer(ctx, token, chunk);
+                self.edge.on_answer(ctx, from, token, chunk);
             }
-            Message::ReadFailed { token, reason } => self.edge.on_read_failed(ctx, token, &reason),
+            Message::ReadFailed { token, reason } => self.edge.on_read_failed(ctx, from, token, &reason),
             Message::Follow { slot } => {
                 let home = ctx.view.home(slot);
                 self.with(home, |replica, _| {

@@ -5,16 +5,18 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Edge, Request, fresh_source, sources};
+use crate::batch::Header;
 use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::ids::{Address, StreamPartition};
-use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, READ_ATTEMPTS, READ_TIMEOUT_US};
-use crate::log::{Chunk, Query};
+use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
+use crate::log::{Chunk, Query, Slice};
 
 /// A reading that is not over: where it goes on.
 #[derive(Debug)]
@@ -54,6 +56,21 @@ impl Readings {
     pub(super) fn deadline(&self) -> Option<u64> {
         self.asked.values().map(|asked| asked.asked_us + READ_TIMEOUT_US).min()
     }
+}
+
+/// Whether every batch of an answer is of the stream partition asked about, and every slice lies within its batch.
+fn is_sound(chunk: &Chunk, slot: StreamPartition) -> bool {
+    let header_of = |bytes: &Arc<[u8]>| Header::decode(bytes.get(..HEADER_BYTES)?).ok();
+    let counts: Option<Vec<u32>> = chunk
+        .batches
+        .iter()
+        .map(|bytes| header_of(bytes).filter(|header| header.slot() == slot).map(|header| header.count))
+        .collect();
+    let Some(counts) = counts else { return false };
+    chunk.order.iter().all(|slice| {
+        let count = counts.get(slice.batch as usize).copied().unwrap_or(0);
+        slice.count > 0 && slice.first < count && slice.count <= count - slice.first
+    })
 }
 
 impl Edge {
@@ -120,8 +137,25 @@ impl Edge {
         }
     }
 
-    /// A replica answered.
-    pub fn on_answer(&mut self, ctx: &mut Context<'_>, token: u64, chunk: Chunk) {
+    /// Whether this broker may answer the question under a token: it has a seat, or is the one that was asked.
+    fn is_heard(&self, ctx: &Context<'_>, from: Address, token: u64) -> bool {
+        self.readings.asked.get(&token).is_some_and(|asked| match asked.only {
+            Some(only) => only == from,
+            None => sources(ctx, ctx.view.home(asked.slot)).contains(&from),
+        })
+    }
+
+    /// A replica answered. Anybody can guess a token, so who has no seat here is not heard; and what does not hold
+    /// together goes to no client: the next replica is asked.
+    pub fn on_answer(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, chunk: Chunk) {
+        if !self.is_heard(ctx, from, token) {
+            return;
+        }
+        let Some(asked) = self.readings.asked.get(&token) else { return };
+        if !is_sound(&chunk, asked.slot) {
+            self.on_read_failed(ctx, from, token, "an answer did not hold together");
+            return;
+        }
         let Some(asked) = self.readings.asked.remove(&token) else { return };
         let (session, request) = asked.id;
         let open = self.sessions.get_mut(&session).and_then(|s| s.requests.get_mut(&request));
@@ -142,7 +176,10 @@ impl Edge {
 
     /// A replica cannot answer: the next one is asked. After a full turn through the replicas the question waits for
     /// its time-out, so that replicas that are catching up are not asked in circles.
-    pub fn on_read_failed(&mut self, ctx: &mut Context<'_>, token: u64, reason: &str) {
+    pub fn on_read_failed(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, reason: &str) {
+        if !self.is_heard(ctx, from, token) {
+            return;
+        }
         let Some(asked) = self.readings.asked.get(&token) else { return };
         let replicas = sources(ctx, ctx.view.home(asked.slot)).len() as u32;
         let at_once = asked.only.is_none() && !(asked.attempt + 1).is_multiple_of(replicas.max(1));
