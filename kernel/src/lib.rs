@@ -107,7 +107,7 @@
 //! - A lane is opened at a *block*, not at an epoch: see [`batch`].
 //! - A cut names only the heads that *moved*. The checksum rolls, so the chain of cuts fixes every lane, and an idle
 //!   partition's cut is empty instead of growing with every lane it ever had.
-//! - A replica that was away answers readers only after R−q of its peers have told it what was stored without it:
+//! - A replica that was away answers readers only after R−q+f of its peers have told it what was stored without it:
 //!   see the replica's `presence` module.
 //! - Closing heads are not a row on disk of their own. What is on disk is the epoch that a replica has entered; after
 //!   a restart its closing heads are what its log holds, which is never below what it had acknowledged.

@@ -1,9 +1,10 @@
 //! Coming back: a replica that was away learns what was stored without it before it answers readers.
 //!
-//! Whatever is `stored` lies on q replicas, so any R−q others of them include one that holds it. A replica that
-//! starts asks all its peers for their heads and serves readers once R−q have answered and what they named has come.
+//! Whatever is `stored` lies on q replicas, so any R−q others of them include one that holds it, and any R−q+f an
+//! honest one. A replica that starts asks all its peers for their heads and serves readers once what R−q+f of them
+//! named has come: a liar that names what nobody has is not waited for.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -12,14 +13,14 @@ use crate::broker::context::Context;
 use crate::broker::lane::Relation;
 use crate::broker::message::Message;
 use crate::coordinator::State;
-use crate::ids::{Address, LaneId};
+use crate::ids::Address;
 use crate::limits::RETRY_US;
 
 /// What a replica still has to hear before it serves readers.
 #[derive(Debug, Default)]
 pub struct Presence {
-    answered: BTreeSet<Address>,
-    wanted: BTreeMap<LaneId, u64>,
+    /// What each peer named last; one message's worth a peer.
+    answers: BTreeMap<Address, Vec<LaneHead>>,
     asked_us: Option<u64>,
     complete: bool,
 }
@@ -46,7 +47,7 @@ impl Replica {
         }
         self.presence.asked_us = Some(now_us);
         for peer in self.peers(ctx.view, ctx.me) {
-            if !self.presence.answered.contains(&peer) {
+            if !self.has_all_of(&peer) {
                 ctx.send(peer, Message::HeadsWanted { partition: self.partition }, &[]);
             }
         }
@@ -64,26 +65,31 @@ impl Replica {
         if self.presence.complete || !self.peers(ctx.view, ctx.me).contains(&from) {
             return;
         }
-        self.presence.answered.insert(from);
-        for head in &heads {
-            let wanted = self.presence.wanted.entry(head.lane).or_default();
-            *wanted = (*wanted).max(head.next_sequence);
-        }
         self.look_for(ctx, from, &heads);
+        self.presence.answers.insert(from, heads);
         self.check_presence(ctx.view);
+    }
+
+    /// Whether a peer has answered and everything that it named is here, or was forked.
+    fn has_all_of(&self, peer: &Address) -> bool {
+        let is_here = |head: &LaneHead| {
+            self.lanes
+                .get(&head.lane)
+                .is_some_and(|lane| lane.fork.is_some() || lane.head().next_sequence >= head.next_sequence)
+        };
+        self.presence.answers.get(peer).is_some_and(|heads| heads.iter().all(is_here))
     }
 
     /// Whether enough peers have answered and what they named is here.
     pub(super) fn check_presence(&mut self, view: &State) {
-        let enough = (view.params.seats() as usize).saturating_sub(view.quorum());
-        if self.presence.complete || self.presence.answered.len() < enough {
+        let enough = view.params.seats() - view.quorum() + view.params.liars();
+        if self.presence.complete
+            || self.presence.answers.keys().filter(|peer| self.has_all_of(peer)).count() < enough
+        {
             return;
         }
-        let lanes = &self.lanes;
-        self.presence.wanted.retain(|lane, next| {
-            lanes.get(lane).is_none_or(|lane| lane.fork.is_none() && lane.head().next_sequence < *next)
-        });
-        self.presence.complete = self.presence.wanted.is_empty();
+        self.presence.complete = true;
+        self.presence.answers.clear();
     }
 
     /// Fetches what a peer's heads name and this replica lacks; asks for the peer's side where branches differ.
