@@ -1,0 +1,162 @@
+//! The chain of a fuzzed network: the kernel's twin of the contracts, one block at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_kernel::coordinator::params::DATA;
+use weir_kernel::coordinator::{
+    Block, Call, Contracts, Fact, Intent, Params, SignedEntry, State, begin_block, decide, evolve,
+    report_signing_hash,
+};
+use weir_kernel::hash::keccak256;
+use weir_kernel::ids::{Address, Epoch, Hash, PartitionId, StreamId};
+
+use crate::verifier::{DOMAIN, recover_report};
+
+/// Who holds all tokens at first, and owns the stream.
+const HOLDER: Address = Address([0xFF; 20]);
+
+const CONTRACTS: Contracts =
+    Contracts { coordinator: DOMAIN.coordinator, token: Address([0xC1; 20]), registry: Address([0xC2; 20]) };
+
+/// Contracts, and what they have ever sealed.
+#[derive(Debug)]
+pub struct Chain {
+    state: State,
+    /// Every block's state, the newest last: what a broker's view may lag behind.
+    pub views: Vec<Arc<State>>,
+    waiting: Vec<(Address, Intent)>,
+    sealed: BTreeMap<(PartitionId, Epoch), Hash>,
+    /// The one stream, open to everybody.
+    pub stream: StreamId,
+}
+
+impl Chain {
+    /// Deployed contracts, registered brokers with their draws, and a stream of `stream_partitions`. No partition is
+    /// founded yet: seats come with [`Chain::found`].
+    pub fn new(params: Params, brokers: &[Address], stream_partitions: u32) -> Self {
+        let state = State::new(DOMAIN.chain_id, CONTRACTS, params);
+        let mut chain = Self {
+            state,
+            views: Vec::new(),
+            waiting: Vec::new(),
+            sealed: BTreeMap::new(),
+            stream: StreamId::ZERO,
+        };
+        chain.mine();
+        let supply = 1_000_000_000 * DATA;
+        chain.apply(&[Fact::Transfer { from: Address::ZERO, to: HOLDER, value: supply }]);
+        chain.must(HOLDER, Call::Transfer { to: CONTRACTS.coordinator, value: 1_000_000 * DATA });
+        let (name, description) = ("events".to_string(), String::new());
+        let create = Call::CreateStream {
+            name,
+            description,
+            partitions: stream_partitions,
+            public_subscribe: true,
+            public_publish: true,
+        };
+        chain.must(HOLDER, create);
+        chain.stream = *chain.state.streams.keys().next().expect("a stream was just created");
+        for broker in brokers {
+            chain.must(HOLDER, Call::Transfer { to: *broker, value: 100_000 * DATA });
+            chain.must(*broker, Call::Approve { spender: CONTRACTS.coordinator, value: u128::MAX });
+            let stake = chain.state.params.minimum_stake;
+            let (endpoint, tls_key_hash) = ("127.0.0.1:1".to_string(), Hash([9; 32]));
+            chain.must(*broker, Call::Register { stake, endpoint, tls_key_hash });
+        }
+        for _ in 0..chain.state.params.draw_delay + 1 {
+            chain.mine();
+        }
+        let indexes: Vec<_> = chain.state.brokers.keys().copied().collect();
+        indexes.into_iter().for_each(|index| chain.must(HOLDER, Call::RecordDraw { index }));
+        chain.publish_view();
+        chain
+    }
+
+    /// Fills the seats of every partition; they act from the next epoch on.
+    pub fn found(&mut self) {
+        let changes = weir_kernel::coordinator::useful_changes(&self.state, 64);
+        self.must(HOLDER, Call::Rebalance(changes));
+        assert!(self.state.partitions.iter().all(|partition| partition.founded), "every seat is filled");
+        self.publish_view();
+    }
+
+    /// The newest state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A broker sends a transaction: it is in the next block.
+    pub fn submit(&mut self, from: Address, intent: Intent) {
+        self.waiting.push((from, intent));
+    }
+
+    /// The next block, with every transaction that waits. Those that the contracts refuse do nothing.
+    pub fn advance(&mut self) {
+        self.mine();
+        for (from, intent) in std::mem::take(&mut self.waiting) {
+            let call = self.call_of(intent);
+            if let Ok(facts) = decide(&self.state, self.block(), from, call) {
+                self.note_seals(&facts);
+                self.apply(&facts);
+            }
+        }
+        self.publish_view();
+    }
+
+    fn note_seals(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            if let Fact::PartitionSealed { partition, epoch, checksum, .. } = fact {
+                let before = self.sealed.insert((*partition, *epoch), *checksum);
+                assert!(before.is_none(), "partition {partition} epoch {epoch} is sealed once");
+            }
+        }
+    }
+
+    /// The checksum under which an epoch was sealed.
+    pub fn sealed(&self, partition: PartitionId, epoch: Epoch) -> Option<Hash> {
+        self.sealed.get(&(partition, epoch)).copied()
+    }
+
+    fn call_of(&self, intent: Intent) -> Call {
+        match intent {
+            Intent::RecordDraw { index } => Call::RecordDraw { index },
+            Intent::Rebalance(changes) => Call::Rebalance(changes),
+            Intent::Found { partition } => Call::Found { partition },
+            Intent::Claim => Call::Claim,
+            Intent::SubmitCertificate(certificate) => {
+                let hash =
+                    report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &certificate.entry.hash());
+                let signers = certificate.signatures.iter().map(|s| recover_report(&hash, s)).collect();
+                Call::SubmitCertificates(vec![SignedEntry { entry: certificate.entry, signers }])
+            }
+        }
+    }
+
+    fn mine(&mut self) {
+        let (number, timestamp_s) = (self.state.height + 1, self.state.timestamp_s + 1);
+        begin_block(&mut self.state, number, timestamp_s);
+    }
+
+    fn block(&self) -> Block<'static> {
+        Block {
+            number: self.state.height,
+            timestamp_s: self.state.timestamp_s,
+            hash_of: &|number| Some(keccak256(&[b"block", &number.to_be_bytes()])),
+        }
+    }
+
+    fn must(&mut self, from: Address, call: Call) {
+        let facts = decide(&self.state, self.block(), from, call).expect("the network can be set up");
+        self.apply(&facts);
+    }
+
+    fn apply(&mut self, facts: &[Fact]) {
+        let block = self.block().reference();
+        facts.iter().for_each(|fact| evolve(&mut self.state, block, fact));
+    }
+
+    fn publish_view(&mut self) {
+        self.views.push(Arc::new(self.state.clone()));
+    }
+}

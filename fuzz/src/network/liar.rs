@@ -1,0 +1,218 @@
+//! A Byzantine broker: it holds seats and its own key, and says anything that is well-formed.
+//!
+//! It can repeat what it has seen, name lanes and heads that exist or do not, and sign any report as itself. It
+//! cannot sign for others, which is all that the protocol asks of cryptography.
+
+use std::sync::Arc;
+
+use weir_kernel::agreement::{Cut, Fork, LaneHead};
+use weir_kernel::broker::{Message, RefusalCode, SignedEntry};
+use weir_kernel::coordinator::{Entry, State, report_signing_hash};
+use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
+use weir_kernel::log::{Position, Query, Slice, Table};
+
+use super::publisher::Lane;
+use crate::input::Input;
+use crate::verifier::{DOMAIN, report_signature};
+
+/// What a liar knows when it speaks.
+pub struct Knowledge<'a> {
+    /// Who it is.
+    pub me: Address,
+    /// The chain.
+    pub state: &'a State,
+    /// Every lane with everything signed in it.
+    pub lanes: &'a [Lane],
+    /// The stream.
+    pub stream: StreamId,
+}
+
+impl Knowledge<'_> {
+    /// A message out of the fuzzer's bytes, with its batches.
+    pub fn message(&self, input: &mut Input<'_>) -> (Message, Vec<Arc<[u8]>>) {
+        let message = self.bare_message(input);
+        let most = match message {
+            Message::Append { .. } | Message::Repair { .. } | Message::Answer { .. } => 4,
+            Message::Live { .. } => 1,
+            _ => 0,
+        };
+        let batches = (0..most).filter_map(|_| self.batch(input)).collect();
+        (message, batches)
+    }
+
+    fn bare_message(&self, input: &mut Input<'_>) -> Message {
+        let kind = input.below(22);
+        let partition = PartitionId(input.below(3) as u32);
+        match kind {
+            0 => Message::Append { partition },
+            1 => Message::Acknowledge { partition, epoch: self.epoch(input), heads: self.heads(input) },
+            2 => Message::Refuse {
+                partition,
+                lane: self.lane(input),
+                sequence: input.number(),
+                code: *input
+                    .pick(&[RefusalCode::Invalid, RefusalCode::Forked, RefusalCode::Unavailable])
+                    .expect("three"),
+                reason: "so it is".to_string(),
+            },
+            3 => Message::Fetch { partition, lane: self.lane(input), from: input.number() },
+            4 => Message::Repair { partition, lane: self.lane(input) },
+            5 => Message::Closing {
+                partition,
+                epoch: self.epoch(input),
+                round: self.round(input),
+                previous: self.previous(input, partition),
+                heads: self.heads(input),
+                forks: self.forks(input),
+            },
+            6 => Message::Propose { round: self.round(input), cut: self.cut(input, partition) },
+            7 => Message::Report(self.report(input, partition)),
+            8 => Message::Decline {
+                partition,
+                epoch: self.epoch(input),
+                round: self.round(input),
+                heads: self.heads(input),
+                forks: self.forks(input),
+            },
+            9 => Message::Sealed { partition, epoch: self.epoch(input), heads: self.heads(input) },
+            10 => Message::HeadsWanted { partition },
+            11 => Message::Heads { partition, heads: self.heads(input) },
+            12 => Message::CutsWanted { partition, after_epoch: self.epoch(input) },
+            13 => Message::Cuts {
+                partition,
+                after_epoch: self.epoch(input),
+                cuts: (0..input.below(3)).map(|_| self.cut(input, partition)).collect(),
+            },
+            14 => {
+                Message::Read { token: input.number(), query: self.query(input, partition), budget_bytes: 9 }
+            }
+            15 => self.answer(input, partition),
+            16 => Message::ReadFailed { token: input.number(), reason: "no".to_string() },
+            17 => Message::Follow { slot: self.slot(input) },
+            18 => Message::Following { slot: self.slot(input), index: input.number() },
+            19 => Message::Unfollow { slot: self.slot(input) },
+            20 => Message::Live {
+                slot: self.slot(input),
+                previous_index: input.number(),
+                index: input.number(),
+            },
+            _ => Message::Withdrawn { slot: self.slot(input), lane: self.lane(input), from: input.number() },
+        }
+    }
+
+    fn answer(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let order = (0..input.below(3)).map(|_| {
+            let (batch, first, count) = (input.byte() % 3, input.number(), input.number());
+            Slice { batch: u32::from(batch), first: first as u32, count: count as u32 }
+        });
+        let order = order.collect();
+        let next = (input.byte() & 1 == 1).then(|| self.query(input, partition));
+        Message::Answer { token: input.number(), order, last_index: input.number(), next }
+    }
+
+    fn query(&self, input: &mut Input<'_>, partition: PartitionId) -> Query {
+        let slot = self.slot(input);
+        match input.below(5) {
+            0 => Query::Range {
+                partition,
+                slot,
+                from: Position::at(input.number()),
+                to: Position::at(u64::MAX),
+                up_to_index: input.number(),
+                origin: None,
+            },
+            1 => Query::Last { partition, slot, count: input.number(), up_to_index: input.number() },
+            2 => Query::Append { partition, slot, after_index: input.number() },
+            3 => Query::Lane { lane: self.lane(input), from: input.number() },
+            _ => Query::Rows { table: Table::Marker, prefix: vec![], after: vec![] },
+        }
+    }
+
+    fn batch(&self, input: &mut Input<'_>) -> Option<Arc<[u8]>> {
+        let lane = input.pick(self.lanes)?;
+        input.pick(&lane.batches).map(|batch| Arc::clone(batch.bytes()))
+    }
+
+    fn slot(&self, input: &mut Input<'_>) -> StreamPartition {
+        let stream = if input.byte() == 255 { StreamId([7; 20]) } else { self.stream };
+        StreamPartition { stream, partition: input.below(5) as u32 }
+    }
+
+    fn lane(&self, input: &mut Input<'_>) -> LaneId {
+        input.pick(self.lanes).map_or(LaneId([9; 32]), |lane| lane.id)
+    }
+
+    fn epoch(&self, input: &mut Input<'_>) -> u64 {
+        input.near(self.state.epoch())
+    }
+
+    fn round(&self, input: &mut Input<'_>) -> u32 {
+        input.byte().min(3).into()
+    }
+
+    fn previous(&self, input: &mut Input<'_>, partition: PartitionId) -> Hash {
+        let on_chain = self.state.partition(partition).map_or(Hash::ZERO, |partition| partition.checksum);
+        if input.byte() > 250 { Hash([input.byte(); 32]) } else { on_chain }
+    }
+
+    /// Real heads, and some that are near a real one.
+    fn heads(&self, input: &mut Input<'_>) -> Vec<LaneHead> {
+        let all: Vec<LaneHead> = self.lanes.iter().flat_map(Lane::heads).collect();
+        let mut heads: Vec<LaneHead> = (0..input.below(4))
+            .filter_map(|_| {
+                let mut head = *input.pick(&all)?;
+                match input.byte() {
+                    0 => head.next_sequence = input.near(head.next_sequence),
+                    1 => head.volume = input.near(head.volume),
+                    2 => head.digest = Hash([input.byte(); 32]),
+                    3 => head.lane = LaneId([input.byte(); 32]),
+                    _ => {}
+                }
+                Some(head)
+            })
+            .collect();
+        if input.byte() != 0 {
+            heads.sort();
+            heads.dedup_by_key(|head| head.lane);
+        }
+        heads
+    }
+
+    fn forks(&self, input: &mut Input<'_>) -> Vec<Fork> {
+        let forgers: Vec<&Lane> = self.lanes.iter().filter(|lane| lane.forges).collect();
+        let mut forks: Vec<Fork> = (0..input.below(3))
+            .filter_map(|_| {
+                let forger = *input.pick(&forgers)?;
+                forger.fork(input)
+            })
+            .collect();
+        forks.sort_by_key(Fork::lane);
+        forks
+    }
+
+    fn cut(&self, input: &mut Input<'_>, partition: PartitionId) -> Cut {
+        Cut {
+            partition,
+            epoch: input.near(self.state.epoch().saturating_sub(1)),
+            previous: self.previous(input, partition),
+            heads: self.heads(input),
+            forks: self.forks(input),
+        }
+    }
+
+    fn report(&self, input: &mut Input<'_>, partition: PartitionId) -> SignedEntry {
+        let cut = self.cut(input, partition);
+        let entry = Entry {
+            partition,
+            epoch: cut.epoch,
+            round: self.round(input),
+            previous: cut.previous,
+            checksum: cut.checksum(),
+            events: input.number(),
+            volume: input.number(),
+            custody: Hash::ZERO,
+        };
+        let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash());
+        SignedEntry { entry, signature: report_signature(&self.me, &digest).to_vec() }
+    }
+}

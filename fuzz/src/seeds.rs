@@ -1,0 +1,142 @@
+//! The committed corpus, made: one good input of every kind, for a fuzzer to vary.
+
+use std::sync::Arc;
+
+use weir_kernel::agreement::{Cut, Fork, LaneHead};
+use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
+use weir_kernel::broker::lane::Mark;
+use weir_kernel::broker::rows::{PartitionRow, ReportRow};
+use weir_kernel::broker::{Message, SignedEntry};
+use weir_kernel::coordinator::{Entry, report_signing_hash};
+use weir_kernel::ids::{Hash, PartitionId, StreamId, StreamPartition};
+use weir_kernel::log::{Position, Query, Record, Slice};
+use weir_kernel::signature::KEYED_HASH;
+use weir_kernel::wire::{encode, encode_row};
+
+use crate::derive::Numbers;
+use crate::targets::SENDER;
+use crate::verifier::{DOMAIN, report_signature, sign_batch};
+
+const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 2 };
+
+/// Two consecutive batches of one lane; `branch` tells two branches apart.
+fn batches(branch: u8) -> [Batch; 2] {
+    let mut lane = LaneWriter::new(SLOT, SENDER, 12, [9; 16], Hash::ZERO, KEYED_HASH);
+    [1, 3].map(|count| {
+        let events = (0..count).map(|at| NewEvent::new(1000 + at, content_type::TEXT, [branch; 5])).collect();
+        sign_batch(lane.next_batch(events).expect("small events fit"))
+    })
+}
+
+fn head() -> LaneHead {
+    let [_, last] = batches(b'a');
+    let header = last.header();
+    LaneHead {
+        lane: last.lane(),
+        next_sequence: header.next_sequence(),
+        volume: header.volume,
+        digest: last.digest(),
+    }
+}
+
+fn fork() -> Fork {
+    let [[a, _], [b, _]] = [b'a', b'b'].map(batches);
+    Fork::new(a.signed_header(), b.signed_header()).expect("two branches")
+}
+
+fn cut() -> Cut {
+    Cut {
+        partition: PartitionId(1),
+        epoch: 5,
+        previous: Hash([3; 32]),
+        heads: vec![head()],
+        forks: vec![fork()],
+    }
+}
+
+fn entry() -> Entry {
+    let cut = cut();
+    Entry {
+        partition: cut.partition,
+        epoch: cut.epoch,
+        round: 1,
+        previous: cut.previous,
+        checksum: cut.checksum(),
+        events: 4,
+        volume: 20,
+        custody: Hash::ZERO,
+    }
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    let (partition, epoch, lane) = (PartitionId(1), 5, head().lane);
+    let (heads, forks) = (vec![head()], vec![fork()]);
+    let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry().hash());
+    let report = SignedEntry { entry: entry(), signature: report_signature(&SENDER, &digest).to_vec() };
+    let attached: Vec<Arc<[u8]>> = batches(b'a').iter().map(|batch| Arc::clone(batch.bytes())).collect();
+    let range = Query::Range {
+        partition,
+        slot: SLOT,
+        from: Position::at(5),
+        to: Position::at(9),
+        up_to_index: 77,
+        origin: Some(SENDER),
+    };
+    let order = vec![Slice { batch: 1, first: 1, count: 2 }];
+    let previous = Hash([3; 32]);
+    vec![
+        encode(&Message::Append { partition }, &attached),
+        encode(&Message::Live { slot: SLOT, previous_index: 1, index: 2 }, &attached[..1]),
+        encode(&Message::Answer { token: 8, order, last_index: 7, next: Some(range.clone()) }, &attached),
+        encode(&Message::Acknowledge { partition, epoch, heads: heads.clone() }, &[]),
+        encode(&Message::Closing { partition, epoch, round: 1, previous, heads: heads.clone(), forks }, &[]),
+        encode(&Message::Propose { round: 1, cut: cut() }, &[]),
+        encode(&Message::Report(report), &[]),
+        encode(&Message::Cuts { partition, after_epoch: 4, cuts: vec![cut()] }, &[]),
+        encode(&Message::Read { token: 8, query: range, budget_bytes: 1000 }, &[]),
+        encode(&Message::Withdrawn { slot: SLOT, lane, from: 1 }, &[]),
+        encode(&Message::Heads { partition, heads }, &[]),
+    ]
+}
+
+fn rows() -> Vec<Vec<u8>> {
+    let mark = Mark { header: batches(b'a')[0].signed_header(), index: 3 };
+    let partition =
+        PartitionRow { sealed_epoch: 4, checksum: Hash([3; 32]), open_epoch: 6, quarantine: Some(5) };
+    let record = Record::Remove { table: weir_kernel::log::Table::Mark, key: vec![1, 2] };
+    let of = |kind: u8, row: Vec<u8>| [vec![kind], row].concat();
+    vec![
+        of(0, encode_row(&partition)),
+        of(2, encode_row(&ReportRow { entry: entry(), cut: cut() })),
+        of(3, encode_row(&mark)),
+        of(4, encode_row(&cut())),
+        of(5, encode_row(&fork())),
+        of(6, encode_row(&record)),
+        of(13, vec![7; 40]),
+    ]
+}
+
+/// The seeds of a target, in a fixed order.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let whole = || batches(b'a').map(|batch| batch.bytes().to_vec()).to_vec();
+    let signed = || batches(b'a').map(|batch| batch.signed_header().encode()).to_vec();
+    match target {
+        "batch" => whole(),
+        "signed_header" => signed().into_iter().chain([encode_row(&fork().first)]).collect(),
+        "frame" => frames(),
+        "row" => rows(),
+        "seats" => vec![vec![0; 32], [vec![1; 32], vec![0x83, 0, 0, 1, 2, 7]].concat()],
+        "batch_written" => (0..3).map(|seed| Numbers::new(seed).bytes(150)).collect(),
+        "kernel_steps" => kernel_steps(),
+        unknown => panic!("no target has the name {unknown}"),
+    }
+}
+
+/// Runs that only publish, that crash, and that lie.
+fn kernel_steps() -> Vec<Vec<u8>> {
+    let quiet: Vec<u8> = (0..60).flat_map(|at: u8| [20, at, at, 3, 1, 5, 12, at, 0, 0, 0, 0]).collect();
+    let blocks: Vec<u8> =
+        (0..60).flat_map(|at: u8| [20, at, at, 0, 1, 2, 17, at, 12, at, 4, at, 0]).collect();
+    let random = (0..4).map(|seed| Numbers::new(seed).bytes(1200));
+    [vec![], [vec![0], quiet].concat(), [vec![1], blocks].concat()].into_iter().chain(random).collect()
+}
