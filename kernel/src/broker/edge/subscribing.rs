@@ -34,9 +34,13 @@ pub struct Subscription {
 #[derive(Debug)]
 struct Tail {
     phase: Phase,
+    from: From,
+    /// When the subscription began, for lanes that a subscription from now on has got nothing of yet.
+    begun_ms: u64,
+    /// Where history begins: never after an event that was delivered, for what follows it must not be missed.
     start: Position,
     /// Whether the first history is skipped, because only what is new is wanted.
-    from_latest: bool,
+    skips_history: bool,
     positions: BTreeMap<LaneId, u64>,
 }
 
@@ -78,6 +82,29 @@ impl Tail {
         *position = (*position).max(first_sequence + count);
         skipped
     }
+
+    /// Events before this time are not delivered. What is asked for from a time begins there wherever it comes from;
+    /// what is asked for from now on is whatever arrives, so that only history, of lanes not seen yet, is too old.
+    fn oldest_ms(&self, lane: &LaneId) -> u64 {
+        match self.from {
+            From::All => 0,
+            From::Time(ms) => ms,
+            From::Latest => {
+                let in_history = matches!(self.phase, Phase::History { .. });
+                if in_history && !self.positions.contains_key(lane) { self.begun_ms } else { 0 }
+            }
+        }
+    }
+
+    fn note_delivered(&mut self, header: &Header) {
+        self.start = self.start.min(Position::at(header.first_time_ms));
+    }
+}
+
+/// How many of the first of these event times lie before `oldest_ms`; times never go back.
+fn too_old(oldest_ms: u64, times: impl Iterator<Item = Option<u64>>) -> u32 {
+    let before = times.take_while(|time| time.is_some_and(|ms| ms < oldest_ms)).count();
+    u32::try_from(before).expect("a batch has fewer events than 2^32")
 }
 
 impl Edge {
@@ -101,8 +128,10 @@ impl Edge {
             .map(|partition| {
                 let tail = Tail {
                     phase: Phase::Opening,
+                    from,
+                    begun_ms: ctx.now.wall_ms,
                     start,
-                    from_latest: from == From::Latest,
+                    skips_history: from == From::Latest,
                     positions: BTreeMap::new(),
                 };
                 (StreamPartition { stream, partition }, tail)
@@ -139,9 +168,9 @@ impl Edge {
     ) {
         let partition = ctx.view.home(slot);
         let Some(tail) = self.tail(id, slot) else { return };
-        if tail.from_latest {
+        if tail.skips_history {
             // From now on a move to another replica must look back to the start.
-            tail.from_latest = false;
+            tail.skips_history = false;
             tail.phase = Phase::Live;
             ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot });
             return;
@@ -252,10 +281,12 @@ impl Edge {
             return;
         }
         let header = batch.header();
-        let count = u64::from(header.count);
-        let first = tail.skip(batch.lane(), header.sequence, count);
-        if first < count {
-            let first = u32::try_from(first).expect("less than the batch's 32-bit count");
+        let oldest_ms = tail.oldest_ms(&batch.lane());
+        let old = too_old(oldest_ms, (0..header.count).map(|index| batch.timestamp_ms(index)));
+        let held = tail.skip(batch.lane(), header.sequence, u64::from(header.count));
+        let first = old.max(u32::try_from(held).expect("at most the batch's 32-bit count"));
+        if first < header.count {
+            tail.note_delivered(header);
             ctx.reply(id.0, Reply::Live { request: id.1, slot, batch: batch.clone(), first });
             subscription.outstanding_bytes += batch.bytes().len() as u64;
         }
@@ -285,18 +316,24 @@ impl Edge {
 
 /// What of a chunk the client does not have yet.
 fn cut_down(tail: &mut Tail, chunk: Chunk) -> Chunk {
-    let headers: Vec<Option<(LaneId, u64)>> = chunk
+    let headers: Vec<Option<(LaneId, Header)>> = chunk
         .batches
         .iter()
         .map(|bytes| Header::decode(bytes.get(..HEADER_BYTES)?).ok())
-        .map(|header| header.map(|header| (header.lane(), header.sequence)))
+        .map(|header| header.map(|header| (header.lane(), header)))
         .collect();
     let mut order: Vec<Slice> = Vec::with_capacity(chunk.order.len());
     for slice in &chunk.order {
-        let Some(Some((lane, sequence))) = headers.get(slice.batch as usize) else { continue };
-        let skipped = tail.skip(*lane, sequence + u64::from(slice.first), u64::from(slice.count));
-        let skipped = u32::try_from(skipped).expect("at most the slice's 32-bit count");
+        let Some(Some((lane, header))) = headers.get(slice.batch as usize) else { continue };
+        let old = old_of_slice(tail.oldest_ms(lane), header, slice, &chunk);
+        if old >= slice.count {
+            continue;
+        }
+        let first_sequence = header.sequence + u64::from(slice.first);
+        let held = tail.skip(*lane, first_sequence, u64::from(slice.count));
+        let skipped = old.max(u32::try_from(held).expect("at most the slice's 32-bit count"));
         if skipped < slice.count {
+            tail.note_delivered(header);
             order.push(Slice {
                 batch: slice.batch,
                 first: slice.first + skipped,
@@ -305,4 +342,17 @@ fn cut_down(tail: &mut Tail, chunk: Chunk) -> Chunk {
         }
     }
     Chunk { order, ..chunk }
+}
+
+/// How many events of a slice are too old. The batch is only looked into where its times reach across the bound.
+fn old_of_slice(oldest_ms: u64, header: &Header, slice: &Slice, chunk: &Chunk) -> u32 {
+    if header.first_time_ms >= oldest_ms {
+        return 0;
+    }
+    if header.last_time_ms < oldest_ms {
+        return slice.count;
+    }
+    let Ok(batch) = Batch::decode(chunk.batches[slice.batch as usize].clone()) else { return slice.count };
+    let end = slice.first.saturating_add(slice.count);
+    too_old(oldest_ms, (slice.first..end).map(|index| batch.timestamp_ms(index))).min(slice.count)
 }
