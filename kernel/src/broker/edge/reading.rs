@@ -16,7 +16,7 @@ use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::ids::{Address, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
-use crate::log::{Chunk, Query, Slice};
+use crate::log::{Chunk, Query};
 
 /// A reading that is not over: where it goes on.
 #[derive(Debug)]
