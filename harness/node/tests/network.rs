@@ -106,6 +106,7 @@ async fn a_directory_refuses_what_it_cannot_do() {
         Options { brokers: Some(1), replicas: Some(1), http, samples: false, ..options(other.path()) };
     let error = Network::start(taken).await.err().unwrap().to_string();
     assert!(error.contains(&http.to_string()) && error.contains("--http"), "{error}");
+    assert!(!other.path().join("network.toml").exists());
     network.stop().await.unwrap();
 
     for changed in [

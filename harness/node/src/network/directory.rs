@@ -54,7 +54,12 @@ impl BrokerFiles {
 
 impl StateDirectory {
     /// Creates the directory if need be and locks it until this value is dropped or the process ends.
+    ///
+    /// A directory that holds something else is refused before anything is written into it.
     pub fn lock(root: &Path) -> Result<Self, NetworkError> {
+        if root.exists() && !root.join("network.toml").exists() {
+            check_unused(root)?;
+        }
         fs::create_dir_all(root).map_err(NetworkError::io("create", root))?;
         let path = root.join("LOCK");
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
@@ -93,25 +98,6 @@ impl StateDirectory {
     /// The chain until its contracts are deployed.
     pub fn new_chain(&self) -> PathBuf {
         self.root.join("chain.new")
-    }
-
-    /// Checks that a new network may begin here: nothing is here but what an interrupted beginning left.
-    pub fn check_unused(&self) -> Result<(), NetworkError> {
-        let entries = fs::read_dir(&self.root).map_err(NetworkError::io("list", &self.root))?;
-        for entry in entries {
-            let name = entry.map_err(NetworkError::io("list", &self.root))?.file_name();
-            let name = name.to_string_lossy();
-            let reason = match name.as_ref() {
-                "LOCK" | "network.draft" | "chain.new" => continue,
-                "chain" | "brokers" => format!(
-                    "it holds {name}/ but no network.toml: restore that file, or remove the whole directory to begin \
-                     a new network"
-                ),
-                _ => format!("it holds {name:?}: choose an empty directory or a new one (--dir)"),
-            };
-            return Err(NetworkError::Foreign { directory: self.root.clone(), reason });
-        }
-        Ok(())
     }
 
     fn broker(&self, number: u32) -> PathBuf {
@@ -155,6 +141,22 @@ impl StateDirectory {
         names.sort_unstable();
         names.into_iter().map(|name| BrokerFiles::load_or_create(left.join(name))).collect()
     }
+}
+
+/// Checks that a new network may begin here: nothing is here but what an interrupted beginning left.
+fn check_unused(root: &Path) -> Result<(), NetworkError> {
+    for name in list(root)? {
+        let reason = match name.as_str() {
+            "LOCK" | "network.draft" | "chain.new" => continue,
+            "chain" | "brokers" => format!(
+                "it holds {name}/ but no network.toml: restore that file, or remove the whole directory to begin a new \
+                 network"
+            ),
+            _ => format!("it holds {name:?}: choose an empty directory or a new one (--dir)"),
+        };
+        return Err(NetworkError::Foreign { directory: root.to_owned(), reason });
+    }
+    Ok(())
 }
 
 fn list(path: &Path) -> Result<Vec<String>, NetworkError> {
@@ -231,16 +233,17 @@ mod tests {
     #[test]
     fn a_directory_of_something_else_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let state = StateDirectory::lock(directory.path()).unwrap();
-        state.check_unused().unwrap();
-        fs::create_dir(state.new_chain()).unwrap();
-        state.check_unused().unwrap();
         for name in ["photos", "chain"] {
             fs::create_dir(directory.path().join(name)).unwrap();
-            let error = state.check_unused().unwrap_err().to_string();
+            let error = StateDirectory::lock(directory.path()).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
+            assert!(!directory.path().join("LOCK").exists());
             fs::remove_dir(directory.path().join(name)).unwrap();
         }
+        let state = StateDirectory::lock(directory.path()).unwrap();
+        fs::create_dir(state.new_chain()).unwrap();
+        drop(state);
+        StateDirectory::lock(directory.path()).unwrap();
     }
 
     #[test]

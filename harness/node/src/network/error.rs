@@ -104,7 +104,7 @@ pub enum NetworkError {
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// Set-up takes too long.
-    #[error("{what} took more than {seconds} s: run again with RUST_LOG=info to see why")]
+    #[error("{what} took more than {seconds} s: run again with logging of level info to see why")]
     Slow {
         /// What was waited for.
         what: &'static str,

@@ -68,7 +68,6 @@ fn open_chain(path: &Path, genesis_time_s: u64) -> Result<Mirror, OpenError> {
 
 /// Makes a chain with the contracts on it, and writes the settings.
 fn begin(directory: &StateDirectory, options: &Options) -> Result<Settings, NetworkError> {
-    directory.check_unused()?;
     let params = options.new_params()?;
     let path = directory.new_chain();
     if path.exists() {

@@ -31,7 +31,7 @@ mod summary;
 mod ticker;
 mod transactions;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,7 +52,7 @@ use self::directory::StateDirectory;
 use self::setup::Setup;
 use self::ticker::Ticker;
 use crate::follower::Follower;
-use crate::interfaces::{BrokerSwitch, Servers};
+use crate::interfaces::{Bind, BrokerSwitch, ServeError, Servers};
 use crate::service::Gateway;
 
 /// Blocks that confirm a block of a chain that never goes back.
@@ -83,6 +83,7 @@ impl Network {
         let root = options.directory.clone();
         let opening = move || {
             let directory = StateDirectory::lock(&root)?;
+            check_free(&options)?;
             let (settings, mirror) = founding::open(&directory, &options)?;
             let chain = SharedMirror::new(mirror);
             let begin = Instant::now();
@@ -182,4 +183,15 @@ impl Network {
         tokio::task::spawn_blocking(end).await.expect("ending the chain does not panic");
         stopped
     }
+}
+
+/// Checks that the interfaces' ports are free, before anything is set up for nothing.
+fn check_free(options: &Options) -> Result<(), ServeError> {
+    let bind = |bind, address| {
+        TcpListener::bind(address).map_err(|source| ServeError::Bind { bind, address, source })
+    };
+    // Both at once, for they may be the same.
+    let _http = bind(Bind::Http, options.http)?;
+    let _websocket = bind(Bind::WebSocket, options.websocket)?;
+    Ok(())
 }

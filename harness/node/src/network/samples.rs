@@ -75,7 +75,7 @@ fn rows(text: &str) -> Vec<String> {
     let mut lines = text.lines();
     let names: Vec<_> = lines.next().unwrap_or_default().split(',').collect();
     let object = |line: &str| {
-        let cells = line.split(',').map(|cell| serde_json::Value::from(cell));
+        let cells = line.split(',').map(serde_json::Value::from);
         let fields = names.iter().map(|name| (*name).to_owned()).zip(cells);
         serde_json::Value::Object(fields.collect()).to_string()
     };

@@ -129,20 +129,22 @@ impl Setup {
         Ok(serve(config, Arc::clone(gateway), self.chain.clone()).await?)
     }
 
-    /// Starts all brokers but those that are wanted offline and are registered already.
-    async fn start_brokers(&self, sender: &Sender, brokers: &Brokers) -> Result<(), NetworkError> {
+    /// Starts all brokers but those that are wanted offline and are registered already, at the same time: most of a
+    /// start is waiting for the disk.
+    async fn start_brokers(&self, sender: &Sender, brokers: &Arc<Brokers>) -> Result<(), NetworkError> {
         let view = sender.view();
-        for (number, slot) in brokers.numbered().iter().enumerate() {
+        // The interfaces know them in the order of their numbers, whichever is up first.
+        brokers.all().for_each(|slot| brokers.show_stopped(slot));
+        let mut starts = JoinSet::new();
+        for (number, slot) in brokers.all().enumerate() {
             let registered = view.broker_index(slot.address()).is_some();
             if registered && self.options.offline.contains(&(number as u32)) {
-                brokers.show_stopped(slot);
-            } else {
-                brokers.start(slot).await?;
+                continue;
             }
+            let (brokers, slot) = (Arc::clone(brokers), Arc::clone(slot));
+            starts.spawn(async move { brokers.start(&slot).await });
         }
-        for slot in brokers.leaving() {
-            brokers.start(slot).await?;
-        }
-        Ok(())
+        // All are waited for, so that none starts after another's failure has stopped the rest.
+        starts.join_all().await.into_iter().collect()
     }
 }
