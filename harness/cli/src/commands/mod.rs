@@ -7,6 +7,7 @@ mod query;
 mod status;
 mod stream;
 mod subscribe;
+mod up;
 
 use clap::Subcommand;
 
@@ -16,6 +17,8 @@ use crate::global::Global;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a whole network on this machine
+    Up(up::Up),
     /// Create streams, find them, and say who may use them
     #[command(subcommand)]
     Stream(stream::StreamCommand),
@@ -38,6 +41,7 @@ pub enum Command {
 /// Does it.
 pub async fn run(command: Command, global: &Global) -> Result<(), Failure> {
     match command {
+        Command::Up(up) => up.run().await,
         Command::Stream(command) => command.run(global).await,
         Command::Publish(command) => command.run(global).await,
         Command::Subscribe(command) => command.run(global).await,
