@@ -3,7 +3,8 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -13,6 +14,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// Events that the CLI publishes while the network is killed.
 const CLI_EVENTS: usize = 20_000;
+
+/// They come in groups of so many, with a pause between, so that the kill falls among them.
+const GROUP: usize = 200;
 
 /// Checks that events come once each, in the order of their partition, and returns their contents.
 fn contents_in_order(lines: &[String]) -> Vec<Value> {
@@ -89,22 +93,26 @@ fn zero_hash() -> Value {
 async fn nothing_acknowledged_is_lost_when_everything_is_killed() {
     let mut network = Network::start(&["--block-ms", "250", "--no-samples"]);
     let stream = network.create_stream("killed", 4);
-    let mut file = String::new();
-    for number in 0..CLI_EVENTS {
-        writeln!(file, "{}", json!({ "over": "cli", "number": number })).expect("writing to a string");
-    }
-    let path = network.scratch("events.jsonl");
-    std::fs::write(&path, file).expect("a scratch file");
-
     let over_websocket = tokio::spawn(publish_over_websocket(network.websocket_url(), stream.clone()));
     let over_http = tokio::spawn(publish_over_http(network.url(), stream.clone()));
-    let path = path.to_str().expect("a UTF-8 path").to_string();
     let mut cli = network
-        .command(&["publish", &stream, "--file", &path, "--json"])
-        .stdout(std::process::Stdio::piped())
+        .command(&["publish", &stream, "--file", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut pipe = cli.stdin.take().expect("piped");
+    let written = std::thread::spawn(move || {
+        for number in 0..CLI_EVENTS {
+            writeln!(pipe, "{}", json!({ "over": "cli", "number": number })).expect("the command reads on");
+            if number % GROUP == 0 {
+                std::thread::sleep(Duration::from_millis(15));
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let ended = cli.try_wait().expect("a child");
+    assert!(ended.is_none() && !written.is_finished(), "the command line was done before the kill");
     network.kill();
     let mut acknowledged = over_websocket.await.expect("the publisher does not panic");
     acknowledged.extend(over_http.await.expect("the publisher does not panic"));
@@ -149,7 +157,7 @@ async fn real_records_come_back_whole_with_a_broker_stopped() {
         let count = input.len().to_string();
         network
             .command(&["subscribe", &stream, "--from", "all", "--count", &count])
-            .stdout(std::process::Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("the binary runs")
     };

@@ -1,5 +1,8 @@
 //! The real binary, started and ended as a user, or a power cut, would.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
