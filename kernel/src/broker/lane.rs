@@ -33,6 +33,8 @@ pub struct Lane {
     pub sealed_header: Option<SignedHeader>,
     /// Batches above the sealed head, in order.
     pub marks: VecDeque<Mark>,
+    /// The head after each of them: computed once, when the batch is appended.
+    pub(super) heads: VecDeque<LaneHead>,
     /// Sequence up to which everything is on disk.
     pub durable: u64,
     /// Proof that its publisher forked it: nothing more is taken from publishers.
@@ -81,6 +83,7 @@ impl Lane {
             sealed: LaneHead::empty(header.lane()),
             sealed_header: None,
             marks: VecDeque::new(),
+            heads: VecDeque::new(),
             durable: 0,
             fork: None,
             closed: false,
@@ -90,13 +93,13 @@ impl Lane {
 
     /// The head with everything appended, durable or not.
     pub fn head(&self) -> LaneHead {
-        self.marks.back().map_or(self.sealed, |mark| head_after(&mark.header.header))
+        self.heads.back().copied().unwrap_or(self.sealed)
     }
 
     /// The head with everything that is on disk.
     pub fn durable_head(&self) -> LaneHead {
-        let durable = |mark: &&Mark| mark.header.header.next_sequence() <= self.durable;
-        self.marks.iter().rev().find(durable).map_or(self.sealed, |mark| head_after(&mark.header.header))
+        let durable = |head: &&LaneHead| head.next_sequence <= self.durable;
+        self.heads.iter().rev().find(durable).copied().unwrap_or(self.sealed)
     }
 
     /// The rule of the lane (WP 2.4.5): consecutive, chained, metered, never back in time, never two branches.
@@ -136,7 +139,7 @@ impl Lane {
             return Offer::Held;
         }
         let digest = header.digest();
-        if self.marks.iter().any(|mark| mark.header.header.digest() == digest) {
+        if self.heads.iter().any(|head| head.digest == digest) {
             return Offer::Held;
         }
         self.marks
@@ -157,6 +160,7 @@ impl Lane {
     pub fn append(&mut self, header: SignedHeader, index: u64) {
         assert_eq!(header.header.sequence, self.head().next_sequence, "only the next batch is appended");
         assert!(!self.closed, "a closed lane takes nothing");
+        self.heads.push_back(head_after(&header.header));
         self.marks.push_back(Mark { header, index });
     }
 
@@ -168,8 +172,7 @@ impl Lane {
         if named.next_sequence > self.head().next_sequence {
             return Relation::Further;
         }
-        let on_branch =
-            *named == self.sealed || self.marks.iter().any(|mark| head_after(&mark.header.header) == *named);
+        let on_branch = *named == self.sealed || self.heads.contains(named);
         if on_branch { Relation::Held } else { Relation::OtherBranch }
     }
 
@@ -182,7 +185,9 @@ impl Lane {
                 break;
             }
             sealed.extend(self.marks.pop_front());
+            self.heads.pop_front();
         }
+        assert_eq!(self.heads.len(), self.marks.len(), "each mark has its head");
         if let Some(last) = sealed.last() {
             self.sealed_header = Some(last.header.clone());
             self.sealed = *head;
@@ -195,6 +200,7 @@ impl Lane {
     /// marks that go.
     pub fn cut_back(&mut self) -> VecDeque<Mark> {
         self.durable = self.durable.min(self.sealed.next_sequence);
+        self.heads.clear();
         core::mem::take(&mut self.marks)
     }
 

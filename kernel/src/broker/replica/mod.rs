@@ -116,6 +116,7 @@ impl Replica {
             sealed: row.sealed,
             sealed_header: row.sealed_header,
             marks: Default::default(),
+            heads: Default::default(),
             durable: row.sealed.next_sequence,
             fork: None,
             closed: row.closed,
