@@ -36,8 +36,9 @@ const _: () = assert!(
 const _: () = assert!(
     HEADER_BYTES + 1 + MAX_SIGNATURE_BYTES + MAX_BATCH_EVENTS as usize * MIN_EVENT_BYTES <= MAX_BATCH_BYTES
 );
-/// Offsets in a batch and content lengths fit in 32 bits.
-const _: () = assert!(MAX_BATCH_BYTES <= u32::MAX as usize && MAX_CONTENT_BYTES <= u32::MAX as usize);
+/// Offsets in a batch, and so content lengths, fit in 32 bits.
+const _: () = assert!(MAX_BATCH_BYTES <= u32::MAX as usize);
+const _: () = assert!(MAX_CONTENT_BYTES <= MAX_BATCH_BYTES);
 /// A key id's length fits in its byte.
 const _: () = assert!(MAX_KEY_ID_BYTES <= u8::MAX as usize);
 

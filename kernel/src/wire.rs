@@ -67,10 +67,13 @@ impl Received {
         &self.message
     }
 
-    pub(crate) fn into_parts(self) -> (Message, Vec<Verified<Batch>>, Vec<Arc<[u8]>>) {
+    pub(crate) fn into_parts(self) -> Parts {
         (self.message, self.batches, self.stored)
     }
 }
+
+/// What a frame carries: the message, its batches, and for an answer the batches' bytes instead.
+pub(crate) type Parts = (Message, Vec<Verified<Batch>>, Vec<Arc<[u8]>>);
 
 /// Why a frame is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -44,7 +44,7 @@ pub fn lane_row(lane: &Lane) -> LaneRow {
         origin: lane.origin,
         opening_block: lane.opening_block,
         sealed: lane.sealed,
-        sealed_header: lane.sealed_header.clone(),
+        sealed_header: lane.sealed_header,
         closed: lane.closed,
     }
 }

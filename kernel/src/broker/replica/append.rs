@@ -199,7 +199,7 @@ impl Replica {
         let id = batch.lane();
         self.last_index += 1;
         let index = self.last_index;
-        let mark = Mark { header: signed.clone(), index };
+        let mark = Mark { header: signed, index };
         ctx.write(Record::Batch(StoredBatch {
             partition: self.partition,
             index,
