@@ -50,8 +50,9 @@ enum Phase {
     Opening,
     /// Reading events in canonical order, up to the feed's index at opening.
     History { next: Option<Query>, then_after: u64 },
-    /// Reading batches in append order after this index; `asked` while an answer is on the way.
-    Behind { after_index: u64, asked: bool },
+    /// Reading batches in append order after this index. While an answer is on the way, `asked` is the feed's index
+    /// when it was asked for: the answer holds everything up to there.
+    Behind { after_index: u64, asked: Option<u64> },
     /// Attached to the feed.
     Live,
 }
@@ -199,7 +200,7 @@ impl Edge {
     ) {
         let Some(tail) = self.tail(id, slot) else { return };
         if matches!(tail.phase, Phase::Live) {
-            tail.phase = Phase::Behind { after_index, asked: false };
+            tail.phase = Phase::Behind { after_index, asked: None };
             self.pump_slot(ctx, id, slot);
         }
     }
@@ -213,12 +214,13 @@ impl Edge {
     fn pump_slot(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), slot: StreamPartition) {
         let partition = ctx.view.home(slot);
         let Some(source) = self.feeds.source(slot) else { return };
+        let feed_index = self.feeds.index(slot);
         let Some(subscription) = self.subscription(id).filter(|s| s.has_room()) else { return };
         let Some(tail) = subscription.tails.get_mut(&slot) else { return };
         let query = match &mut tail.phase {
             Phase::History { next, .. } => next.take(),
-            Phase::Behind { after_index, asked } if !*asked => {
-                *asked = true;
+            Phase::Behind { after_index, asked } if asked.is_none() => {
+                *asked = Some(feed_index.unwrap_or(*after_index));
                 Some(Query::Append { partition, slot, after_index: *after_index })
             }
             _ => None,
@@ -250,15 +252,16 @@ impl Edge {
         tail.phase = match tail.phase.clone() {
             Phase::History { then_after, .. } => match next {
                 Some(next) => Phase::History { next: Some(next), then_after },
-                None => Phase::Behind { after_index: then_after, asked: false },
+                None => Phase::Behind { after_index: then_after, asked: None },
             },
-            Phase::Behind { after_index, .. } => {
-                let reached = last_index.max(after_index);
+            Phase::Behind { after_index, asked } => {
+                let all = asked.filter(|_| next.is_none()).unwrap_or(0);
+                let reached = last_index.max(after_index).max(all);
                 if next.is_none() && feed_index.is_some_and(|at| reached >= at) {
                     ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot });
                     Phase::Live
                 } else {
-                    Phase::Behind { after_index: reached, asked: false }
+                    Phase::Behind { after_index: reached, asked: None }
                 }
             }
             other => other,
@@ -293,7 +296,7 @@ impl Edge {
         if !subscription.has_room()
             && let Some(tail) = subscription.tails.get_mut(&slot)
         {
-            tail.phase = Phase::Behind { after_index: index, asked: false };
+            tail.phase = Phase::Behind { after_index: index, asked: None };
         }
     }
 

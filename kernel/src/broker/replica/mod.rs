@@ -36,6 +36,9 @@ use crate::coordinator::State;
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId, StreamPartition};
 use crate::log::Table;
 
+/// More batches than a partition can append in a millisecond.
+const APPENDS_A_MS: u64 = 1 << 20;
+
 /// One partition at one replica.
 #[derive(Debug)]
 pub struct Replica {
@@ -54,6 +57,8 @@ pub struct Replica {
     /// Nothing is signed until the chain has sealed this epoch or a later one.
     quarantine: Option<Epoch>,
     last_index: u64,
+    /// Whether `last_index` is above everything that an earlier process gave out.
+    counts_anew: bool,
     ahead: Ahead,
     fetching: Fetching,
     followers: BTreeMap<StreamPartition, BTreeMap<Address, u64>>,
@@ -98,6 +103,7 @@ impl Replica {
             opened_epoch: None,
             quarantine: None,
             last_index: 0,
+            counts_anew: false,
             ahead: Ahead::default(),
             fetching: Fetching::default(),
             followers: BTreeMap::new(),
@@ -142,6 +148,7 @@ impl Replica {
 
     /// The chain moved on.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
+        self.count_anew(ctx.now.wall_ms);
         self.found_if_new(ctx.view);
         let epoch = ctx.view.epoch();
         if epoch > self.open_epoch || self.opened_epoch.is_none() && epoch == self.open_epoch {
@@ -151,6 +158,16 @@ impl Replica {
         }
         self.adopt(ctx);
         self.seek_presence(ctx);
+    }
+
+    /// Append indexes of batches that a crash took from the disk may be known to edges, which would take others under
+    /// the same indexes for these. So each process counts from where no earlier one can have come: its clock, in
+    /// milliseconds, times more appends than a millisecond holds.
+    fn count_anew(&mut self, wall_ms: u64) {
+        if !self.counts_anew {
+            self.counts_anew = true;
+            self.last_index = self.last_index.max(wall_ms.saturating_mul(APPENDS_A_MS));
+        }
     }
 
     /// Before its first seal a partition's history starts where it was founded.
