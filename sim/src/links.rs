@@ -12,17 +12,37 @@ pub struct Links {
     faults: LinkFaults,
     /// By sender and receiver.
     streams: BTreeMap<(u32, u32), Random>,
+    /// How many cuts each link is under.
+    cuts: BTreeMap<(u32, u32), u32>,
 }
 
 impl Links {
     /// Links that behave as `faults` says.
     pub fn new(seed: u64, faults: LinkFaults) -> Self {
-        Self { seed, faults, streams: BTreeMap::new() }
+        Self { seed, faults, streams: BTreeMap::new(), cuts: BTreeMap::new() }
     }
 
     /// From now on frames are only delayed.
     pub fn heal(&mut self) {
         self.faults = LinkFaults { loss: 0, duplication: 0, reordering: 0, ..self.faults.clone() };
+        self.cuts.clear();
+    }
+
+    /// Nothing passes these links, from sender to receiver, until they are mended.
+    pub fn cut(&mut self, links: &[(u32, u32)]) {
+        links.iter().for_each(|link| *self.cuts.entry(*link).or_default() += 1);
+    }
+
+    /// Takes one cut back.
+    pub fn mend(&mut self, links: &[(u32, u32)]) {
+        for link in links {
+            if let Some(cuts) = self.cuts.get_mut(link) {
+                *cuts -= 1;
+                if *cuts == 0 {
+                    self.cuts.remove(link);
+                }
+            }
+        }
     }
 
     /// The delays after which copies of a frame arrive: none when it is lost.
@@ -33,7 +53,7 @@ impl Links {
             .entry((from, to))
             .or_insert_with(|| Random::stream(seed, "link", &[u64::from(from), u64::from(to)]));
         let faults = &self.faults;
-        let lost = random.chance(faults.loss);
+        let lost = random.chance(faults.loss) || self.cuts.contains_key(&(from, to));
         let copies = if lost { 0 } else { 1 + usize::from(random.chance(faults.duplication)) };
         let mut delays = [0; 2];
         for delay in &mut delays[..copies] {
@@ -64,6 +84,19 @@ mod tests {
         assert!((2_200..2_600).contains(&twice), "{twice} twice: 30 % of what is not lost");
         links.heal();
         assert!((0..1000).all(|_| links.deliver(1, 2).count() == 1));
+    }
+
+    #[test]
+    fn a_cut_goes_one_way_until_it_is_mended() {
+        let mut links = Links::new(1, faults(0, 0));
+        let passes = |links: &mut Links, from, to| links.deliver(from, to).count() == 1;
+        links.cut(&[(1, 2)]);
+        links.cut(&[(1, 2), (3, 2)]);
+        assert!(!passes(&mut links, 1, 2) && !passes(&mut links, 3, 2) && passes(&mut links, 2, 1));
+        links.mend(&[(1, 2), (3, 2)]);
+        assert!(!passes(&mut links, 1, 2) && passes(&mut links, 3, 2));
+        links.mend(&[(1, 2)]);
+        assert!(passes(&mut links, 1, 2));
     }
 
     #[test]

@@ -106,6 +106,13 @@ pub struct Scenario {
     pub crash_interval_ms: u64,
     /// How long a crashed broker is down.
     pub crash_down_ms: (u64, u64),
+    /// Mean time between cuts that part some brokers from the others, in one direction or both; 0 for none.
+    pub cut_interval_ms: u64,
+    /// How long a cut lasts.
+    pub cut_ms: (u64, u64),
+    /// Mean time between disks that are lost; 0 for none. The protocol survives one at a time: it should be long
+    /// enough for a broker to come back, fetch everything and see an epoch sealed.
+    pub disk_loss_interval_ms: u64,
     /// Faults at given times.
     pub faults: Vec<Fault>,
 }
@@ -146,6 +153,9 @@ impl Scenario {
             transaction_loss: 0,
             crash_interval_ms: 0,
             crash_down_ms: (500, 8_000),
+            cut_interval_ms: 0,
+            cut_ms: (500, 12_000),
+            disk_loss_interval_ms: 0,
             faults: Vec::new(),
         }
     }
@@ -185,6 +195,7 @@ impl Scenario {
         let (transaction_loss, crash, forks) =
             (pick(500_000, (1_000, 200_000)), pick(600_000, (4_000, 30_000)), pick(300_000, (1, 2)));
         let joins = pick(400_000, (1, 2));
+        let (cut, disk_loss) = (pick(500_000, (5_000, 40_000)), pick(300_000, (45_000, 80_000)));
         Self {
             replicas,
             partitions: random.between((1, 8)) as u32,
@@ -203,6 +214,8 @@ impl Scenario {
             links,
             transaction_loss,
             crash_interval_ms: u64::from(crash),
+            cut_interval_ms: u64::from(cut),
+            disk_loss_interval_ms: u64::from(disk_loss),
             forks,
             duration_ms: 110_000,
             heal_ms: 40_000,

@@ -49,6 +49,9 @@ enum Event {
     Register { node: usize, tickets: u8 },
     Join { node: usize, tickets: u8 },
     CrashSomewhere,
+    LoseSomeDisk,
+    CutSomewhere,
+    Mend { links: Vec<(u32, u32)> },
     Fault { node: usize, kind: FaultKind, down_us: u64 },
     Start { node: usize },
     Heal,
@@ -87,7 +90,9 @@ struct World<'a> {
     publications: Publications,
     oracles: Oracles,
     verifier: SimulationVerifier,
-    faults_random: Random,
+    crashes_random: Random,
+    cuts_random: Random,
+    disks_random: Random,
     transaction_loss: u32,
     healed: bool,
     operations: Vec<Operation>,
@@ -159,6 +164,9 @@ impl World<'_> {
                 self.heap.schedule(self.now_us + 300_000, Event::Register { node, tickets });
             }
             Event::CrashSomewhere => self.on_crash_somewhere(),
+            Event::LoseSomeDisk => self.on_lose_some_disk(),
+            Event::CutSomewhere => self.on_cut_somewhere(),
+            Event::Mend { links } => self.links.mend(&links),
             Event::Fault { node, kind, down_us } => self.crash(node, kind, down_us),
             Event::Start { node } => self.start(node),
             Event::Heal => self.on_heal(),
@@ -293,11 +301,49 @@ impl World<'_> {
             return;
         }
         let (down_low_ms, down_high_ms) = self.scenario.crash_down_ms;
-        let node = self.faults_random.index(self.nodes.len());
-        let down_us = self.faults_random.between((down_low_ms * 1_000, down_high_ms * 1_000));
+        let node = self.crashes_random.index(self.nodes.len());
+        let down_us = self.crashes_random.between((down_low_ms * 1_000, down_high_ms * 1_000));
         self.crash(node, FaultKind::Crash, down_us);
-        let next_us = self.faults_random.around(self.scenario.crash_interval_ms * 1_000);
+        let next_us = self.crashes_random.around(self.scenario.crash_interval_ms * 1_000);
         self.heap.schedule(self.now_us + next_us, Event::CrashSomewhere);
+    }
+
+    fn on_lose_some_disk(&mut self) {
+        if self.healed {
+            return;
+        }
+        let node = self.disks_random.index(self.nodes.len());
+        let down_us = self.disks_random.between((500_000, 5_000_000));
+        self.crash(node, FaultKind::LostDisk, down_us);
+        // Never sooner than the mean: one at a time.
+        let mean_us = self.scenario.disk_loss_interval_ms * 1_000;
+        let next_us = mean_us + self.disks_random.below(mean_us + 1);
+        self.heap.schedule(self.now_us + next_us, Event::LoseSomeDisk);
+    }
+
+    /// Parts a random side from the other, in one direction or in both.
+    fn on_cut_somewhere(&mut self) {
+        if self.healed {
+            return;
+        }
+        let random = &mut self.cuts_random;
+        let sides: Vec<bool> = self.nodes.iter().map(|_| random.chance(400_000)).collect();
+        let both = random.chance(500_000);
+        let numbers = 0..sides.len() as u32;
+        let links: Vec<(u32, u32)> = numbers
+            .clone()
+            .flat_map(|from| numbers.clone().map(move |to| (from, to)))
+            .filter(|(from, to)| {
+                let (from, to) = (sides[*from as usize], sides[*to as usize]);
+                from && !to || both && to && !from
+            })
+            .collect();
+        let (low_ms, high_ms) = self.scenario.cut_ms;
+        let mend_us = random.between((low_ms * 1_000, high_ms * 1_000));
+        let next_us = random.around(self.scenario.cut_interval_ms * 1_000);
+        self.links.cut(&links);
+        self.heap.schedule(self.now_us + mend_us, Event::Mend { links });
+        self.heap.schedule(self.now_us + next_us, Event::CutSomewhere);
     }
 
     fn on_heal(&mut self) {

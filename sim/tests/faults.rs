@@ -35,7 +35,8 @@ fn crashes_lose_nothing_that_was_acknowledged() {
 #[test]
 fn a_broker_that_was_away_for_epochs_catches_up() {
     let away = fault(30_000, 2, FaultKind::Crash, 45_000);
-    let scenario = Scenario { faults: vec![away], duration_ms: 120_000, heal_ms: 30_000, ..Scenario::calm(5) };
+    let scenario =
+        Scenario { faults: vec![away], duration_ms: 120_000, heal_ms: 30_000, ..Scenario::calm(5) };
     let report = held(2, &scenario);
     assert_eq!(report.crashes, 1);
     assert!(report.seals >= 5 * 10, "the others go on sealing: {} seals", report.seals);
@@ -44,7 +45,8 @@ fn a_broker_that_was_away_for_epochs_catches_up() {
 #[test]
 fn a_lost_disk_waits_for_a_seal_and_then_takes_part_again() {
     let lost = fault(40_000, 1, FaultKind::LostDisk, 3_000);
-    let scenario = Scenario { faults: vec![lost], duration_ms: 120_000, heal_ms: 40_000, ..Scenario::calm(5) };
+    let scenario =
+        Scenario { faults: vec![lost], duration_ms: 120_000, heal_ms: 40_000, ..Scenario::calm(5) };
     let report = held(3, &scenario);
     assert!(report.quarantines > 0, "a store without its marker signs nothing at first");
 }

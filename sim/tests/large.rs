@@ -22,7 +22,8 @@ fn fifty_brokers_run_twice_to_the_same_digest() {
 
 #[test]
 fn real_signatures_hold_too() {
-    let scenario = Scenario { real_signatures: true, duration_ms: 50_000, heal_ms: 15_000, ..Scenario::rough(4) };
+    let scenario =
+        Scenario { real_signatures: true, duration_ms: 50_000, heal_ms: 15_000, ..Scenario::rough(4) };
     let report = run(5, &scenario);
     assert_eq!(report.violations, []);
     assert!(report.stored_events > 0);

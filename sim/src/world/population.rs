@@ -47,7 +47,9 @@ impl<'a> World<'a> {
             publications: Default::default(),
             oracles: Default::default(),
             verifier: SimulationVerifier::default(),
-            faults_random: Random::stream(seed, "faults", &[]),
+            crashes_random: Random::stream(seed, "crashes", &[]),
+            cuts_random: Random::stream(seed, "cuts", &[]),
+            disks_random: Random::stream(seed, "disks", &[]),
             transaction_loss: scenario.transaction_loss,
             healed: false,
             operations: Vec::new(),
@@ -81,8 +83,16 @@ impl<'a> World<'a> {
             self.heap.schedule(fault.at_ms * 1_000, Event::Fault { node, kind, down_us });
         }
         if self.scenario.crash_interval_ms > 0 {
-            let first_us = self.faults_random.around(self.scenario.crash_interval_ms * 1_000);
+            let first_us = self.crashes_random.around(self.scenario.crash_interval_ms * 1_000);
             self.heap.schedule(first_us, Event::CrashSomewhere);
+        }
+        if self.scenario.cut_interval_ms > 0 {
+            let first_us = self.cuts_random.around(self.scenario.cut_interval_ms * 1_000);
+            self.heap.schedule(first_us, Event::CutSomewhere);
+        }
+        if self.scenario.disk_loss_interval_ms > 0 {
+            let first_us = self.disks_random.around(self.scenario.disk_loss_interval_ms * 1_000);
+            self.heap.schedule(first_us, Event::LoseSomeDisk);
         }
         self.heap.schedule(self.scenario.heal_at_us(), Event::Heal);
     }
