@@ -11,7 +11,7 @@ impl Numbers {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,12 +21,12 @@ impl Numbers {
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.number() % end as u64) as usize
     }
 
     /// That many bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next() as u8).collect()
+        (0..length).map(|_| self.number() as u8).collect()
     }
 }
 
@@ -36,7 +36,7 @@ pub fn mutate(numbers: &mut Numbers, base: &[u8]) -> Vec<u8> {
     for _ in 0..=numbers.below(4) {
         let at = numbers.below(bytes.len() + 1);
         match numbers.below(6) {
-            0 => bytes.insert(at, numbers.next() as u8),
+            0 => bytes.insert(at, numbers.number() as u8),
             1 if at < bytes.len() => drop(bytes.remove(at)),
             2 => bytes.truncate(at),
             3 => {

@@ -13,7 +13,7 @@ impl<'a> Input<'a> {
     }
 
     /// The next byte; `None` at the end.
-    pub fn next(&mut self) -> Option<u8> {
+    pub fn choice(&mut self) -> Option<u8> {
         let (first, rest) = self.bytes.split_first()?;
         self.bytes = rest;
         Some(*first)
@@ -21,7 +21,7 @@ impl<'a> Input<'a> {
 
     /// The next byte, 0 at the end.
     pub fn byte(&mut self) -> u8 {
-        self.next().unwrap_or(0)
+        self.choice().unwrap_or(0)
     }
 
     /// A choice of one of `choices`, which is not 0.

@@ -201,7 +201,7 @@ impl Checks {
                 );
             }
         }
-        for (lane, _) in &self.stored {
+        for lane in self.stored.keys() {
             assert!(lanes.iter().any(|known| known.id == *lane && !known.forges));
         }
     }

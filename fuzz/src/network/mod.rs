@@ -101,7 +101,7 @@ impl Network {
         network.show_newest();
         network.chain.found();
         network.show_newest();
-        while network.chain.state().height % network.chain.state().params.epoch_blocks != 0 {
+        while !network.chain.state().height.is_multiple_of(network.chain.state().params.epoch_blocks) {
             network.chain.advance();
         }
         network.show_newest();
@@ -111,7 +111,7 @@ impl Network {
     /// Goes through the choices.
     pub fn run(&mut self, input: &mut Input<'_>) {
         for _ in 0..MAX_CHOICES {
-            let Some(choice) = input.next() else { return };
+            let Some(choice) = input.choice() else { return };
             self.choose(choice, input);
             self.check();
         }
@@ -131,8 +131,8 @@ impl Network {
             20..=22 => self.publish(who, input),
             23 => self.publish_again(who, input),
             24 | 25 => self.command(who, input),
-            26 if input.byte() % 4 == 0 => self.crash(who),
-            27 if input.byte() % 8 == 0 => self.lose_disk(who),
+            26 if input.byte().is_multiple_of(4) => self.crash(who),
+            27 if input.byte().is_multiple_of(8) => self.lose_disk(who),
             28 => self.tamper(input),
             _ => self.lie(input),
         }
@@ -232,7 +232,7 @@ impl Network {
 
     fn publish(&mut self, who: usize, input: &mut Input<'_>) {
         let choice = usize::from(input.byte());
-        let opens = choice % 4 == 0 && self.lanes.len() < MAX_LANES;
+        let opens = choice.is_multiple_of(4) && self.lanes.len() < MAX_LANES;
         if opens || self.lanes.is_empty() {
             let slot = StreamPartition {
                 stream: self.chain.stream,

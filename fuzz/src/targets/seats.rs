@@ -13,7 +13,7 @@ pub fn seats(data: &[u8]) {
     let mut seats = Seats::from_be_bytes(word);
     assert_eq!(seats.to_be_bytes(), word, "a word has one meaning");
     check(&seats);
-    while let Some(choice) = input.next() {
+    while let Some(choice) = input.choice() {
         let (at, seat) = (usize::from(choice) % SEATS, choice & 0x80 != 0);
         let broker = 1 + u32::from_be_bytes(input.array()) % MAX_BROKER;
         let seat = seat.then_some(Seat { broker: BrokerIndex(broker), ticket: input.byte() });
@@ -26,7 +26,7 @@ pub fn seats(data: &[u8]) {
 
 fn check(seats: &Seats) {
     assert_eq!(seats.len(), (0..SEATS).filter(|at| seats.get(*at).is_some()).count());
-    assert_eq!(seats.is_empty(), seats.len() == 0);
+    assert_eq!(seats.is_empty(), seats.taken().next().is_none());
     for (at, seat) in seats.taken() {
         let found = seats.position(seat.broker).expect("who sits here is found");
         assert!(found <= at && seats.contains(seat.broker));
