@@ -119,6 +119,10 @@ impl Replica {
             let fits = cut.partition == self.partition
                 && cut.previous == checksum
                 && cut.epoch > epoch
+                && on_chain.is_some_and(|(sealed, checksum)| {
+                    // A run that passes the sealed epoch, or meets it with another checksum, never proves itself.
+                    cut.epoch < sealed || (cut.epoch, cut.checksum()) == (sealed, checksum)
+                })
                 && cut.is_canonical();
             if !fits || catch_up.cuts.len() >= MAX_PENDING_CUTS {
                 // A lie, or another branch: forget it all and ask somebody else.
