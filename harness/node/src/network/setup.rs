@@ -25,6 +25,9 @@ use crate::service::Gateway;
 /// Time between blocks during set-up, when nothing but the brokers' own work has to be waited for.
 const SETUP_BLOCK_TIME: Duration = Duration::from_millis(40);
 
+/// Time between blocks while brokers start: no epoch passes that nobody seals.
+const PAUSED: Duration = Duration::from_secs(86_400);
+
 /// What set-up begins with.
 pub struct Setup {
     /// What was asked for.
@@ -81,16 +84,12 @@ impl Setup {
                 brokers.set_view(view);
             }
         };
-        let ticker = Ticker::start(self.chain.clone(), follower, self.setup_block_time(), on_view)?;
+        let ticker = Ticker::start(self.chain.clone(), follower, PAUSED, on_view)?;
         let brokers =
             Brokers::new(numbered, leaving, self.chain.clone(), Arc::clone(&gateway), ticker.views());
         let brokers = Arc::new(brokers);
         assert!(shown.set(Arc::clone(&brokers)).is_ok(), "set once, here");
         Ok((ticker, brokers, gateway))
-    }
-
-    fn setup_block_time(&self) -> Duration {
-        self.options.block_time.min(SETUP_BLOCK_TIME)
     }
 
     async fn bring_up(
@@ -101,6 +100,7 @@ impl Setup {
     ) -> Result<Servers, NetworkError> {
         let sender = Sender::new(self.chain.clone(), ticker.views());
         self.start_brokers(&sender, brokers).await?;
+        ticker.set_period(self.options.block_time.min(SETUP_BLOCK_TIME));
         membership::fund_development(&sender).await?;
         membership::join(&sender, brokers.numbered()).await?;
         sender.wait_for("founding the partitions", membership::all_act).await?;
