@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_node::network::{CHAIN_ID, Network, NetworkError, Options, Summary};
 
 use crate::failure::{Failure, complain};
@@ -16,6 +16,9 @@ const TERMINAL_PERIOD: Duration = Duration::from_secs(1);
 
 /// Time between two status lines elsewhere.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
+
+/// For how long a further signal is taken as part of the first.
+const SAME_WISH: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +94,7 @@ impl Up {
         }
         let stopped = tokio::select! {
             stopped = network.stop() => stopped,
-            () = interrupt.next() => return Err(Failure::Failed("interrupted while stopping".into())),
+            () = interrupt.again() => return Err(Failure::Failed("interrupted while stopping".into())),
         };
         match (failed, stopped) {
             (Some(error), _) => Err(failure(error)),
@@ -146,6 +149,17 @@ impl Interrupt {
             terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
                 .map_err(|error| Failure::Failed(format!("signals cannot be received: {error}")))?,
         })
+    }
+
+    /// Another one than the first: the same wish may come twice at once, to a process and to its group.
+    async fn again(&mut self) {
+        let same = async {
+            loop {
+                self.next().await;
+            }
+        };
+        let _: Result<(), _> = timeout(SAME_WISH, same).await;
+        self.next().await;
     }
 
     async fn next(&mut self) {
