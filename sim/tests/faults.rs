@@ -59,3 +59,13 @@ fn one_lost_disk_after_the_other_loses_nothing() {
     let report = held(4, &scenario);
     assert_eq!(report.crashes, 5);
 }
+
+/// More than the protocol claims to survive: then the oracles have to say so, or they say nothing.
+#[test]
+fn disks_lost_all_at_once_are_noticed() {
+    let faults = (0..5).map(|broker| fault(40_000, broker, FaultKind::LostDisk, 2_000)).collect();
+    let report = run(5, &Scenario { faults, ..Scenario::calm(5) });
+    let of = |oracle: &str| report.violations.iter().any(|violation| violation.oracle == oracle);
+    assert!(of("liveness"), "nobody remembers enough to seal: {report}");
+    assert!(of("delivery"), "subscribers cannot get what was acknowledged: {report}");
+}

@@ -137,3 +137,62 @@ impl Seals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_kernel::coordinator::{Contracts, Params};
+    use weir_kernel::ids::BrokerIndex;
+
+    fn sealed(epoch: Epoch, signers: u32) -> Fact {
+        Fact::PartitionSealed {
+            partition: PartitionId(0),
+            epoch,
+            round: 0,
+            checksum: Hash([epoch as u8; 32]),
+            events: 1,
+            volume: 1,
+            signers: Seats::of_brokers((1..=signers).map(BrokerIndex)),
+            reward: 1,
+        }
+    }
+
+    fn broken(facts: &[Fact]) -> Vec<&'static str> {
+        let view = State::new(1, Contracts::default(), Params::default());
+        let (mut seals, mut violations) = (Seals::default(), Vec::new());
+        facts.iter().for_each(|fact| seals.on_block(0, &view, std::slice::from_ref(fact), &mut violations));
+        violations.iter().map(|violation| violation.oracle).collect()
+    }
+
+    #[test]
+    fn an_epoch_sealed_twice_or_by_too_few_is_noticed() {
+        assert_eq!(broken(&[sealed(3, 3), sealed(5, 4)]), [""; 0]);
+        assert_eq!(broken(&[sealed(3, 3), sealed(3, 3)]), ["paid once"]);
+        assert_eq!(broken(&[sealed(3, 3), sealed(2, 3)]), ["paid once"]);
+        assert_eq!(broken(&[sealed(3, 2)]), ["quorum"]);
+    }
+
+    #[test]
+    fn too_many_newcomers_and_repeated_members_are_noticed() {
+        let install = |brokers: &[u32]| Fact::MembersInstalled {
+            partition: PartitionId(0),
+            since_epoch: 1,
+            members: Seats::of_brokers(brokers.iter().copied().map(BrokerIndex)),
+        };
+        assert_eq!(broken(&[install(&[1, 2, 3, 4]), install(&[1, 2, 3, 5])]), [""; 0]);
+        assert_eq!(broken(&[install(&[1, 2, 3, 4]), install(&[1, 2, 5, 6])]), ["handover"]);
+        assert_eq!(broken(&[install(&[1, 2, 2, 4])]), ["seats"]);
+    }
+
+    #[test]
+    fn another_checksum_than_the_chains_is_noticed() {
+        let view = State::new(1, Contracts::default(), Params::default());
+        let (mut seals, mut violations) = (Seals::default(), Vec::new());
+        seals.on_block(0, &view, &[sealed(3, 3)], &mut violations);
+        seals.on_adopted(0, (PartitionId(0), 3), Hash([3; 32]), &mut violations);
+        assert_eq!(violations, []);
+        seals.on_adopted(0, (PartitionId(0), 3), Hash([4; 32]), &mut violations);
+        seals.on_adopted(0, (PartitionId(0), 4), Hash([4; 32]), &mut violations);
+        assert_eq!(violations.len(), 2);
+    }
+}

@@ -78,3 +78,29 @@ impl Tokens {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use weir_kernel::coordinator::{Contracts, Params};
+
+    fn broken(facts: &[Fact]) -> usize {
+        let mut view = State::new(1, Contracts::default(), Params::default());
+        view.balances = Arc::new(BTreeMap::from([(Address([1; 20]), SUPPLY)]));
+        let (mut tokens, mut violations) = (Tokens::default(), Vec::new());
+        tokens.on_block(0, &view, &[], &mut violations);
+        assert_eq!(violations, []);
+        tokens.on_block(0, &view, facts, &mut violations);
+        violations.len()
+    }
+
+    #[test]
+    fn tokens_that_come_from_nowhere_and_pay_that_nobody_earned_are_noticed() {
+        let transfer =
+            |from: u8, value| Fact::Transfer { from: Address([from; 20]), to: Address([2; 20]), value };
+        assert_eq!(broken(&[transfer(1, 5)]), 0);
+        assert_eq!(broken(&[transfer(3, 5)]), 2, "paid without having, and more than there were");
+        assert_eq!(broken(&[Fact::RewardClaimed { index: BrokerIndex(1), amount: 1 }]), 1);
+    }
+}
