@@ -68,18 +68,21 @@ impl Turns {
             let sleep = if busy { Duration::ZERO } else { self.sleep(started) };
             let mut completions = self.inbox.take(sleep);
             busy = self.take_in(&mut completions);
-            for completion in &completions {
-                if let Completion::Chain(view) = completion {
-                    self.transport.set_peers(directory(view));
-                    self.end.set_view(Arc::clone(view));
-                }
-            }
+            let view = completions.iter().rev().find_map(|completion| match completion {
+                Completion::Chain(view) => Some(Arc::clone(view)),
+                _ => None,
+            });
             self.engine.turn(now(started), completions, &mut operations);
             busy |= !operations.is_empty();
             self.carry_out(&mut operations);
-            if refreshed.elapsed() >= MAX_SLEEP {
+            // A new view is shown together with what the broker made of it: a seal with its adoption.
+            if view.is_some() || refreshed.elapsed() >= MAX_SLEEP {
                 refreshed = Instant::now();
                 self.refresh_statistics();
+            }
+            if let Some(view) = view {
+                self.transport.set_peers(directory(&view));
+                self.end.set_view(view);
             }
         }
     }
