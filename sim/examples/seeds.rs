@@ -1,4 +1,4 @@
-//! Runs scenarios from the command line: `seeds calm|rough|swarm BROKERS FIRST_SEED COUNT`.
+//! Runs scenarios from the command line: `seeds calm|rough|swarm|harsh BROKERS FIRST_SEED COUNT`.
 //!
 //! Prints the report of every run that broke a promise, and at the end how fast it went.
 
@@ -12,7 +12,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: u64| arguments.get(index).map_or(Ok(default), |text| text.parse());
     let (Ok(brokers), Ok(first), Ok(count)) = (number(1, 5), number(2, 1), number(3, 1)) else {
-        eprintln!("seeds calm|rough|swarm BROKERS FIRST_SEED COUNT: the last three are numbers");
+        eprintln!("seeds calm|rough|swarm|harsh BROKERS FIRST_SEED COUNT: the last three are numbers");
         std::process::exit(2);
     };
     let kind = arguments.first().map_or("calm", String::as_str);
@@ -22,6 +22,7 @@ fn main() {
         let scenario = match kind {
             "rough" => Scenario::rough(brokers as u32),
             "swarm" => Scenario::swarm(seed),
+            "harsh" => Scenario::harsh(seed),
             _ => Scenario::calm(brokers as u32),
         };
         let report = run(seed, &scenario);

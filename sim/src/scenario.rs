@@ -223,6 +223,21 @@ impl Scenario {
         }
     }
 
+    /// As [`Scenario::swarm`], with epochs of a few blocks, brokers that see the chain late, and frequent crashes and
+    /// cuts.
+    pub fn harsh(seed: u64) -> Self {
+        Self {
+            epoch_blocks: 2 + seed % 3,
+            view_us: (1_000, 2_500_000),
+            crash_interval_ms: 2_500 + 500 * (seed % 10),
+            cut_interval_ms: 4_000 + 1_000 * (seed % 7),
+            forks: (seed % 3) as u32,
+            duration_ms: 150_000,
+            heal_ms: 60_000,
+            ..Self::swarm(seed)
+        }
+    }
+
     /// Brokers at the start and later.
     pub fn all_brokers(&self) -> u32 {
         self.brokers + self.joins.len() as u32

@@ -1,12 +1,12 @@
 //! The world: everything of a run, moved on by one event after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_kernel::broker::{Command, Reply, SessionId, Token, Trace};
 use weir_kernel::coordinator::{Intent, State};
-use weir_kernel::ids::{Address, Hash};
+use weir_kernel::ids::{Address, Hash, PartitionId};
 use weir_kernel::log::Query;
 use weir_kernel::time::Now;
 use weir_node::engine::{Completion, Operation};
@@ -95,6 +95,8 @@ struct World<'a> {
     disks_random: Random,
     transaction_loss: u32,
     healed: bool,
+    /// Replicas that were ready to serve readers at a block near the end.
+    serving: BTreeSet<(Address, PartitionId)>,
     operations: Vec<Operation>,
     report: Report,
 }
@@ -363,6 +365,9 @@ impl World<'_> {
         let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000;
         let (view, facts) = self.chain.produce(timestamp_s);
         self.oracles.on_block(self.now_us, &view, &facts, &mut self.report.violations);
+        if self.now_us + self.scenario.heal_ms * 250 > self.scenario.end_us() {
+            self.note_serving();
+        }
         for node in 0..self.nodes.len() {
             if self.nodes[node].is_up() {
                 let here = &mut self.nodes[node];
@@ -374,6 +379,14 @@ impl World<'_> {
             }
         }
         self.heap.schedule(self.now_us + self.scenario.block_ms * 1_000, Event::Block);
+    }
+
+    fn note_serving(&mut self) {
+        for node in &self.nodes {
+            let summaries = node.engine().into_iter().flat_map(|engine| engine.shard().summaries());
+            let ready = summaries.filter(|summary| summary.serves);
+            self.serving.extend(ready.map(|summary| (node.address, summary.partition)));
+        }
     }
 
     // ---- Clients --------------------------------------------------------------------------------------------
@@ -461,8 +474,11 @@ impl World<'_> {
     fn finish(mut self) -> Report {
         let view = self.chain.view();
         let (now_us, mut violations) = (self.now_us, std::mem::take(&mut self.report.violations));
-        self.oracles.seals.on_end(now_us, &view, &mut violations);
-        durability::on_end(now_us, &view, &self.nodes, &self.publications, &mut violations);
+        let epoch_us = self.scenario.epoch_blocks * self.scenario.block_ms * 1_000;
+        let late_epochs = (4 * self.scenario.view_us.1).div_ceil(epoch_us);
+        self.oracles.seals.on_end(now_us, &view, late_epochs, &mut violations);
+        let (nodes, serving) = (&self.nodes, &self.serving);
+        durability::on_end(now_us, &view, nodes, serving, &self.publications, &mut violations);
         for client in &self.clients {
             match client {
                 Client::Subscriber(subscriber) => {

@@ -2,9 +2,9 @@
 
 use weir_sim::{Scenario, run};
 
-fn swarm(seeds: std::ops::Range<u64>) {
+fn hold(seeds: std::ops::Range<u64>, scenario: fn(u64) -> Scenario) {
     for seed in seeds {
-        let scenario = Scenario::swarm(seed);
+        let scenario = scenario(seed);
         let report = run(seed, &scenario);
         assert!(report.violations.is_empty(), "seed {seed}: {scenario:?}\n{report}");
     }
@@ -12,10 +12,21 @@ fn swarm(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn the_first_ten_seeds_hold() {
-    swarm(1..11);
+    hold(1..11, Scenario::swarm);
 }
 
 #[test]
 fn the_next_ten_seeds_hold() {
-    swarm(11..21);
+    hold(11..21, Scenario::swarm);
+}
+
+#[test]
+fn short_epochs_late_views_crashes_and_cuts_at_once_hold() {
+    hold(1..9, Scenario::harsh);
+}
+
+/// Once a gap in a subscriber's lane: a replica gave an append index out twice, before a crash and after it.
+#[test]
+fn an_append_index_is_given_out_once() {
+    hold(230..231, Scenario::swarm);
 }

@@ -1,10 +1,10 @@
 //! Durability: at the end every replica of a partition keeps everything that was acknowledged (WP 2.4.4, 2.4.8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_kernel::batch::Header;
 use weir_kernel::coordinator::State;
-use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
+use weir_kernel::ids::{Address, LaneId, PartitionId, StreamPartition};
 use weir_kernel::log::{Position, Query};
 use weir_store::EventLog;
 
@@ -17,11 +17,13 @@ use crate::surroundings::note;
 /// Bytes of one read.
 const BUDGET: usize = 1 << 20;
 
-/// Looks into the logs of all members of all partitions.
+/// Looks into the logs of all members of all partitions. `serving` are those that were seen ready to serve readers at
+/// some time when nothing kept them from it any more: a replica is not while it adopts a cut.
 pub fn on_end(
     now_us: u64,
     view: &State,
     nodes: &[Node],
+    serving: &BTreeSet<(Address, PartitionId)>,
     publications: &Publications,
     violations: &mut Vec<Violation>,
 ) {
@@ -32,10 +34,7 @@ pub fn on_end(
                 note(violations, now_us, "seats", format!("member {index} of partition {id} is nobody"));
                 continue;
             };
-            let serves = node.engine().is_some_and(|engine| {
-                engine.shard().summaries().any(|summary| summary.partition == id && summary.serves)
-            });
-            if !serves {
+            if !serving.contains(&(node.address, id)) {
                 let what = format!("member {index} of partition {id} does not serve readers after healing");
                 note(violations, now_us, "liveness", what);
                 continue;

@@ -117,15 +117,16 @@ impl Seals {
         self.at_heal = partitions.map(|(id, partition)| (id, partition.sealed_epoch)).collect();
     }
 
-    /// The run is over: every partition must have been founded, and sealed again after the faults.
-    pub fn on_end(&self, now_us: u64, view: &State, violations: &mut Vec<Violation>) {
+    /// The run is over: every partition must have been founded, and sealed again after the faults. Brokers may see
+    /// the chain so many epochs late.
+    pub fn on_end(&self, now_us: u64, view: &State, late_epochs: Epoch, violations: &mut Vec<Violation>) {
         for (id, partition) in (0..).map(PartitionId).zip(view.partitions.iter()) {
             if !partition.founded {
                 note(violations, now_us, "liveness", format!("partition {id} was never founded"));
                 continue;
             }
             let before = self.at_heal.get(&id).copied().unwrap_or(0);
-            let late = partition.sealed_epoch + LAG_EPOCHS < view.epoch();
+            let late = partition.sealed_epoch + LAG_EPOCHS + late_epochs < view.epoch();
             if late || partition.sealed_epoch <= before {
                 let sealed = partition.sealed_epoch;
                 let what = format!(

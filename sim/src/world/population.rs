@@ -1,6 +1,6 @@
 //! Who is there at the start of a run, and what is known in advance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_chain::wallet::Wallet;
 use weir_kernel::broker::From;
@@ -52,6 +52,7 @@ impl<'a> World<'a> {
             disks_random: Random::stream(seed, "disks", &[]),
             transaction_loss: scenario.transaction_loss,
             healed: false,
+            serving: BTreeSet::new(),
             operations: Vec::new(),
             report: Report::default(),
         };
