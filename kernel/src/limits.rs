@@ -64,6 +64,9 @@ pub const MAX_AHEAD_BYTES: usize = 16 << 20;
 /// Lanes that a partition fetches at the same time from its peers.
 pub const MAX_FETCHES: usize = 32;
 
+/// Of these, lanes that one peer is said to hold.
+pub const MAX_FETCHES_A_PEER: usize = MAX_FETCHES / 4;
+
 /// Bytes of batches in one repair: more than one whole batch, and small beside a link's queue.
 pub const REPAIR_BYTES: u32 = 1 << 20;
 

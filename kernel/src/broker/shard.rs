@@ -360,7 +360,9 @@ impl Machines {
             Message::Refuse { lane, sequence, code, reason, .. } => {
                 self.edge.publishing().on_refuse(ctx, from, lane, sequence, Refusal { code, reason });
             }
-            Message::Sealed { heads, .. } => self.edge.publishing().on_sealed(ctx, from, &heads),
+            Message::Sealed { partition, heads, .. } => {
+                self.edge.publishing().on_sealed(ctx, from, partition, &heads);
+            }
             Message::Fetch { partition, lane, from: sequence } => {
                 let query = Query::Lane { lane, from: sequence };
                 ctx.read(Purpose::Repair(from, partition, lane), query, REPAIR_BYTES);
@@ -378,7 +380,7 @@ impl Machines {
                 ctx.read(Purpose::Cuts(from, partition, after_epoch), query, CUTS_BYTES);
             }
             Message::Cuts { partition, after_epoch, cuts } => self.with(partition, |replica, sealer| {
-                replica.on_cuts(ctx, after_epoch, cuts);
+                replica.on_cuts(ctx, from, after_epoch, cuts);
                 sealer.on_view(ctx, replica);
             }),
             Message::HeadsWanted { partition } => {
@@ -403,11 +405,7 @@ impl Machines {
             Message::ReadFailed { token, reason } => self.edge.on_read_failed(ctx, from, token, &reason),
             Message::Follow { slot } => {
                 let home = ctx.view.home(slot);
-                self.with(home, |replica, _| {
-                    if replica.may_serve(ctx.view) {
-                        replica.on_follow(ctx, from, slot);
-                    }
-                });
+                self.with(home, |replica, _| replica.on_follow(ctx, from, slot));
             }
             Message::Unfollow { slot } => {
                 let home = ctx.view.home(slot);

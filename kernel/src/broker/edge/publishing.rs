@@ -21,6 +21,9 @@ use crate::verify::Verified;
 /// Times that a batch is offered again to replicas that lag behind the quorum; sealing repairs the rest.
 const OFFERS_AFTER_STORED: u32 = 3;
 
+/// How far a replica's epoch may be ahead of this edge's for its word to be kept: their views of the chain differ.
+const EPOCHS_AHEAD: u64 = 8;
+
 /// Batches on their way to a quorum.
 #[derive(Debug, Default)]
 pub struct Publishing {
@@ -56,9 +59,7 @@ impl Pending {
     fn is_stored(&self, view: &State) -> bool {
         let epochs: BTreeSet<Epoch> = self.receipts.iter().map(|(epoch, _)| *epoch).collect();
         epochs.into_iter().any(|epoch| {
-            let set = view.acting_set(self.partition, epoch);
-            let members =
-                |address: &Address| view.broker_index(*address).is_some_and(|index| set.contains(index));
+            let members = |from: &Address| is_member(view, self.partition, epoch, *from);
             let count = self.receipts.iter().filter(|(e, from)| *e == epoch && members(from)).count();
             count >= view.quorum()
         })
@@ -154,18 +155,13 @@ impl Publishing {
         epoch: Epoch,
         heads: &[LaneHead],
     ) {
+        // Only a member's word in an epoch of its own counts; anything else would only fill memory.
+        if epoch > ctx.view.epoch() + EPOCHS_AHEAD || !is_member(ctx.view, partition, epoch, from) {
+            return;
+        }
         for head in heads {
-            let keys: Vec<_> = self
-                .pending
-                .range((head.lane, 0)..=(head.lane, head.next_sequence))
-                .map(|(k, _)| *k)
-                .collect();
-            for key in keys {
+            for key in self.covered_by(partition, head) {
                 let Some(pending) = self.pending.get_mut(&key) else { continue };
-                let same_head = key.1 != head.next_sequence || pending.batch.digest() == head.digest;
-                if pending.partition != partition || !same_head {
-                    continue;
-                }
                 pending.receipts.insert((epoch, from));
                 if !pending.stored && pending.is_stored(ctx.view) {
                     pending.stored = true;
@@ -240,15 +236,21 @@ impl Publishing {
     }
 
     /// A replica says that heads are in a certificate on chain. One more than f must say so.
-    pub fn on_sealed(&mut self, ctx: &mut Context<'_>, from: Address, heads: &[LaneHead]) {
+    pub fn on_sealed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        from: Address,
+        partition: PartitionId,
+        heads: &[LaneHead],
+    ) {
         let enough = ctx.view.params.liars() + 1;
+        let now = ctx.view.epoch();
+        let member = |epoch| is_member(ctx.view, partition, epoch, from);
+        if !member(now) && !member(now.saturating_sub(1)) {
+            return;
+        }
         for head in heads {
-            let keys: Vec<_> = self
-                .pending
-                .range((head.lane, 0)..=(head.lane, head.next_sequence))
-                .map(|(k, _)| *k)
-                .collect();
-            for key in keys {
+            for key in self.covered_by(partition, head) {
                 let Some(pending) = self.pending.get_mut(&key) else { continue };
                 pending.sealed_by.insert(from);
                 if pending.sealed_by.len() < enough {
@@ -260,6 +262,18 @@ impl Publishing {
                 }
             }
         }
+    }
+
+    /// Pending batches of a partition that a head covers; one that ends at the head must be what it names.
+    fn covered_by(&self, partition: PartitionId, head: &LaneHead) -> Vec<(LaneId, u64)> {
+        self.pending
+            .range((head.lane, 0)..=(head.lane, head.next_sequence))
+            .filter(|(key, pending)| {
+                let named = key.1 != head.next_sequence || pending.batch.digest() == head.digest;
+                pending.partition == partition && named
+            })
+            .map(|(key, _)| *key)
+            .collect()
     }
 
     /// Nobody waits at this session any more; its batches still go where they belong.
@@ -345,6 +359,10 @@ fn offer(ctx: &mut Context<'_>, pending: &mut Pending) {
             ctx.send(replica, message, core::slice::from_ref(&pending.batch));
         }
     }
+}
+
+fn is_member(view: &State, partition: PartitionId, epoch: Epoch, broker: Address) -> bool {
+    view.broker_index(broker).is_some_and(|index| view.is_member(partition, index, epoch))
 }
 
 fn replicas(ctx: &Context<'_>, partition: PartitionId) -> Vec<Address> {

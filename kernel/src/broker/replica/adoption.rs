@@ -105,7 +105,10 @@ impl Replica {
     }
 
     /// A peer sent cuts. They are believed once they lead to the checksum on chain.
-    pub fn on_cuts(&mut self, ctx: &mut Context<'_>, after_epoch: Epoch, cuts: Vec<Cut>) {
+    pub fn on_cuts(&mut self, ctx: &mut Context<'_>, from: Address, after_epoch: Epoch, cuts: Vec<Cut>) {
+        if !self.peers(ctx.view, ctx.me).contains(&from) {
+            return;
+        }
         let Some(catch_up) = self.catch_up.as_mut().filter(|c| !c.proven) else { return };
         let (mut epoch, mut checksum) = catch_up
             .cuts

@@ -1,6 +1,6 @@
 //! Filling gaps: lanes that this replica lacks a part of are fetched from those who hold them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -9,15 +9,15 @@ use crate::batch::Batch;
 use crate::broker::context::Context;
 use crate::broker::message::Message;
 use crate::ids::{Address, LaneId};
-use crate::limits::{MAX_FETCHES, RETRY_US};
+use crate::limits::{MAX_FETCHES, MAX_FETCHES_A_PEER, RETRY_US};
 use crate::verify::Verified;
 
 /// Lanes being fetched; bounded.
 #[derive(Debug, Default)]
 pub struct Fetching {
     lanes: BTreeMap<LaneId, Fetch>,
-    /// Lanes on which a peer named another branch: what it sends shows who is right.
-    probed: BTreeSet<LaneId>,
+    /// Lanes on which a peer named another branch, and when it was asked: what it sends shows who is right.
+    probed: BTreeMap<LaneId, u64>,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,9 @@ impl Replica {
             fetch.until = fetch.until.max(until);
             return;
         }
-        if self.fetching.lanes.len() >= MAX_FETCHES {
+        // No single peer can fill all places with lanes that do not exist.
+        let of_holder = self.fetching.lanes.values().filter(|fetch| fetch.hint == holder).count();
+        if self.fetching.lanes.len() >= MAX_FETCHES || of_holder >= MAX_FETCHES_A_PEER {
             return;
         }
         let fetch = Fetch { until, hint: holder, attempts: 0, asked_us: ctx.now.monotonic_us };
@@ -59,10 +61,12 @@ impl Replica {
     /// its headers and ours prove a fork.
     pub fn probe(&mut self, ctx: &mut Context<'_>, lane: LaneId, holder: Address) {
         let Some(from) = self.lanes.get(&lane).map(|lane| lane.sealed.next_sequence) else { return };
+        let now_us = ctx.now.monotonic_us;
+        self.fetching.probed.retain(|_, asked_us| now_us < *asked_us + RETRY_US);
         if holder == ctx.me || self.fetching.probed.len() >= MAX_FETCHES {
             return;
         }
-        self.fetching.probed.insert(lane);
+        self.fetching.probed.insert(lane, now_us);
         ctx.send(holder, Message::Fetch { partition: self.partition, lane, from }, &[]);
     }
 
@@ -82,7 +86,7 @@ impl Replica {
         lane: LaneId,
         batches: Vec<Verified<Batch>>,
     ) {
-        let asked = self.fetching.probed.remove(&lane) || self.fetching.lanes.contains_key(&lane);
+        let asked = self.fetching.probed.remove(&lane).is_some() || self.fetching.lanes.contains_key(&lane);
         if !asked {
             return;
         }

@@ -10,7 +10,12 @@ use crate::verify::Verified;
 
 impl Replica {
     /// An edge wants every batch of a stream partition from now on. Idempotent: the answer says from where.
+    /// A replica that may have missed something does not answer, nor does one asked for what does not exist.
     pub fn on_follow(&mut self, ctx: &mut Context<'_>, edge: Address, slot: StreamPartition) {
+        let exists = ctx.view.stream(slot.stream).is_some_and(|stream| slot.partition < stream.partitions);
+        if !exists || !self.may_serve(ctx.view) {
+            return;
+        }
         let now_us = ctx.now.monotonic_us;
         let followers = self.followers.entry(slot).or_default();
         followers.retain(|_, seen_us| now_us < *seen_us + FOLLOWER_LIFE_US);
