@@ -30,3 +30,10 @@ fn short_epochs_late_views_crashes_and_cuts_at_once_hold() {
 fn an_append_index_is_given_out_once() {
     hold(230..231, Scenario::swarm);
 }
+
+/// Once a partition that never sealed: a member that had taken batches in before it heard of the founding waited for a
+/// seal that had never been.
+#[test]
+fn a_partition_is_sealed_from_its_founding_on() {
+    hold(120..121, Scenario::harsh);
+}

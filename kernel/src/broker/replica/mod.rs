@@ -170,11 +170,11 @@ impl Replica {
         }
     }
 
-    /// Before its first seal a partition's history starts where it was founded.
+    /// Before its first seal a partition's history starts where it was founded, whatever a replica took in before it
+    /// heard of the founding.
     fn found_if_new(&mut self, view: &State) {
         let Some(partition) = view.partition(self.partition) else { return };
-        let untouched = self.checksum.is_zero() && self.lanes.is_empty();
-        if partition.checksum.is_zero() && untouched {
+        if partition.checksum.is_zero() && self.checksum.is_zero() {
             self.sealed_epoch = partition.sealed_epoch;
         }
     }
