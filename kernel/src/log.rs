@@ -182,6 +182,25 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// The same question, answered from what a log has up to this append index, so that the chunks of one answer fit
+    /// together while more comes in. A question that has its limit keeps it.
+    pub fn pinned(mut self, index: u64) -> Self {
+        if let Self::Range { up_to_index, .. } | Self::Last { up_to_index, .. } = &mut self {
+            *up_to_index = (*up_to_index).min(index);
+        }
+        self
+    }
+
+    /// The same question to another log, whose append indexes are its own.
+    pub fn unpinned(mut self) -> Self {
+        if let Self::Range { up_to_index, .. } | Self::Last { up_to_index, .. } = &mut self {
+            *up_to_index = u64::MAX;
+        }
+        self
+    }
+}
+
 /// Consecutive events of one batch of a [`Chunk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Slice {

@@ -7,6 +7,7 @@ use bincode::{Decode, Encode};
 pub struct Now {
     /// Microseconds on a monotonic clock with an arbitrary start: for timers.
     pub monotonic_us: u64,
-    /// Milliseconds since 1970 UTC: for comparing with event timestamps at admission, and nothing else.
+    /// Milliseconds since 1970 UTC. Two uses, neither of which safety rests on: comparing with event timestamps at
+    /// admission, and beginning a process's append indexes above those of the process before.
     pub wall_ms: u64,
 }

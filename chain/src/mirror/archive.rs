@@ -73,9 +73,12 @@ impl Archive {
     }
 
     fn on_disk(&self, block: &Block) -> bool {
-        // The genesis block follows from the genesis and is kept apart.
+        // The genesis block follows from the genesis and is kept apart, in a chain that is on disk: while that is being
+        // opened its log is not here yet, but later blocks have their places in it.
+        let chain_on_disk =
+            self.log.is_some() || self.entries.last().is_some_and(|entry| entry.span.is_some());
         let spilled = self.entries[block.number() as usize].span.is_some();
-        spilled || block.number() == 0 && self.log.is_some()
+        spilled || block.number() == 0 && chain_on_disk
     }
 
     /// Writes a block to the log, if there is one; it is durable when this returns.

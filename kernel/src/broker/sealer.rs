@@ -85,6 +85,11 @@ impl Sealer {
         self.reports.insert(key_of(&row.entry), row);
     }
 
+    /// This broker has no part in the partition any more.
+    pub fn rest(&mut self) {
+        self.sealing = None;
+    }
+
     /// One of the cuts signed here may be the one that the chain has sealed: then nobody needs to be asked for it.
     pub fn offer_cuts(&self, ctx: &mut Context<'_>, replica: &mut Replica) {
         for row in self.reports.values() {

@@ -268,6 +268,8 @@ impl Machines {
                 let id = PartitionId(u32::try_from(id).expect("partitions are numbered with 32 bits"));
                 if has_role(partition, me) {
                     self.take_part(ctx, id, partition, me);
+                } else if let Some((_, sealer)) = self.partitions.get_mut(&id) {
+                    sealer.rest();
                 }
             }
         }
@@ -451,17 +453,20 @@ impl Machines {
             | Query::Append { partition, .. } => Some(*partition),
             Query::Lane { .. } | Query::Rows { .. } => None,
         };
-        let serves = partition
+        let replica = partition
             .and_then(|partition| self.partitions.get(&partition))
-            .is_some_and(|(replica, _)| replica.may_serve(ctx.view));
-        let budget_bytes = budget_bytes.min(CHUNK_BYTES);
-        if serves && ctx.has_unfinished_writes() {
-            ctx.after_write(After::Answerable(from, token, query, budget_bytes));
-        } else if serves {
-            ctx.read(Purpose::Answer(from, token), query, budget_bytes);
-        } else {
+            .map(|(replica, _)| replica)
+            .filter(|replica| replica.may_serve(ctx.view));
+        let Some(replica) = replica else {
             let reason = "this replica is catching up".to_string();
             ctx.send(from, Message::ReadFailed { token, reason }, &[]);
+            return;
+        };
+        let (query, budget_bytes) = (replica.pinned(query), budget_bytes.min(CHUNK_BYTES));
+        if ctx.has_unfinished_writes() {
+            ctx.after_write(After::Answerable(from, token, query, budget_bytes));
+        } else {
+            ctx.read(Purpose::Answer(from, token), query, budget_bytes);
         }
     }
 

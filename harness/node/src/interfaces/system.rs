@@ -126,6 +126,10 @@ pub async fn switch(
     let number: usize = broker
         .parse()
         .map_err(|_| ApiError::invalid(format!("{broker:?} is no number of a broker: they count from 0")))?;
+    let brokers = services.gateway.nodes().len();
+    if number >= brokers {
+        return Err(ApiError::not_found(format!("there are brokers 0 to {}, not {number}", brokers - 1)));
+    }
     let switch = services.switch.clone();
     let switch =
         switch.ok_or_else(|| ApiError::not_found("this node's broker cannot be stopped over HTTP"))?;

@@ -22,7 +22,8 @@ use crate::log::{Chunk, Query};
 #[derive(Debug)]
 pub struct ReadRequest {
     slot: StreamPartition,
-    next: Option<Query>,
+    /// The next question, and the replica whose answers it continues.
+    next: Option<(Query, Address)>,
 }
 
 /// Questions that replicas have not answered yet.
@@ -38,10 +39,21 @@ struct Asked {
     id: (SessionId, u64),
     slot: StreamPartition,
     query: Query,
-    /// The only replica that can answer; `None` if any can.
-    only: Option<Address>,
+    /// Who is asked, and the only one to be heard; `None` while the partition has no replicas.
+    replica: Option<Address>,
+    /// Whether nobody else can answer.
+    bound: bool,
     attempt: u32,
     asked_us: u64,
+}
+
+impl Asked {
+    fn send(&self, ctx: &mut Context<'_>, token: u64) {
+        if let Some(replica) = self.replica {
+            let message = Message::Read { token, query: self.query.clone(), budget_bytes: CHUNK_BYTES };
+            ctx.send(replica, message, &[]);
+        }
+    }
 }
 
 impl Readings {
@@ -89,16 +101,17 @@ impl Edge {
             }
         };
         self.session(id.0).requests.insert(id.1, Request::Read(ReadRequest { slot, next: None }));
-        self.ask(ctx, id, slot, query, None);
+        let replica = fresh_source(ctx, &self.publishing, slot, 0);
+        self.ask(ctx, id, slot, query, replica, false);
     }
 
     pub(super) fn continue_read(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
         let request = self.sessions.get_mut(&id.0).and_then(|session| session.requests.get_mut(&id.1));
         if let Some(Request::Read(reading)) = request
-            && let Some(query) = reading.next.take()
+            && let Some((query, replica)) = reading.next.take()
         {
             let slot = reading.slot;
-            self.ask(ctx, id, slot, query, None);
+            self.ask(ctx, id, slot, query, Some(replica), false);
         }
     }
 
@@ -111,7 +124,7 @@ impl Edge {
         query: Query,
         replica: Address,
     ) {
-        self.ask(ctx, id, slot, query, Some(replica));
+        self.ask(ctx, id, slot, query, Some(replica), true);
     }
 
     fn ask(
@@ -120,38 +133,22 @@ impl Edge {
         id: (SessionId, u64),
         slot: StreamPartition,
         query: Query,
-        only: Option<Address>,
+        replica: Option<Address>,
+        bound: bool,
     ) {
         self.readings.next_token += 1;
         let token = self.readings.next_token;
-        let asked = Asked { id, slot, query, only, attempt: 0, asked_us: ctx.now.monotonic_us };
-        self.send_reading(ctx, token, &asked);
+        let asked = Asked { id, slot, query, replica, bound, attempt: 0, asked_us: ctx.now.monotonic_us };
+        asked.send(ctx, token);
         self.readings.asked.insert(token, asked);
     }
 
-    fn send_reading(&self, ctx: &mut Context<'_>, token: u64, asked: &Asked) {
-        let any = || fresh_source(ctx, &self.publishing, asked.slot, asked.attempt);
-        if let Some(replica) = asked.only.or_else(any) {
-            let message = Message::Read { token, query: asked.query.clone(), budget_bytes: CHUNK_BYTES };
-            ctx.send(replica, message, &[]);
-        }
-    }
-
-    /// Whether this broker may answer the question under a token: it has a seat, or is the one that was asked.
-    fn is_heard(&self, ctx: &Context<'_>, from: Address, token: u64) -> bool {
-        self.readings.asked.get(&token).is_some_and(|asked| match asked.only {
-            Some(only) => only == from,
-            None => sources(ctx, ctx.view.home(asked.slot)).contains(&from),
-        })
-    }
-
-    /// A replica answered. Anybody can guess a token, so who has no seat here is not heard; and what does not hold
-    /// together goes to no client: the next replica is asked.
+    /// A replica answered. Anybody can guess a token, so only who was asked is heard; and what does not hold together
+    /// goes to no client: the next replica is asked.
     pub fn on_answer(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, chunk: Chunk) {
-        if !self.is_heard(ctx, from, token) {
+        let Some(asked) = self.readings.asked.get(&token).filter(|asked| asked.replica == Some(from)) else {
             return;
-        }
-        let Some(asked) = self.readings.asked.get(&token) else { return };
+        };
         if !is_sound(&chunk, asked.slot) {
             self.on_read_failed(ctx, from, token, "an answer did not hold together");
             return;
@@ -161,7 +158,7 @@ impl Edge {
         let open = self.sessions.get_mut(&session).and_then(|s| s.requests.get_mut(&request));
         match open {
             Some(Request::Read(reading)) => {
-                reading.next = chunk.next.clone();
+                reading.next = chunk.next.clone().map(|next| (next, from));
                 let over = chunk.next.is_none();
                 ctx.reply(session, Reply::Chunk { request, slot: asked.slot, chunk });
                 if over {
@@ -177,12 +174,11 @@ impl Edge {
     /// A replica cannot answer: the next one is asked. After a full turn through the replicas the question waits for
     /// its time-out, so that replicas that are catching up are not asked in circles.
     pub fn on_read_failed(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, reason: &str) {
-        if !self.is_heard(ctx, from, token) {
+        let Some(asked) = self.readings.asked.get(&token).filter(|asked| asked.replica == Some(from)) else {
             return;
-        }
-        let Some(asked) = self.readings.asked.get(&token) else { return };
+        };
         let replicas = sources(ctx, ctx.view.home(asked.slot)).len() as u32;
-        let at_once = asked.only.is_none() && !(asked.attempt + 1).is_multiple_of(replicas.max(1));
+        let at_once = !asked.bound && !(asked.attempt + 1).is_multiple_of(replicas.max(1));
         self.try_again(ctx, token, reason, at_once);
     }
 
@@ -198,7 +194,7 @@ impl Edge {
         let Some(mut asked) = self.readings.asked.remove(&token) else { return };
         asked.attempt += 1;
         asked.asked_us = ctx.now.monotonic_us;
-        if asked.only.is_some() && asked.attempt >= FEED_READ_ATTEMPTS {
+        if asked.bound && asked.attempt >= FEED_READ_ATTEMPTS {
             self.restart_feed(ctx, asked.slot);
             return;
         }
@@ -210,8 +206,12 @@ impl Edge {
             ctx.reply(session, Reply::Refused { request, refusal });
             return;
         }
+        if !asked.bound {
+            asked.replica = fresh_source(ctx, &self.publishing, asked.slot, asked.attempt);
+            asked.query = asked.query.unpinned();
+        }
         if at_once {
-            self.send_reading(ctx, token, &asked);
+            asked.send(ctx, token);
         }
         self.readings.asked.insert(token, asked);
     }

@@ -280,7 +280,11 @@ impl Replica {
         let gone: Vec<LaneId> =
             self.lanes.iter().filter(|(_, lane)| expired(lane)).map(|(id, _)| *id).collect();
         for id in gone {
-            self.lanes.remove(&id);
+            if let Some(lane) = self.lanes.remove(&id)
+                && let Some(withdrawn) = self.withdrawn.get_mut(&lane.slot)
+            {
+                withdrawn.remove(&id);
+            }
             ctx.write(Record::Remove { table: Table::Lane, key: lane_key(partition, &id) });
         }
     }

@@ -6,9 +6,15 @@ use crate::broker::context::Context;
 use crate::broker::message::Message;
 use crate::ids::{Address, LaneId, StreamPartition};
 use crate::limits::{FOLLOWER_LIFE_US, MAX_FOLLOWERS};
+use crate::log::Query;
 use crate::verify::Verified;
 
 impl Replica {
+    /// A question as this replica answers it: from what it has now.
+    pub fn pinned(&self, query: Query) -> Query {
+        query.pinned(self.last_index)
+    }
+
     /// An edge wants every batch of a stream partition from now on. Idempotent: the answer says from where.
     /// A replica that may have missed something does not answer, nor does one asked for what does not exist.
     pub fn on_follow(&mut self, ctx: &mut Context<'_>, edge: Address, slot: StreamPartition) {
@@ -25,6 +31,10 @@ impl Replica {
         followers.insert(edge, now_us);
         let index = *self.slot_index.entry(slot).or_insert(self.last_index);
         ctx.send(edge, Message::Following { slot, index }, &[]);
+        // Word of a withdrawal may have been lost: it is said again for as long as the lane is remembered.
+        for (lane, from) in self.withdrawn.get(&slot).into_iter().flatten() {
+            ctx.send(edge, Message::Withdrawn { slot, lane: *lane, from: *from }, &[]);
+        }
     }
 
     /// An edge wants no more of it.
@@ -51,12 +61,13 @@ impl Replica {
 
     /// Tells followers that events of a forked lane do not count.
     pub(super) fn push_withdrawn(
-        &self,
+        &mut self,
         ctx: &mut Context<'_>,
         slot: StreamPartition,
         lane: LaneId,
         from: u64,
     ) {
+        self.withdrawn.entry(slot).or_default().insert(lane, from);
         let Some(followers) = self.followers.get(&slot) else { return };
         for edge in followers.keys() {
             ctx.send(*edge, Message::Withdrawn { slot, lane, from }, &[]);

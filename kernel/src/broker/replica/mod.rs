@@ -63,6 +63,8 @@ pub struct Replica {
     fetching: Fetching,
     followers: BTreeMap<StreamPartition, BTreeMap<Address, u64>>,
     slot_index: BTreeMap<StreamPartition, u64>,
+    /// Forked lanes whose events above their sealed head were given to readers and do not count.
+    withdrawn: BTreeMap<StreamPartition, BTreeMap<LaneId, u64>>,
     catch_up: Option<CatchUp>,
     presence: Presence,
 }
@@ -108,6 +110,7 @@ impl Replica {
             fetching: Fetching::default(),
             followers: BTreeMap::new(),
             slot_index: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
             catch_up: None,
             presence: Presence::default(),
         }
@@ -115,6 +118,9 @@ impl Replica {
 
     /// Takes a lane's row back from the store.
     pub fn restore_lane(&mut self, lane: LaneId, row: LaneRow) {
+        if row.closed {
+            self.withdrawn.entry(row.slot).or_default().insert(lane, row.sealed.next_sequence);
+        }
         let restored = Lane {
             slot: row.slot,
             origin: row.origin,
