@@ -41,6 +41,7 @@ struct Broker {
     partitions: u64,
     stake: String,
     earned: String,
+    balance: String,
     reliability: f64,
     running: Option<bool>,
 }
@@ -87,11 +88,12 @@ fn tables(status: Value) -> Result<Vec<String>, Failure> {
             broker.partitions.to_string(),
             tokens(&broker.stake),
             tokens(&broker.earned),
+            tokens(&broker.balance),
             format!("{:.1} %", broker.reliability * 100.0),
             broker.running.map_or("", |running| if running { "running" } else { "stopped" }).into(),
         ]
     });
-    table(&mut lines, &["BROKER", "PARTITIONS", "STAKE", "EARNED", "RELIABILITY", ""], brokers);
+    table(&mut lines, &["BROKER", "PARTITIONS", "STAKE", "EARNED", "BALANCE", "RELIABILITY", ""], brokers);
     lines.push(String::new());
     let partitions = network.partitions.iter().map(|partition| {
         vec![
@@ -158,7 +160,8 @@ mod tests {
         let status = serde_json::json!({
             "chain": { "id": 31337, "height": 90, "epoch": 11 },
             "brokers": [{ "address": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", "partitions": 3,
-                "stake": "5000000000000000000", "earned": "1500000000000000000", "reliability": 0.75, "running": true }],
+                "stake": "5000000000000000000", "earned": "1500000000000000000",
+                "balance": "7000000000000000000", "reliability": 0.75, "running": true }],
             "partitions": [{ "id": 4, "replicas": ["0x70997970c51812dc3a010c7d01b50e0d17dc79c8"], "epoch": 9,
                 "checksum": "0xabcdef0123456789", "events": 1707, "sealed": 1700 }],
             "events": 1707,

@@ -52,6 +52,8 @@ pub struct BrokerStatus {
     pub stake: String,
     /// Rewards so far, claimed or not.
     pub earned: String,
+    /// Tokens on its account.
+    pub balance: String,
     /// How reliably it reports: 1 is always.
     pub reliability: f64,
     /// Whether it runs, if it is of this process.
@@ -125,6 +127,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         partitions: broker.seats,
         stake: broker.stake.to_string(),
         earned: broker.accrued.saturating_add(broker.claimed).to_string(),
+        balance: view.balance(broker.address).to_string(),
         reliability: f64::from(broker.reliability) / 10_000.0,
         running: nodes.get(&broker.address).map(|(_, running)| *running),
     };
