@@ -130,6 +130,10 @@ pub const CHUNK_BYTES: u32 = 256 << 10;
 /// its edge nothing.
 pub const SUBSCRIPTION_WINDOW_BYTES: u64 = 1 << 20;
 
+/// How long an event may be on its way from its publisher's clock to a replica's disk: as long as an edge tries. A
+/// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap.
+pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
+
 /// Requests open at the same time in one session.
 pub const MAX_REQUESTS: usize = 1024;
 

@@ -39,5 +39,5 @@ mod verifier;
 mod world;
 
 pub use report::{Report, Violation};
-pub use scenario::{Fault, FaultKind, Join, LinkFaults, Scenario};
+pub use scenario::{CrashAt, Fault, FaultKind, Forking, Join, LinkFaults, Moment, Scenario};
 pub use world::run;

@@ -27,6 +27,41 @@ pub enum FaultKind {
     Crash,
     /// As a crash, and the disk comes back empty.
     LostDisk,
+    /// The process runs, and nothing passes between it and the other brokers.
+    Isolated,
+    /// It takes part in everything but leading: it proposes to nobody and submits no certificate.
+    SilentLeader,
+}
+
+/// A moment of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A report was written and is not synced.
+    ReportWritten,
+    /// A report is on disk and not signed.
+    ReportDurable,
+    /// Others took the broker's seat.
+    Replaced,
+}
+
+/// Brokers crash whenever a moment comes, until the faults stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashAt {
+    /// The moment.
+    pub moment: Moment,
+    /// In how many of a million cases.
+    pub rate: u32,
+    /// How long the broker is down.
+    pub down_ms: u64,
+}
+
+/// How publishers fork their lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forking {
+    /// The edge that each of the two branches is sent to, from 0; any when `None`.
+    pub edges: Option<[u32; 2]>,
+    /// Batches of each branch, those in common included.
+    pub batches: [usize; 2],
 }
 
 /// A fault at a given time.
@@ -86,6 +121,8 @@ pub struct Scenario {
     pub lane_batches: u32,
     /// Publishers that sign two branches of a lane.
     pub forks: u32,
+    /// How they do it.
+    pub forking: Forking,
     /// Subscribers.
     pub subscribers: u32,
     /// Whether lanes are signed with secp256k1 and not with the keyed hash that only simulations accept.
@@ -115,6 +152,8 @@ pub struct Scenario {
     pub disk_loss_interval_ms: u64,
     /// Faults at given times.
     pub faults: Vec<Fault>,
+    /// Crashes at moments of the protocol.
+    pub crash_at: Vec<CrashAt>,
 }
 
 impl Scenario {
@@ -137,6 +176,7 @@ impl Scenario {
             sealed_share: 50_000,
             lane_batches: 60,
             forks: 0,
+            forking: Forking { edges: None, batches: [14, 14] },
             subscribers: 4,
             real_signatures: false,
             links: LinkFaults {
@@ -157,6 +197,7 @@ impl Scenario {
             cut_ms: (500, 12_000),
             disk_loss_interval_ms: 0,
             faults: Vec::new(),
+            crash_at: Vec::new(),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::nodes::Node;
 use crate::oracles::{Oracles, durability};
 use crate::random::Random;
 use crate::report::Report;
-use crate::scenario::{FaultKind, Scenario};
+use crate::scenario::{FaultKind, Moment, Scenario};
 use crate::surroundings::{Effect, Surroundings, note};
 use crate::verifier::SimulationVerifier;
 
@@ -86,6 +86,11 @@ struct World<'a> {
     clients: Vec<Client>,
     client_randoms: Vec<Random>,
     connections: Vec<Option<Connection>>,
+    /// Clients that connect to one node and no other.
+    edges: BTreeMap<usize, usize>,
+    /// Nodes that keep silent when they lead.
+    silent_until_us: BTreeMap<usize, u64>,
+    moments_random: Random,
     sessions: BTreeMap<SessionId, usize>,
     next_session: u64,
     publications: Publications,
@@ -147,6 +152,8 @@ impl World<'_> {
             }
             Event::Sign { node, incarnation, token, digest } => {
                 if self.nodes[node].incarnation == incarnation && self.nodes[node].is_up() {
+                    let violations = &mut self.report.violations;
+                    self.oracles.cuts.on_sign(self.now_us, node, digest, violations);
                     let signature = self.nodes[node].key.sign_hash(&digest);
                     self.verifier.signed(self.nodes[node].address, digest, signature);
                     self.turn(node, Some(Completion::Signed(token, signature)));
@@ -170,7 +177,7 @@ impl World<'_> {
             Event::LoseSomeDisk => self.on_lose_some_disk(),
             Event::CutSomewhere => self.on_cut_somewhere(),
             Event::Mend { links } => self.links.mend(&links),
-            Event::Fault { node, kind, down_us } => self.crash(node, kind, down_us),
+            Event::Fault { node, kind, down_us } => self.on_fault(node, kind, down_us),
             Event::Start { node } => self.start(node),
             Event::Heal => self.on_heal(),
             Event::ClientWake { client } => self.with_client(client, Client::on_wake),
@@ -203,6 +210,9 @@ impl World<'_> {
     }
 
     fn perform(&mut self, node: usize, operation: Operation) {
+        if self.is_silenced(node, &operation) {
+            return;
+        }
         let now_us = self.now_us;
         let here = &mut self.nodes[node];
         let incarnation = here.incarnation;
@@ -219,6 +229,7 @@ impl World<'_> {
                     let delay_us = here.random.between(self.scenario.sync_us);
                     self.heap.schedule(now_us + delay_us, Event::Sync { node, incarnation });
                 }
+                self.on_written(node, &records);
             }
             Operation::Read { token, query, budget_bytes } => {
                 let delay_us = here.random.between(self.scenario.read_us);
@@ -228,6 +239,7 @@ impl World<'_> {
             Operation::Sign { token, digest } => {
                 let delay_us = here.random.between((50, 500));
                 self.heap.schedule(now_us + delay_us, Event::Sign { node, incarnation, token, digest });
+                self.at(Moment::ReportDurable, node);
             }
             Operation::Submit(intent) => {
                 let delay_us = here.random.between(self.scenario.transaction_us);
@@ -289,7 +301,9 @@ impl World<'_> {
     fn on_block(&mut self) {
         let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000;
         let (view, facts) = self.chain.produce(timestamp_s);
+        let replaced = self.replaced(&view, &facts);
         self.oracles.on_block(self.now_us, &view, &facts, &mut self.report.violations);
+        replaced.into_iter().for_each(|node| self.at(Moment::Replaced, node));
         if self.now_us + self.scenario.heal_ms * 250 > self.scenario.end_us() {
             self.note_serving();
         }
@@ -321,7 +335,10 @@ impl World<'_> {
             self.sessions.remove(&old.session);
             self.send_command(&mut old, Command::Close);
         }
-        let up: Vec<usize> = (0..self.nodes.len()).filter(|node| self.nodes[*node].is_up()).collect();
+        let wanted = self.edges.get(&client).copied();
+        let up: Vec<usize> = (0..self.nodes.len())
+            .filter(|node| self.nodes[*node].is_up() && wanted.is_none_or(|wanted| wanted == *node))
+            .collect();
         if up.is_empty() {
             self.heap.schedule(self.now_us + RECONNECT_US, Event::Connect { client });
             return;

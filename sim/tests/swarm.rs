@@ -37,3 +37,9 @@ fn an_append_index_is_given_out_once() {
 fn a_partition_is_sealed_from_its_founding_on() {
     hold(120..121, Scenario::harsh);
 }
+
+/// Once a gap for a subscriber from now on: its feed moved while a lane's first events were still on their way.
+#[test]
+fn a_subscription_from_now_on_has_no_gap_when_its_feed_moves() {
+    hold(160..161, Scenario::harsh);
+}

@@ -14,9 +14,6 @@ use crate::surroundings::{Effect, Surroundings};
 /// Batches that both branches share.
 const COMMON: usize = 6;
 
-/// Batches of a branch in all.
-const BATCHES: usize = 14;
-
 /// Between two batches.
 const INTERVAL_US: u64 = 1_500_000;
 
@@ -32,19 +29,21 @@ pub struct Equivocator {
 
 impl Equivocator {
     /// Branch 0 or 1 of a lane. Everything but `branch` must be equal for both.
+    /// `count` batches, those in common included.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         signer: &Signer,
         slot: StreamPartition,
         opening_block: u64,
         begin_us: u64,
-        branch: u64,
+        (branch, count): (u64, usize),
         mut random: Random,
         verifier: &crate::verifier::SimulationVerifier,
     ) -> Self {
         let kind = signer.signature_type();
         let mut writer =
             LaneWriter::new(slot, signer.address(), opening_block, random.bytes(), Hash::ZERO, kind);
-        let batches: Vec<Verified<Batch>> = (0..BATCHES)
+        let batches: Vec<Verified<Batch>> = (0..count)
             .map(|number| {
                 if number == COMMON {
                     (0..=branch).for_each(|_| {
@@ -73,7 +72,7 @@ impl Equivocator {
         if self.refused || s.now_us < self.begin_us {
             return;
         }
-        let due = ((s.now_us - self.begin_us) / INTERVAL_US + 1).min(BATCHES as u64) as usize;
+        let due = ((s.now_us - self.begin_us) / INTERVAL_US + 1).min(self.batches.len() as u64) as usize;
         for (request, batch) in self.batches[..due].iter().enumerate() {
             if !self.acknowledged[request] {
                 s.publications.add(batch, s.now_us, true);

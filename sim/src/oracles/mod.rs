@@ -6,16 +6,19 @@
 //! | canonical order of what is read | at each chunk, by [`crate::clients::reader`] |
 //! | one checksum for a (partition, epoch), the chain's | at each adoption, [`seals`] |
 //! | each (partition, epoch) is paid once, epochs rise, members are distinct and at most R | at each block, [`seals`] |
+//! | what is stored in an epoch lies in the cut that seals it; one report an (epoch, round, previous) | at each write and signature, [`cuts`] |
 //! | tokens are conserved and owed tokens are there | at each block, [`tokens`] |
 //! | everything acknowledged is kept by every replica, read by readers, delivered to subscribers | at the end, [`durability`] |
 //! | every partition is founded and seals again | at the end, [`seals`] |
 
+pub mod cuts;
 pub mod durability;
 pub mod seals;
 pub mod tokens;
 
 use weir_kernel::coordinator::{Fact, State};
 
+use self::cuts::Cuts;
 use self::seals::Seals;
 use self::tokens::Tokens;
 use crate::report::Violation;
@@ -25,6 +28,8 @@ use crate::report::Violation;
 pub struct Oracles {
     /// About seals and seats.
     pub seals: Seals,
+    /// About cuts and reports.
+    pub cuts: Cuts,
     tokens: Tokens,
 }
 
@@ -32,6 +37,7 @@ impl Oracles {
     /// A block was made.
     pub fn on_block(&mut self, now_us: u64, view: &State, facts: &[Fact], violations: &mut Vec<Violation>) {
         self.seals.on_block(now_us, view, facts, violations);
+        self.cuts.on_block(now_us, view);
         self.tokens.on_block(now_us, view, facts, violations);
     }
 }

@@ -88,6 +88,11 @@ impl Seals {
         }
     }
 
+    /// The members of a partition as the chain last installed them.
+    pub fn members(&self, partition: PartitionId) -> Seats {
+        self.members.get(&partition).copied().unwrap_or(Seats::VACANT)
+    }
+
     /// A replica adopted a cut. Replicas follow the chain, so the chain has sealed it before.
     pub fn on_adopted(
         &self,

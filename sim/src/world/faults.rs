@@ -1,9 +1,83 @@
 //! Faults of processes, disks and links, and their end.
 
+use weir_kernel::broker::Message;
+use weir_kernel::coordinator::{Fact, Intent, State};
+use weir_kernel::log::{Record, Table};
+use weir_kernel::wire;
+use weir_node::engine::Operation;
+
 use super::{Event, NOTICE_US, World};
-use crate::scenario::FaultKind;
+use crate::scenario::{FaultKind, Moment};
 
 impl World<'_> {
+    pub(super) fn on_fault(&mut self, node: usize, kind: FaultKind, down_us: u64) {
+        match kind {
+            FaultKind::Crash | FaultKind::LostDisk => self.crash(node, kind, down_us),
+            FaultKind::Isolated => {
+                let me = node as u32;
+                let others = (0..self.nodes.len() as u32).filter(|other| *other != me);
+                let links: Vec<(u32, u32)> = others.flat_map(|other| [(me, other), (other, me)]).collect();
+                self.links.cut(&links);
+                self.heap.schedule(self.now_us + down_us, Event::Mend { links });
+            }
+            FaultKind::SilentLeader => {
+                self.silent_until_us.insert(node, self.now_us + down_us);
+            }
+        }
+    }
+
+    /// Whether an operation goes nowhere, because its node keeps silent when it leads.
+    pub(super) fn is_silenced(&self, node: usize, operation: &Operation) -> bool {
+        if self.silent_until_us.get(&node).is_none_or(|until_us| self.now_us >= *until_us) {
+            return false;
+        }
+        match operation {
+            Operation::Submit(intent) => matches!(intent, Intent::SubmitCertificate(_)),
+            Operation::Send { frame, .. } => {
+                let view = self.chain.view();
+                let domain =
+                    wire::Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
+                let received = wire::decode(frame, self.nodes[node].address, domain, &self.verifier);
+                received.is_ok_and(|received| matches!(received.message(), Message::Propose { .. }))
+            }
+            _ => false,
+        }
+    }
+
+    /// Brokers that lose a seat in this block, after the founding.
+    pub(super) fn replaced(&self, view: &State, facts: &[Fact]) -> Vec<usize> {
+        let mut replaced = Vec::new();
+        for fact in facts {
+            let Fact::MembersInstalled { partition, members, .. } = fact else { continue };
+            let before = self.oracles.seals.members(*partition);
+            let gone = before.brokers().filter(|broker| !members.contains(*broker));
+            replaced.extend(gone.filter_map(|broker| self.numbers.get(&view.address_of(broker)?).copied()));
+        }
+        replaced
+    }
+
+    pub(super) fn on_written(&mut self, node: usize, records: &[Record]) {
+        let view = self.chain.view();
+        let (now_us, violations) = (self.now_us, &mut self.report.violations);
+        let known = (view.as_ref(), &self.publications);
+        self.oracles.cuts.on_write(now_us, node, records, known, violations);
+        let is_report = |record: &Record| matches!(record, Record::Put { table: Table::Report, .. });
+        if records.iter().any(is_report) {
+            self.at(Moment::ReportWritten, node);
+        }
+    }
+
+    /// A moment of the protocol has come at a node: it may crash now.
+    pub(super) fn at(&mut self, moment: Moment, node: usize) {
+        let crash = self.scenario.crash_at.iter().find(|crash| crash.moment == moment).copied();
+        if let Some(crash) = crash
+            && !self.healed
+            && self.moments_random.chance(crash.rate)
+        {
+            self.crash(node, FaultKind::Crash, crash.down_ms * 1_000);
+        }
+    }
+
     pub(super) fn crash(&mut self, node: usize, kind: FaultKind, down_us: u64) {
         if !self.nodes[node].is_up() {
             return;

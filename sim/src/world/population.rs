@@ -42,6 +42,9 @@ impl<'a> World<'a> {
             clients: Vec::new(),
             client_randoms: Vec::new(),
             connections: Vec::new(),
+            edges: BTreeMap::new(),
+            silent_until_us: BTreeMap::new(),
+            moments_random: Random::stream(seed, "moments", &[]),
             sessions: BTreeMap::new(),
             next_session: 0,
             publications: Default::default(),
@@ -149,11 +152,14 @@ impl<'a> World<'a> {
                 slot,
                 opening_block,
                 FORKS_BEGIN_US,
-                branch,
+                (branch, self.scenario.forking.batches[branch as usize]),
                 random,
                 &self.verifier,
             );
             let client = Client::Equivocator(client);
+            if let Some(edges) = self.scenario.forking.edges {
+                self.edges.insert(self.clients.len(), edges[branch as usize] as usize);
+            }
             self.add_client("equivocator", number * 2 + branch, client, FORKS_BEGIN_US + branch * 137_000);
         }
     }

@@ -18,7 +18,7 @@ use crate::batch::{Batch, Header};
 use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::ids::{LaneId, StreamId, StreamPartition};
-use crate::limits::{HEADER_BYTES, SUBSCRIPTION_WINDOW_BYTES};
+use crate::limits::{HEADER_BYTES, LATEST_SLACK_MS, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
 use crate::verify::Verified;
 
@@ -35,7 +35,8 @@ pub struct Subscription {
 struct Tail {
     phase: Phase,
     from: From,
-    /// When the subscription began, for lanes that a subscription from now on has got nothing of yet.
+    /// A little before the subscription began, for lanes that one from now on has got nothing of yet: events on their
+    /// way when it began are rather delivered than lost when the feed moves.
     begun_ms: u64,
     /// Where history begins: never after an event that was delivered, for what follows it must not be missed.
     start: Position,
@@ -119,8 +120,9 @@ impl Edge {
     ) {
         let count = ctx.view.stream(stream).map_or(0, |s| s.partitions);
         let wanted: Vec<u32> = if partitions.is_empty() { (0..count).collect() } else { partitions };
+        let begun_ms = ctx.now.wall_ms.saturating_sub(LATEST_SLACK_MS);
         let start = match from {
-            From::Latest => Position::at(ctx.now.wall_ms),
+            From::Latest => Position::at(begun_ms),
             From::All => Position::default(),
             From::Time(ms) => Position::at(ms),
         };
@@ -130,7 +132,7 @@ impl Edge {
                 let tail = Tail {
                     phase: Phase::Opening,
                     from,
-                    begun_ms: ctx.now.wall_ms,
+                    begun_ms,
                     start,
                     skips_history: from == From::Latest,
                     positions: BTreeMap::new(),
