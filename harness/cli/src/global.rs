@@ -52,12 +52,15 @@ impl Global {
         Client::connect(&self.url, Some(self.key()?)).await.map_err(Failure::of)
     }
 
-    /// Connects to read: with a key to sign in with if there is one that may be used.
+    /// Connects to read. Who gives a key reads as that key; without one, a development network takes callers on
+    /// its own machine for holders of the development key.
     pub async fn connect_to_read(&self) -> Result<Client, Failure> {
         let key = self.given_key()?;
         let given = key.is_some();
         let client = Client::connect(&self.url, key).await.map_err(Failure::of)?;
-        if !given && client.info().chain_id == DEVELOPMENT_CHAIN_ID {
+        if given {
+            client.sign_in().await.map_err(Failure::of)?;
+        } else if client.info().chain_id == DEVELOPMENT_CHAIN_ID {
             return client.with_key(Key::development()).map_err(Failure::of);
         }
         Ok(client)

@@ -192,16 +192,26 @@ impl Client {
         self.token.lock().expect("no holder panics").clone()
     }
 
-    /// Signs in with the key (EIP-4361).
+    /// Signs in with the key (EIP-4361), so that the node takes what is asked from now on as asked by its
+    /// address. Does nothing without a key. Requests that are refused for want of it sign in by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The node's refusal, or that it is gone.
+    pub async fn sign_in(&self) -> Result<(), RequestError> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let token = sign_in::sign_in(&self.http, self.info.chain_id, key).await?;
+        *self.token.lock().expect("no holder panics") = Some(token);
+        Ok(())
+    }
+
+    /// Signs in because of a refusal.
     ///
     /// # Errors
     ///
     /// The node's refusal; `refusal` itself when there is no key to sign in with.
-    pub(crate) async fn sign_in(&self, refusal: RequestError) -> Result<(), RequestError> {
-        let Some(key) = &self.key else { return Err(refusal) };
-        let token = sign_in::sign_in(&self.http, self.info.chain_id, key).await?;
-        *self.token.lock().expect("no holder panics") = Some(token);
-        Ok(())
+    pub(crate) async fn sign_in_after(&self, refusal: RequestError) -> Result<(), RequestError> {
+        if self.key.is_none() { Err(refusal) } else { self.sign_in().await }
     }
 
     /// The address of a WebSocket path: every port of a node serves both.
@@ -213,7 +223,7 @@ impl Client {
     async fn get(&self, path: &str) -> Result<Value, RequestError> {
         match self.http.json(self.request(Method::GET, path)).await {
             Err(refusal) if refusal.wants_sign_in() && self.key.is_some() => {
-                self.sign_in(refusal).await?;
+                self.sign_in_after(refusal).await?;
                 self.http.json(self.request(Method::GET, path)).await
             }
             answer => answer,

@@ -64,7 +64,7 @@ impl Client {
         if let Err(refusal) = &response
             && refusal.wants_sign_in()
         {
-            self.sign_in(refusal.clone()).await?;
+            self.sign_in_after(refusal.clone()).await?;
             response = self.http().send(self.request(Method::GET, &path)).await;
         }
         let response = response?;

@@ -260,7 +260,7 @@ impl Subscription {
                     if signed_in || self.client.key().is_none() {
                         return Err(SubscribeError::Refused { code, reason });
                     }
-                    self.client.sign_in(RequestError::Refused { status, code, reason }).await?;
+                    self.client.sign_in_after(RequestError::Refused { status, code, reason }).await?;
                     signed_in = true;
                     continue;
                 }

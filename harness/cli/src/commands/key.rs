@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use weir_client::Key;
+use weir_client::{Client, Key};
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -13,9 +13,7 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a random key in a new file and print its address
-    #[command(
-        after_help = "Example:\n  weir key new alice.key && weir --key alice.key stream create --name mine"
-    )]
+    #[command(after_help = "Example:\n  weir key new alice.key && weir key show --key alice.key")]
     New {
         /// The file to create; only its owner can read it
         file: PathBuf,
@@ -23,11 +21,19 @@ pub enum KeyCommand {
     /// Print the address of the key that signs
     #[command(after_help = "Examples:\n  weir key show\n  weir key show --key alice.key")]
     Show,
+    /// On a development network: give the key that signs one ether, to pay for its transactions
+    #[command(
+        after_help = "Example:\n  weir key fund --key alice.key && weir stream create --name mine --key alice.key"
+    )]
+    Fund,
 }
 
+/// What a key is given: enough for thousands of transactions.
+const GIFT_WEI: u128 = 1_000_000_000_000_000_000;
+
 impl KeyCommand {
-    /// Does it; the network is not asked.
-    pub fn run(self, global: &Global) -> Result<(), Failure> {
+    /// Does it; the network is asked only to give ether.
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let key = match self {
             Self::New { file } => {
                 let key = Key::generate().map_err(Failure::of)?;
@@ -35,6 +41,14 @@ impl KeyCommand {
                 key
             }
             Self::Show => global.key()?,
+            Self::Fund => {
+                let key = global.key()?;
+                // The development key's own refusal of other chains keeps this to development networks.
+                let client =
+                    Client::connect(&global.url, Some(Key::development())).await.map_err(Failure::of)?;
+                client.send_ether(key.address(), GIFT_WEI).await.map_err(Failure::of)?;
+                key
+            }
         };
         let mut output = Output::new();
         output.line(key.address().to_string())?;

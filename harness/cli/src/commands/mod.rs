@@ -47,7 +47,7 @@ pub async fn run(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Subscribe(command) => command.run(global).await,
         Command::Query(command) => command.run(global).await,
         Command::Status(command) => command.run(global).await,
-        Command::Key(command) => command.run(global),
+        Command::Key(command) => command.run(global).await,
         Command::Broker(command) => command.run(global).await,
     }
 }

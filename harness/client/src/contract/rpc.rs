@@ -1,6 +1,6 @@
 //! Ethereum JSON-RPC at a node.
 
-use alloy_primitives::{Address, Bytes, TxKind};
+use alloy_primitives::{Address, Bytes, U256};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +16,7 @@ pub enum RpcError {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// The chain said no.
-    #[error("the chain refused {method}: {message}")]
+    #[error("the chain refuses it: {message} ({method})")]
     Refused {
         /// The method.
         method: &'static str,
@@ -86,11 +86,8 @@ pub(super) async fn view(client: &Client, to: Address, input: Vec<u8>) -> Result
 }
 
 /// What a transaction asks for, as `eth_estimateGas` takes it.
-pub(super) fn request(from: Address, to: TxKind, input: &Bytes) -> Value {
-    match to {
-        TxKind::Call(to) => json!({ "from": from, "to": to, "data": input }),
-        TxKind::Create => json!({ "from": from, "data": input }),
-    }
+pub(super) fn request(from: Address, to: Address, value: U256, input: &Bytes) -> Value {
+    json!({ "from": from, "to": to, "value": value, "data": input })
 }
 
 #[cfg(test)]

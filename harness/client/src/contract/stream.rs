@@ -1,6 +1,6 @@
 //! The stream registry and the stream contracts (WP 2.4.2, 2.5.1, 2.5.2).
 
-use alloy_primitives as alloy;
+use alloy_primitives::{self as alloy, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use weir_chain::bindings::{Stream, StreamRegistry};
 use weir_chain::calldata;
@@ -39,6 +39,16 @@ pub struct Grant {
 }
 
 impl Client {
+    /// Sends ether, in wei, and waits until the node acts on the block.
+    ///
+    /// # Errors
+    ///
+    /// The client has no key or too little ether, or why the chain cannot be asked.
+    pub async fn send_ether(&self, to: Address, wei: u128) -> Result<(), TransactionError> {
+        let to = alloy::Address::from(to.0);
+        transaction::send(self, to, U256::from(wei), alloy::Bytes::new()).await.map(drop)
+    }
+
     /// Creates a stream that belongs to the client's key, and waits until the node knows it.
     ///
     /// # Errors
@@ -53,7 +63,7 @@ impl Client {
             new.public_publish,
         );
         let registry = alloy::Address::from(self.info().registry.0);
-        let receipt = transaction::send(self, registry, input).await?;
+        let receipt = transaction::send(self, registry, U256::ZERO, input).await?;
         let created = receipt
             .logs
             .iter()
@@ -87,7 +97,7 @@ impl Client {
             permission.publishUntil = until;
         }
         let input = Stream::setPermissionCall { user, permission }.abi_encode();
-        let receipt = transaction::send(self, contract, input.into()).await?;
+        let receipt = transaction::send(self, contract, U256::ZERO, input.into()).await?;
         let set = receipt
             .logs
             .iter()

@@ -26,6 +26,17 @@ pub enum TransactionError {
     /// The client has no key to sign with.
     #[error("this needs a key: give one with --key FILE or WEIR_KEY")]
     NoKey,
+    /// The key's account cannot pay for the transaction.
+    #[error(
+        "{address} cannot pay for the transaction ({reason}): send it ether; on a development network \
+         `weir key fund --key FILE` does"
+    )]
+    NoEther {
+        /// The account.
+        address: Address,
+        /// What the chain said.
+        reason: String,
+    },
     /// A call to the chain failed.
     #[error(transparent)]
     Rpc(#[from] RpcError),
@@ -72,9 +83,14 @@ pub(super) struct Log {
     pub data: Bytes,
 }
 
-/// Sends a call to a contract and waits until it is in a block and the node acts on that block.
-pub(super) async fn send(client: &Client, to: Address, input: Bytes) -> Result<Receipt, TransactionError> {
-    let hash = submit(client, to, input).await?;
+/// Sends a call to a contract, or only ether, and waits until it is in a block and the node acts on that block.
+pub(super) async fn send(
+    client: &Client,
+    to: Address,
+    value: U256,
+    input: Bytes,
+) -> Result<Receipt, TransactionError> {
+    let hash = submit(client, to, value, input).await?;
     let receipt = wait(client, hash).await?;
     if receipt.status != "0x1" {
         let reason = receipt.revert_reason.unwrap_or_else(|| "the chain gave no reason".into());
@@ -83,12 +99,12 @@ pub(super) async fn send(client: &Client, to: Address, input: Bytes) -> Result<R
     Ok(receipt)
 }
 
-async fn submit(client: &Client, to: Address, input: Bytes) -> Result<B256, TransactionError> {
+async fn submit(client: &Client, to: Address, value: U256, input: Bytes) -> Result<B256, TransactionError> {
     let wallet = client.key().ok_or(TransactionError::NoKey)?.wallet();
     let from = wallet.address();
-    let to = TxKind::Call(to);
     // Estimating runs the call: what would be reverted is refused here, with its reason and for free.
-    let estimate = rpc::quantity(client, "eth_estimateGas", json!([rpc::request(from, to, &input)])).await?;
+    let estimate =
+        rpc::quantity(client, "eth_estimateGas", json!([rpc::request(from, to, value, &input)])).await?;
     let price = rpc::quantity(client, "eth_gasPrice", json!([])).await?;
     let mut attempt = 1;
     loop {
@@ -100,8 +116,8 @@ async fn submit(client: &Client, to: Address, input: Bytes) -> Result<B256, Tran
             gas_limit: u64::try_from(estimate + estimate / 5).unwrap_or(u64::MAX),
             max_fee_per_gas: price.saturating_mul(2),
             max_priority_fee_per_gas: 0,
-            to,
-            value: U256::ZERO,
+            to: TxKind::Call(to),
+            value,
             access_list: Default::default(),
             input: input.clone(),
         });
@@ -112,6 +128,9 @@ async fn submit(client: &Client, to: Address, input: Bytes) -> Result<B256, Tran
             {
                 attempt += 1;
                 sleep(RECEIPT_INTERVAL).await;
+            }
+            Err(RpcError::Refused { message, .. }) if message.contains("insufficient funds") => {
+                return Err(TransactionError::NoEther { address: from, reason: message });
             }
             Err(error) => return Err(error.into()),
         }
