@@ -37,6 +37,7 @@ struct Chain {
 
 #[derive(Debug, Deserialize)]
 struct Broker {
+    number: Option<u64>,
     address: String,
     partitions: u64,
     stake: String,
@@ -84,6 +85,7 @@ fn tables(status: Value) -> Result<Vec<String>, Failure> {
     lines.push(String::new());
     let brokers = network.brokers.iter().map(|broker| {
         vec![
+            broker.number.map_or_else(String::new, |number| number.to_string()),
             short(&broker.address, 10),
             broker.partitions.to_string(),
             tokens(&broker.stake),
@@ -93,7 +95,11 @@ fn tables(status: Value) -> Result<Vec<String>, Failure> {
             broker.running.map_or("", |running| if running { "running" } else { "stopped" }).into(),
         ]
     });
-    table(&mut lines, &["BROKER", "PARTITIONS", "STAKE", "EARNED", "BALANCE", "RELIABILITY", ""], brokers);
+    table(
+        &mut lines,
+        &["", "BROKER", "PARTITIONS", "STAKE", "EARNED", "BALANCE", "RELIABILITY", ""],
+        brokers,
+    );
     lines.push(String::new());
     let partitions = network.partitions.iter().map(|partition| {
         vec![
@@ -159,7 +165,7 @@ mod tests {
     fn the_tables_show_what_the_json_says() {
         let status = serde_json::json!({
             "chain": { "id": 31337, "height": 90, "epoch": 11 },
-            "brokers": [{ "address": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", "partitions": 3,
+            "brokers": [{ "number": 7, "address": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", "partitions": 3,
                 "stake": "5000000000000000000", "earned": "1500000000000000000",
                 "balance": "7000000000000000000", "reliability": 0.75, "running": true }],
             "partitions": [{ "id": 4, "replicas": ["0x70997970c51812dc3a010c7d01b50e0d17dc79c8"], "epoch": 9,
@@ -168,9 +174,17 @@ mod tests {
             "supply": "1000000000000000000000",
         });
         let text = tables(status).expect("a status").join("\n");
-        for part in
-            ["block 90", "1707 events", "1000 DATA", "0x7099797", "1.5", "75.0 %", "running", "0xabcdef0123"]
-        {
+        for part in [
+            "block 90",
+            "1707 events",
+            "1000 DATA",
+            "0x7099797",
+            "1.5",
+            "75.0 %",
+            "running",
+            "0xabcdef0123",
+            "7  0x7099",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(tables(serde_json::json!({})).is_err());

@@ -14,8 +14,8 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub enum StreamCommand {
     /// Create a stream and print its id
-    #[command(after_help = "Examples:\n  weir stream create --name quakes --partitions 4\n  \
-        weir stream create --name weather --description 'Hourly normals of Seattle' --public")]
+    #[command(after_help = "Examples:\n  weir stream create --name earthquakes --partitions 4\n  \
+        weir stream create --name normals --description 'Hourly normals of Seattle' --public")]
     Create(Create),
     /// Show a stream
     #[command(after_help = "Example:\n  weir stream show ID")]

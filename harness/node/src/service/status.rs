@@ -44,6 +44,9 @@ pub struct ChainStatus {
 /// A broker.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BrokerStatus {
+    /// Its number in this process, by which it is stopped and started, if it is of this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
     /// Its account.
     pub address: String,
     /// In how many partitions it is a member.
@@ -123,6 +126,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
     };
     let partitions: Vec<_> = view.partitions.iter().enumerate().map(partition).collect();
     let broker = |broker: &weir_kernel::coordinator::Broker| BrokerStatus {
+        number: None,
         address: broker.address.to_string(),
         partitions: broker.seats,
         stake: broker.stake.to_string(),
@@ -149,7 +153,14 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
 pub fn status_of(gateway: &Gateway) -> Result<Status, weir_kernel::broker::Refusal> {
     let view = gateway.view()?;
     let count = |node: &crate::handle::NodeHandle| (node.address(), (node.statistics(), node.is_running()));
-    Ok(status(&view, &gateway.nodes().iter().map(count).collect()))
+    let nodes = gateway.nodes();
+    let mut status = status(&view, &nodes.iter().map(count).collect());
+    let numbers: BTreeMap<String, usize> =
+        nodes.iter().enumerate().map(|(number, node)| (node.address().to_string(), number)).collect();
+    for broker in &mut status.brokers {
+        broker.number = numbers.get(&broker.address).copied();
+    }
+    Ok(status)
 }
 
 fn accounts(view: &State, seats: Seats) -> Vec<String> {
