@@ -8,6 +8,7 @@ mod failure;
 mod global;
 mod output;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,7 +20,7 @@ use global::Global;
 
 const EXAMPLES: &str = "\
 Examples:
-  weir stream create --name quakes --partitions 4      # prints the stream's id
+  weir stream create --name earthquakes --partitions 4      # prints the stream's id
   weir publish ID --file earthquakes.json --timestamp-field properties.time
   weir subscribe ID --from all | jq .content
   weir query ID last 10
@@ -53,8 +54,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Err(failure) = start_logging() {
+        return failure.report();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::Failed(format!("the runtime cannot start: {error}")).report(),
@@ -66,6 +68,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Logs to standard error what WEIR_LOG asks for; errors alone without it.
+fn start_logging() -> Result<(), Failure> {
+    let wanted = std::env::var("WEIR_LOG").unwrap_or_default();
+    let wanted = if wanted.is_empty() { "error" } else { &wanted };
+    let filter = EnvFilter::try_new(wanted).map_err(|error| {
+        Failure::Usage(format!("WEIR_LOG is {wanted:?}: {error}; write it as in info or weir_client=debug"))
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
 }
 
 #[cfg(test)]
