@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use weir_kernel::broker::{Command, Reply, SessionId};
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
@@ -58,6 +59,9 @@ struct Shared {
     waker: OnceLock<Arc<dyn Fn() + Send + Sync>>,
     commands: mpsc::Sender<(SessionId, Command)>,
     sessions: Mutex<BTreeMap<SessionId, mpsc::Sender<Reply>>>,
+    /// Dropped sessions whose end found the command queue full: the broker must hear of it all the same, or it would
+    /// keep what they asked for. Never more than there were sessions.
+    dropped: Mutex<Vec<SessionId>>,
     next_session: AtomicU64,
     running: AtomicBool,
     view: RwLock<Arc<State>>,
@@ -103,6 +107,7 @@ pub fn node(address: Address, view: Arc<State>) -> (NodeHandle, NodeEnd) {
         waker: OnceLock::new(),
         commands: sender,
         sessions: Mutex::default(),
+        dropped: Mutex::default(),
         next_session: AtomicU64::new(1),
         running: AtomicBool::new(true),
         view: RwLock::new(view),
@@ -165,7 +170,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.sessions.lock().expect("no holder panics").remove(&self.id);
-        let _ = self.shared.commands.try_send((self.id, Command::Close));
+        if let Err(TrySendError::Full(_)) = self.shared.commands.try_send((self.id, Command::Close)) {
+            self.shared.dropped.lock().expect("no holder panics").push(self.id);
+        }
         self.shared.wake();
     }
 }
@@ -178,7 +185,11 @@ impl NodeEnd {
 
     /// The next command if one is there already.
     pub fn try_command(&mut self) -> Option<(SessionId, Command)> {
-        self.commands.try_recv().ok()
+        // What a session said before it was dropped comes before its end.
+        self.commands.try_recv().ok().or_else(|| {
+            let dropped = self.shared.dropped.lock().expect("no holder panics").pop();
+            dropped.map(|session| (session, Command::Close))
+        })
     }
 
     /// Sets who is told, from any thread, that a command is there. Only the first call counts.
@@ -211,5 +222,27 @@ impl Drop for NodeEnd {
     fn drop(&mut self) {
         self.shared.running.store(false, Ordering::Release);
         self.shared.sessions.lock().expect("no holder panics").clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_kernel::coordinator::{Contracts, Params};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_dropped_while_the_queue_is_full_still_ends() {
+        let view = Arc::new(State::new(1, Contracts::default(), Params::default()));
+        let (handle, mut end) = node(Address([1; 20]), view);
+        let (busy, dropped) = (handle.open_session(), handle.open_session());
+        for request in 0..COMMAND_QUEUE as u64 {
+            busy.command(Command::More { request, bytes: 1 }).await.unwrap();
+        }
+        let id = dropped.id;
+        drop(dropped);
+        let heard: Vec<_> = std::iter::from_fn(|| end.try_command()).collect();
+        assert_eq!(heard.len(), COMMAND_QUEUE + 1);
+        assert!(matches!(heard.last(), Some((session, Command::Close)) if *session == id));
     }
 }
