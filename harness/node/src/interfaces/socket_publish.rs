@@ -2,7 +2,8 @@
 //!
 //! A text message is one event as JSON, with or without envelope, signed by the application key for those whom it
 //! signs for. A binary message is one signed batch of the stream, in canonical bytes, by anybody who may publish.
-//! A batch that is sent again is the same batch: it is answered with the level that it has. With `ack=sealed` the
+//! Messages are counted from 0 on each socket, and every answer names its `message`: answers come as they are ready, not
+//! in the order of the messages. A batch that is sent again is the same batch: it is answered with the level that it has. With `ack=sealed` the
 //! acknowledgement of `stored` comes first. At most [`MAX_SOCKET_PUBLISHES`] may wait for their answer; the socket
 //! is then read no further, which holds the client back.
 
@@ -33,7 +34,7 @@ use super::publish::acknowledgement;
 use super::query::level_name;
 use super::server::Peer;
 use super::services::Services;
-use super::socket::{self, Heard, PING_INTERVAL, SendError, refusal_text, send_all};
+use super::socket::{self, Heard, PING_INTERVAL, SendError, send_all};
 use crate::handle::Session;
 use crate::service::limits::{
     MAX_SOCKET_PUBLISHES, PUBLISH_TIMEOUT, REOPEN_PAUSE, RESEND_INTERVAL, SEAL_TIMEOUT,
@@ -70,14 +71,15 @@ struct Rules {
 
 /// A signed batch that has not reached the wanted level.
 struct Pending {
+    message: u64,
     batch: Verified<Batch>,
     told: Option<Level>,
     resend_at: Instant,
     deadline: Instant,
 }
 
-/// A publish by the application key, and the level that was told.
-type Followed = (Receipt, Progress, Option<Level>);
+/// A publish by the application key: the message's number, how it stands, the level that was told.
+type Followed = (u64, Receipt, Progress, Option<Level>);
 
 /// One socket.
 struct Publishing {
@@ -88,6 +90,8 @@ struct Publishing {
     pending: BTreeMap<u64, Pending>,
     next_request: u64,
     followed: FuturesUnordered<BoxFuture<'static, Followed>>,
+    /// The number of the message that is being read.
+    message: u64,
     /// Texts to be sent.
     answers: Vec<String>,
 }
@@ -102,6 +106,7 @@ impl Publishing {
             pending: BTreeMap::new(),
             next_request: 0,
             followed: FuturesUnordered::new(),
+            message: 0,
             answers: Vec::new(),
         }
     }
@@ -128,8 +133,14 @@ impl Publishing {
             let wake_at = self.wake_at();
             tokio::select! {
                 message = receiver.next(), if has_room => match socket::hear(message) {
-                    Heard::Text(text) => self.publish_text(&text),
-                    Heard::Binary(bytes) => self.publish_batch(&bytes).await,
+                    Heard::Text(text) => {
+                        self.publish_text(&text);
+                        self.message += 1;
+                    }
+                    Heard::Binary(bytes) => {
+                        self.publish_batch(&bytes).await;
+                        self.message += 1;
+                    }
                     Heard::Ping => self.answers.push("pong".into()),
                     Heard::Nothing => {}
                     Heard::Over(None) => return,
@@ -165,17 +176,24 @@ impl Publishing {
             Ok(receipt) => {
                 count(&self.services.counters.published, 1);
                 let first = self.rules.level.min(Level::Stored);
-                self.follow(receipt, first, PUBLISH_TIMEOUT, None);
+                self.follow(self.message, receipt, first, PUBLISH_TIMEOUT, None);
             }
             Err(error) => {
-                count(&self.services.counters.refused, 1);
-                self.answers.push(refusal_text(error.code, &error.reason));
+                self.refuse_unread(error.code, &error.reason);
             }
         }
     }
 
+    /// Refuses the message that is being read, of which nothing more is known.
+    fn refuse_unread(&mut self, code: &str, reason: &str) {
+        count(&self.services.counters.refused, 1);
+        let body = json!({ "type": "refused", "code": code, "reason": reason, "message": self.message });
+        self.answers.push(body.to_string());
+    }
+
     fn follow(
         &mut self,
+        message: u64,
         mut receipt: Receipt,
         level: Level,
         patience: std::time::Duration,
@@ -185,15 +203,16 @@ impl Publishing {
         let deadline = Instant::now() + patience + RESEND_INTERVAL;
         self.followed.push(Box::pin(async move {
             let progress = receipt.wait(level, deadline).await;
-            (receipt, progress, told)
+            (message, receipt, progress, told)
         }));
     }
 
-    fn tell_followed(&mut self, (receipt, progress, told): Followed) {
+    fn tell_followed(&mut self, (message, receipt, progress, told): Followed) {
         let wanted = self.rules.level;
         let tell = |level| {
             let mut body = acknowledgement(&receipt, &Progress { reached: Some(level), ..progress.clone() });
             body.insert("type".into(), json!("ack"));
+            body.insert("message".into(), json!(message));
             Value::Object(body).to_string()
         };
         // A level may have been passed by between two looks: each that was asked for is told once.
@@ -210,13 +229,15 @@ impl Publishing {
         }
         if progress.refused.is_none() && progress.reached >= Some(Level::Stored) && told < Some(Level::Stored)
         {
-            return self.follow(receipt, wanted, SEAL_TIMEOUT, Some(Level::Stored));
+            return self.follow(message, receipt, wanted, SEAL_TIMEOUT, Some(Level::Stored));
         }
         let late =
             || Refusal::new(RefusalCode::Unavailable, "no acknowledgement in time: read the event back");
         let refusal = progress.refused.clone().or(progress.trouble.clone()).unwrap_or_else(late);
         count(&self.services.counters.refused, 1);
-        let mut body = json!({ "type": "refused", "code": refusal.code.as_str(), "reason": refusal.reason });
+        let mut body = json!({
+            "type": "refused", "code": refusal.code.as_str(), "reason": refusal.reason, "message": message,
+        });
         if let Some(place) = progress.place {
             body["lane"] = json!(place.lane.to_string());
             body["sequence"] = json!(place.sequence);
@@ -234,35 +255,39 @@ impl Publishing {
         let verified = tokio::task::spawn_blocking(move || verify(bytes, chain_id, &Secp256k1Verifier)).await;
         let batch = match verified {
             Ok(Ok(batch)) => batch,
-            Ok(Err(error)) => {
-                count(&self.services.counters.refused, 1);
-                return self.answers.push(refusal_text("invalid", &error.to_string()));
-            }
-            Err(error) => return self.answers.push(refusal_text("internal", &error.to_string())),
+            Ok(Err(error)) => return self.refuse_unread("invalid", &error.to_string()),
+            Err(error) => return self.refuse_unread("internal", &error.to_string()),
         };
         let header = *batch.header();
         if header.stream != self.rules.stream {
             let reason =
                 format!("a batch of stream {} on the socket of {}", header.stream, self.rules.stream);
-            return self.refuse(&batch, &Refusal::new(RefusalCode::Invalid, reason));
+            return self.refuse(self.message, &batch, &Refusal::new(RefusalCode::Invalid, reason));
         }
         if let Err(refusal) = self.services.gateway.check_slot(header.slot()) {
-            return self.refuse(&batch, &refusal);
+            return self.refuse(self.message, &batch, &refusal);
         }
         let now = Instant::now();
-        let pending = Pending { batch, told: None, resend_at: now, deadline: now + PUBLISH_TIMEOUT };
+        let pending = Pending {
+            message: self.message,
+            batch,
+            told: None,
+            resend_at: now,
+            deadline: now + PUBLISH_TIMEOUT,
+        };
         let request = self.next_request;
         self.next_request += 1;
         self.pending.insert(request, pending);
         self.send(request).await;
     }
 
-    fn refuse(&mut self, batch: &Verified<Batch>, refusal: &Refusal) {
+    fn refuse(&mut self, message: u64, batch: &Verified<Batch>, refusal: &Refusal) {
         count(&self.services.counters.refused, 1);
         let body = json!({
             "type": "refused",
             "code": refusal.code.as_str(),
             "reason": refusal.reason,
+            "message": message,
             "lane": batch.lane().to_string(),
             "sequence": batch.header().sequence,
         });
@@ -308,7 +333,7 @@ impl Publishing {
                     return;
                 }
                 if let Some(pending) = self.pending.remove(&request) {
-                    self.refuse(&pending.batch, &refusal);
+                    self.refuse(pending.message, &pending.batch, &refusal);
                 }
             }
             _ => {}
@@ -328,6 +353,7 @@ impl Publishing {
             pending.told = Some(step);
             let body = json!({
                 "type": "ack",
+                "message": pending.message,
                 "level": level_name(step),
                 "lane": pending.batch.lane().to_string(),
                 "sequence": header.sequence,
@@ -356,7 +382,7 @@ impl Publishing {
         for request in late {
             if let Some(pending) = self.pending.remove(&request) {
                 let reason = "no acknowledgement in time: send the same bytes again";
-                self.refuse(&pending.batch, &Refusal::new(RefusalCode::Unavailable, reason));
+                self.refuse(pending.message, &pending.batch, &Refusal::new(RefusalCode::Unavailable, reason));
             }
         }
         for request in self.due(|pending| pending.resend_at <= now) {
