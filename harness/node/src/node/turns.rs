@@ -25,6 +25,9 @@ const MAX_TAKEN: usize = 1024;
 /// The longest sleep: statistics are refreshed at least this often.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
+/// How old statistics may be once something happened: who publishes and then looks should see it.
+const STATISTICS_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Everything the engine thread owns.
 pub struct Turns {
     /// The broker's name in logs.
@@ -63,9 +66,13 @@ impl Turns {
         self.end.set_waker(waker);
         let mut operations = Vec::new();
         let mut refreshed = Instant::now();
-        let mut busy = false;
+        let (mut busy, mut stale) = (false, false);
         while !self.inbox.is_stopping() {
-            let sleep = if busy { Duration::ZERO } else { self.sleep(started) };
+            let sleep = match (busy, stale) {
+                (true, _) => Duration::ZERO,
+                (false, true) => self.sleep(started).min(STATISTICS_INTERVAL),
+                (false, false) => self.sleep(started),
+            };
             let mut completions = self.inbox.take(sleep);
             busy = self.take_in(&mut completions);
             let view = completions.iter().rev().find_map(|completion| match completion {
@@ -74,10 +81,13 @@ impl Turns {
             });
             self.engine.turn(now(started), completions, &mut operations);
             busy |= !operations.is_empty();
+            stale |= !operations.is_empty();
             self.carry_out(&mut operations);
             // A new view is shown together with what the broker made of it: a seal with its adoption.
-            if view.is_some() || refreshed.elapsed() >= MAX_SLEEP {
+            let due = if stale { STATISTICS_INTERVAL } else { MAX_SLEEP };
+            if view.is_some() || refreshed.elapsed() >= due {
                 refreshed = Instant::now();
+                stale = false;
                 self.refresh_statistics();
             }
             if let Some(view) = view {
