@@ -45,7 +45,7 @@ pub enum LogError {
     /// What was read is not what was written.
     #[error(
         "{place} is damaged ({cause}): the disk or a copy of the directory is faulty; \
-         move the directory away and let the broker fetch its data again"
+         move the broker's whole data directory away and let it fetch its data again"
     )]
     Damaged {
         /// Keyspace and key, or the directory.

@@ -33,8 +33,8 @@ pub enum BlockLogError {
     #[error("{} is no block log of this version; give another directory or move the file away", .0.display())]
     Magic(PathBuf),
     /// A record that was synced has changed since.
-    #[error("{} is damaged at byte {offset}: restore the file from a copy, or delete the chain directory to \
-             begin a new chain", path.display())]
+    #[error("{} is damaged at byte {offset}: restore the file from a copy, or begin a new chain in an \
+             empty directory", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -58,7 +58,7 @@ pub struct Genesis {
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
     /// The block could not be written. The chain takes nothing any more until it is opened again.
-    #[error("the chain stops: {0}")]
+    #[error("a block could not be kept: {0}; free the disk, then start again")]
     Write(#[from] BlockLogError),
     /// An earlier write failed.
     #[error("the chain has stopped because its block log could not be written: free the disk and restart")]

@@ -62,7 +62,7 @@ pub struct NodeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be opened.
-    #[error("broker {name}: {source}")]
+    #[error("{name}: {source}")]
     Store {
         /// The broker.
         name: String,
@@ -70,7 +70,7 @@ pub enum StartError {
         source: LogError,
     },
     /// The store is not this broker's, or damaged.
-    #[error("broker {name}: {source}")]
+    #[error("{name}: {source}")]
     Open {
         /// The broker.
         name: String,
@@ -78,7 +78,7 @@ pub enum StartError {
         source: OpenError,
     },
     /// The QUIC endpoint cannot be opened.
-    #[error("broker {name}: {source}")]
+    #[error("{name}: {source}")]
     Listen {
         /// The broker.
         name: String,
@@ -86,7 +86,7 @@ pub enum StartError {
         source: weir_net::quic::BindError,
     },
     /// A thread cannot be started.
-    #[error("broker {name}: starting a thread: {source}")]
+    #[error("{name}: starting a thread: {source}")]
     Thread {
         /// The broker.
         name: String,
@@ -97,7 +97,7 @@ pub enum StartError {
 
 /// Why a running broker stopped by itself.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("broker {name} stopped: {reason}")]
+#[error("{name} stopped: {reason}")]
 pub struct NodeFailure {
     /// The broker.
     pub name: String,
