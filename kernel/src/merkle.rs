@@ -1,7 +1,7 @@
 //! Merkle trees shaped as in RFC 9162 section 2.1, over SHA-256.
 //!
-//! A node is SHA-256 of `0x01`, left [32], right [32]. A tree over n > 1 leaves splits at the largest power of
-//! two smaller than n. Built level by level that is: pair up neighbours, and a last one without a neighbour
+//! A node is SHA-256 of `0x01`, left \[32\], right \[32\]. A tree over n > 1 leaves splits at the largest power
+//! of two smaller than n. Built level by level that is: pair up neighbours, and a last one without a neighbour
 //! rises unchanged.
 //!
 //! ```text

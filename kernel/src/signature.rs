@@ -3,8 +3,8 @@
 //!
 //! | type | signature | signs |
 //! | --- | --- | --- |
-//! | 1 | r [32], s [32] (low), v (27 or 28) | the EIP-712 signing hash, with secp256k1 |
-//! | 0xF0 | 32 bytes | SHA-256 of `weir simulation`, signer [20], signing hash [32] |
+//! | 1 | r \[32\], s \[32\] (low), v (27 or 28) | the EIP-712 signing hash, with secp256k1 |
+//! | 0xF0 | 32 bytes | SHA-256 of `weir simulation`, signer \[20\], signing hash \[32\] |
 //!
 //! The second has no secret: anybody can forge it. It is there so that a simulation of a large network spends its
 //! time on the protocol, and so that its runs need no keys; a node's verifier refuses it.

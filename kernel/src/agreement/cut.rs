@@ -6,10 +6,10 @@
 //!
 //! | part | bytes |
 //! | --- | --- |
-//! | head leaf | SHA-256 of `0x02`, lane [32], next sequence u64, volume u64, header digest [32] |
-//! | fork leaf | SHA-256 of `0x03`, lane [32], smaller header digest [32], larger header digest [32] |
+//! | head leaf | SHA-256 of `0x02`, lane \[32\], next sequence u64, volume u64, header digest \[32\] |
+//! | fork leaf | SHA-256 of `0x03`, lane \[32\], smaller header digest \[32\], larger header digest \[32\] |
 //! | root | the Merkle root over the leaves ([`crate::merkle`]); 32 zero bytes for an empty cut |
-//! | checksum | SHA-256 of `0x04`, previous checksum [32], partition u32, epoch u64, root [32] |
+//! | checksum | SHA-256 of `0x04`, previous checksum \[32\], partition u32, epoch u64, root \[32\] |
 //!
 //! The round is not hashed: proposals of two rounds that name the same heads have the same checksum.
 

@@ -49,7 +49,7 @@
 //! | --- | --- |
 //! | 223 | header |
 //! | 1 | signature length, fixed by the signature type |
-//! | 65 or 32 | signature: r [32], s [32] (the lower of the two), v (27 or 28); or the keyed hash |
+//! | 65 or 32 | signature: r \[32\], s \[32\] (the lower of the two), v (27 or 28); or the keyed hash |
 //! | the rest | `count` events |
 //!
 //! A header with its signature and no events is a [`SignedHeader`]: what proves a fork or settles a meter.
