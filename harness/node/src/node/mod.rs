@@ -62,10 +62,12 @@ pub struct NodeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be opened.
-    #[error("{name}: {source}")]
+    #[error("{name}, whose data directory is {}: {source}", .directory.display())]
     Store {
         /// The broker.
         name: String,
+        /// Where its store lies.
+        directory: PathBuf,
         /// The store's reason.
         source: LogError,
     },
@@ -122,7 +124,8 @@ impl Node {
     /// [`StartError`] says which part could not be opened and why.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
         let NodeConfig { name, key, directory, listen, tls, chain, view } = config;
-        let at_store = |source| StartError::Store { name: name.clone(), source };
+        let at_store =
+            |source| StartError::Store { name: name.clone(), directory: directory.clone(), source };
         let log = FjallLog::open(&directory, FjallOptions::default()).map_err(at_store)?;
         let checkpoint = log.load().map_err(at_store)?;
         let me = key.address();

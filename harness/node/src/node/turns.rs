@@ -26,7 +26,10 @@ const MAX_TAKEN: usize = 1024;
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
 /// How old statistics may be once something happened: who publishes and then looks should see it.
-const STATISTICS_INTERVAL: Duration = Duration::from_millis(50);
+const STATISTICS_INTERVAL: Duration = Duration::from_millis(5);
+
+/// But of the engine's time statistics take at most one part in so many: with many lanes they cost more to make.
+const STATISTICS_SHARE: u32 = 20;
 
 /// Everything the engine thread owns.
 pub struct Turns {
@@ -66,11 +69,11 @@ impl Turns {
         self.end.set_waker(waker);
         let mut operations = Vec::new();
         let mut refreshed = Instant::now();
-        let (mut busy, mut stale) = (false, false);
+        let (mut busy, mut stale, mut patience) = (false, false, STATISTICS_INTERVAL);
         while !self.inbox.is_stopping() {
             let sleep = match (busy, stale) {
                 (true, _) => Duration::ZERO,
-                (false, true) => self.sleep(started).min(STATISTICS_INTERVAL),
+                (false, true) => self.sleep(started).min(patience),
                 (false, false) => self.sleep(started),
             };
             let mut completions = self.inbox.take(sleep);
@@ -84,11 +87,13 @@ impl Turns {
             stale |= !operations.is_empty();
             self.carry_out(&mut operations);
             // A new view is shown together with what the broker made of it: a seal with its adoption.
-            let due = if stale { STATISTICS_INTERVAL } else { MAX_SLEEP };
+            let due = if stale { patience } else { MAX_SLEEP };
             if view.is_some() || refreshed.elapsed() >= due {
-                refreshed = Instant::now();
-                stale = false;
+                let begin = Instant::now();
                 self.refresh_statistics();
+                refreshed = Instant::now();
+                patience = ((refreshed - begin) * STATISTICS_SHARE).clamp(STATISTICS_INTERVAL, MAX_SLEEP);
+                stale = false;
             }
             if let Some(view) = view {
                 self.transport.set_peers(directory(&view));
