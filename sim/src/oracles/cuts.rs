@@ -1,0 +1,114 @@
+//! Cuts and reports, read off what brokers write to their disks (WP 2.4.6, 2.4.7).
+//!
+//! What a publisher was told is stored before an epoch was over lies in the cut that seals this epoch. And a replica
+//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between.
+
+use std::collections::BTreeMap;
+
+use weir_kernel::agreement::Cut;
+use weir_kernel::coordinator::{Entry, State, report_signing_hash};
+use weir_kernel::ids::{Epoch, Hash, LaneId, PartitionId};
+use weir_kernel::log::{Record, Table};
+use weir_kernel::wire;
+
+use crate::clients::published::Publications;
+use crate::report::Violation;
+use crate::surroundings::note;
+
+type ReportKey = (PartitionId, Epoch, u32, Hash);
+
+/// What was sealed and signed so far.
+#[derive(Debug, Default)]
+pub struct Cuts {
+    /// When the chain entered each epoch.
+    begun_us: BTreeMap<Epoch, u64>,
+    sealed: BTreeMap<PartitionId, Sealed>,
+    /// Reports that a node has written, by what it signs for them.
+    written: BTreeMap<(usize, Hash), (ReportKey, Hash)>,
+    signed: BTreeMap<(usize, ReportKey), Hash>,
+}
+
+#[derive(Debug, Default)]
+struct Sealed {
+    epoch: Option<Epoch>,
+    heads: BTreeMap<LaneId, u64>,
+}
+
+impl Cuts {
+    /// A block was made.
+    pub fn on_block(&mut self, now_us: u64, view: &State) {
+        self.begun_us.entry(view.epoch()).or_insert(now_us);
+    }
+
+    /// A node writes.
+    pub fn on_write(
+        &mut self,
+        now_us: u64,
+        node: usize,
+        records: &[Record],
+        (view, publications): (&State, &Publications),
+        violations: &mut Vec<Violation>,
+    ) {
+        for record in records {
+            match record {
+                Record::Put { table: Table::Cut, value, .. } => match wire::decode_row::<Cut>(value) {
+                    Some(cut) => self.on_cut(now_us, &cut, view, publications, violations),
+                    None => note(violations, now_us, "rows", format!("node {node} wrote a broken cut")),
+                },
+                Record::Put { table: Table::Report, value, .. } => {
+                    let Some((entry, _)) = wire::decode_row::<(Entry, Cut)>(value) else {
+                        note(violations, now_us, "rows", format!("node {node} wrote a broken report"));
+                        continue;
+                    };
+                    let coordinator = &view.contracts.coordinator;
+                    let digest = report_signing_hash(view.chain_id, coordinator, &entry.hash());
+                    let key = (entry.partition, entry.epoch, entry.round, entry.previous);
+                    self.written.insert((node, digest), (key, entry.checksum));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Brokers adopt cuts in their order, so the first to adopt one has told of all before it.
+    fn on_cut(
+        &mut self,
+        now_us: u64,
+        cut: &Cut,
+        view: &State,
+        publications: &Publications,
+        violations: &mut Vec<Violation>,
+    ) {
+        let sealed = self.sealed.entry(cut.partition).or_default();
+        if sealed.epoch.is_some_and(|epoch| cut.epoch <= epoch) {
+            return;
+        }
+        sealed.epoch = Some(cut.epoch);
+        sealed.heads.extend(cut.heads.iter().map(|head| (head.lane, head.next_sequence)));
+        let Some(over_us) = self.begun_us.get(&(cut.epoch + 1)) else { return };
+        for (lane, sequence, publication) in publications.acknowledged() {
+            let in_time = publication.stored_us.is_some_and(|stored_us| stored_us < *over_us);
+            let next = sealed.heads.get(&lane).copied().unwrap_or(0);
+            if in_time && next < publication.next_sequence && view.home(publication.slot) == cut.partition {
+                let what = format!(
+                    "partition {}: lane {lane}, sequence {sequence} was stored before epoch {} ended; its cut has {next}",
+                    cut.partition, cut.epoch
+                );
+                note(violations, now_us, "stored is sealed", what);
+            }
+        }
+    }
+
+    /// A node signs.
+    pub fn on_sign(&mut self, now_us: u64, node: usize, digest: Hash, violations: &mut Vec<Violation>) {
+        let Some((key, checksum)) = self.written.get(&(node, digest)).copied() else {
+            note(violations, now_us, "one report", format!("node {node} signs what it did not write"));
+            return;
+        };
+        let first = *self.signed.entry((node, key)).or_insert(checksum);
+        if first != checksum {
+            let what = format!("node {node} signed {first} and {checksum} for {key:?}");
+            note(violations, now_us, "one report", what);
+        }
+    }
+}
