@@ -284,7 +284,8 @@ impl Sealer {
         let unnamed: Vec<Fork> = forks.into_iter().filter(|fork| !named_fork(&fork.lane())).collect();
         let moves = cut.heads.iter().all(|head| {
             let sealed = replica.lanes.get(&head.lane).map_or(0, |lane| lane.sealed.next_sequence);
-            head.next_sequence > sealed && !is_forked(replica, &head.lane)
+            // A fork found since it was proposed does not delay it: the next cut names the fork.
+            head.next_sequence > sealed
         });
         if !below.is_empty() || !moves {
             let epoch = s.epoch;

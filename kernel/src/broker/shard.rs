@@ -268,7 +268,8 @@ impl Machines {
                 let id = PartitionId(u32::try_from(id).expect("partitions are numbered with 32 bits"));
                 if has_role(partition, me) {
                     self.take_part(ctx, id, partition, me);
-                } else if let Some((_, sealer)) = self.partitions.get_mut(&id) {
+                } else if let Some((replica, sealer)) = self.partitions.get_mut(&id) {
+                    replica.rest();
                     sealer.rest();
                 }
             }

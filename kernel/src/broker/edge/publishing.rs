@@ -21,8 +21,14 @@ use crate::verify::Verified;
 /// Times that a batch is offered again to replicas that lag behind the quorum; sealing repairs the rest.
 const OFFERS_AFTER_STORED: u32 = 3;
 
-/// How far a replica's epoch may be ahead of this edge's for its word to be kept: their views of the chain differ.
-const EPOCHS_AHEAD: u64 = 8;
+/// How far a replica's epoch may be from this edge's for its word to be kept: their views of the chain differ.
+const EPOCHS_APART: u64 = 8;
+
+/// Requests that wait for one batch: a client that sends it again has one, and moves between a few sessions.
+const MAX_WAITERS: usize = 64;
+
+/// Overdue batches are looked for no more often than this: the search goes through all of them.
+const SEARCH_US: u64 = RETRY_US / 4;
 
 /// Batches on their way to a quorum.
 #[derive(Debug, Default)]
@@ -33,6 +39,8 @@ pub struct Publishing {
     /// Who held the batch that this edge last saw stored in a stream partition: asked first by readers, who so find
     /// what was stored through this edge before they came.
     fresh: BTreeMap<StreamPartition, BTreeSet<Address>>,
+    /// Nothing is overdue before this time, in monotonic microseconds.
+    next_due_us: u64,
 }
 
 #[derive(Debug)]
@@ -55,9 +63,16 @@ impl Pending {
         self.receipts.iter().any(|(_, from)| from == replica)
     }
 
-    /// `stored` needs q replicas of one epoch's set naming that epoch.
+    /// `stored` needs q replicas of one epoch's set naming that epoch. An epoch that has not begun in this edge's view,
+    /// or is long sealed, may have another set than the view says.
     fn is_stored(&self, view: &State) -> bool {
-        let epochs: BTreeSet<Epoch> = self.receipts.iter().map(|(epoch, _)| *epoch).collect();
+        let known = |epoch: Epoch| {
+            let partition = view.partition(self.partition);
+            let oldest = partition.map_or(0, |p| p.since_epoch.min(p.sealed_epoch));
+            (oldest..=view.epoch()).contains(&epoch)
+        };
+        let epochs: BTreeSet<Epoch> =
+            self.receipts.iter().map(|(epoch, _)| *epoch).filter(|epoch| known(*epoch)).collect();
         epochs.into_iter().any(|epoch| {
             let members = |from: &Address| is_member(view, self.partition, epoch, *from);
             let count = self.receipts.iter().filter(|(e, from)| *e == epoch && members(from)).count();
@@ -93,6 +108,7 @@ impl Publishing {
         if level == Level::Accepted {
             published(ctx, session, request, key, Level::Accepted);
         }
+        let is_new = !self.pending.contains_key(&key);
         let pending = self.pending.entry(key).or_insert_with(|| {
             self.bytes += batch.bytes().len();
             Pending {
@@ -114,11 +130,21 @@ impl Publishing {
             }
             let waits = pending.waiters.iter().any(|(s, r, _)| (*s, *r) == (session, request));
             if !waits && (!pending.stored || level == Level::Sealed) {
+                if pending.waiters.len() >= MAX_WAITERS {
+                    let reason = "too many requests wait for this batch: wait for one of them";
+                    let refusal = Refusal::new(RefusalCode::RateLimited, reason);
+                    ctx.reply(session, Reply::Refused { request, refusal });
+                    return;
+                }
                 pending.waiters.push((session, request, level));
             }
         }
         pending.since_us = ctx.now.monotonic_us;
-        offer(ctx, pending);
+        // A client that repeats itself does not make this edge repeat itself to every replica.
+        if is_new || pending.stored || ctx.now.monotonic_us >= pending.offered_us + RETRY_US {
+            offer(ctx, pending);
+        }
+        self.next_due_us = self.next_due_us.min(pending.offered_us + RETRY_US);
     }
 
     fn check(&self, ctx: &Context<'_>, batch: &Verified<Batch>, key: (LaneId, u64)) -> Result<(), Refusal> {
@@ -156,32 +182,41 @@ impl Publishing {
         heads: &[LaneHead],
     ) {
         // Only a member's word in an epoch of its own counts; anything else would only fill memory.
-        if epoch > ctx.view.epoch() + EPOCHS_AHEAD || !is_member(ctx.view, partition, epoch, from) {
+        let apart = epoch.abs_diff(ctx.view.epoch()) > EPOCHS_APART;
+        if apart || !is_member(ctx.view, partition, epoch, from) {
             return;
         }
         for head in heads {
             for key in self.covered_by(partition, head) {
                 let Some(pending) = self.pending.get_mut(&key) else { continue };
-                pending.receipts.insert((epoch, from));
-                if !pending.stored && pending.is_stored(ctx.view) {
-                    pending.stored = true;
-                    pending.offers = 0;
-                    if self.fresh.len() >= MAX_FRESH {
-                        self.fresh.pop_first();
-                    }
-                    let holders = pending.receipts.iter().map(|(_, from)| *from).collect();
-                    self.fresh.insert(pending.batch.header().slot(), holders);
-                    let told = core::mem::take(&mut pending.waiters);
-                    for (session, request, level) in told {
-                        published(ctx, session, request, key, Level::Stored);
-                        if level == Level::Sealed {
-                            pending.waiters.push((session, request, level));
-                        }
-                    }
+                if pending.receipts.insert((epoch, from)) {
+                    pending.receipts.retain(|(named, _)| named.abs_diff(ctx.view.epoch()) <= EPOCHS_APART);
+                    self.settle(ctx, key);
                 }
-                self.drop_if_over(ctx, key);
             }
         }
+    }
+
+    /// Tells whoever waits for a batch if it is stored by now, and forgets it if nobody needs it any more.
+    fn settle(&mut self, ctx: &mut Context<'_>, key: (LaneId, u64)) {
+        let Some(pending) = self.pending.get_mut(&key) else { return };
+        if !pending.stored && pending.is_stored(ctx.view) {
+            pending.stored = true;
+            pending.offers = 0;
+            if self.fresh.len() >= MAX_FRESH {
+                self.fresh.pop_first();
+            }
+            let holders = pending.receipts.iter().map(|(_, from)| *from).collect();
+            self.fresh.insert(pending.batch.header().slot(), holders);
+            let told = core::mem::take(&mut pending.waiters);
+            for (session, request, level) in told {
+                published(ctx, session, request, key, Level::Stored);
+                if level == Level::Sealed {
+                    pending.waiters.push((session, request, level));
+                }
+            }
+        }
+        self.drop_if_over(ctx, key);
     }
 
     /// Whether a replica is known to hold what this edge last saw stored in a stream partition.
@@ -295,18 +330,22 @@ impl Publishing {
         let refusal =
             Refusal::new(RefusalCode::Unavailable, "stored, but not sealed in time: ask for its status");
         overdue.into_iter().for_each(|key| self.refuse(ctx, key, &refusal));
+        // Receipts of an epoch that has just begun here count from now on.
         let keys: Vec<_> = self.pending.keys().copied().collect();
-        keys.into_iter().for_each(|key| self.drop_if_over(ctx, key));
+        keys.into_iter().for_each(|key| self.settle(ctx, key));
     }
 
     /// When something is overdue, in monotonic microseconds.
     pub fn deadline(&self) -> Option<u64> {
-        self.pending.values().filter_map(next_offer_us).min()
+        (!self.pending.is_empty() && self.next_due_us != u64::MAX).then_some(self.next_due_us)
     }
 
     /// Offers again what replicas have not acknowledged, and gives up what is too old.
     pub fn on_elapsed(&mut self, ctx: &mut Context<'_>) {
         let now_us = ctx.now.monotonic_us;
+        if now_us < self.next_due_us {
+            return;
+        }
         let due: Vec<_> = self
             .pending
             .iter()
@@ -329,6 +368,8 @@ impl Publishing {
             offer(ctx, pending);
             self.drop_if_over(ctx, key);
         }
+        let next_us = self.pending.values().filter_map(next_offer_us).min();
+        self.next_due_us = next_us.map_or(u64::MAX, |at_us| at_us.max(now_us + SEARCH_US));
     }
 }
 

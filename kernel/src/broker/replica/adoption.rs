@@ -77,8 +77,9 @@ impl Replica {
             });
             self.ask_for_cuts(ctx);
         }
-        while let Some(cut) = self.next_proven_cut() {
+        while let Some(cut) = self.take_proven_cut() {
             if !self.holds_all_of(ctx, &cut) {
+                self.catch_up.iter_mut().for_each(|catch_up| catch_up.cuts.push_front(cut.clone()));
                 return;
             }
             self.adopt_cut(ctx, &cut);
@@ -89,8 +90,8 @@ impl Replica {
         view.partition(self.partition).is_some_and(|p| p.founded && p.sealed_epoch > self.sealed_epoch)
     }
 
-    fn next_proven_cut(&self) -> Option<Cut> {
-        self.catch_up.as_ref().filter(|c| c.proven).and_then(|c| c.cuts.front().cloned())
+    fn take_proven_cut(&mut self) -> Option<Cut> {
+        self.catch_up.as_mut().filter(|c| c.proven).and_then(|c| c.cuts.pop_front())
     }
 
     fn ask_for_cuts(&mut self, ctx: &mut Context<'_>) {
@@ -149,36 +150,61 @@ impl Replica {
             return;
         }
         catch_up.asked_us = ctx.now.monotonic_us;
+        catch_up.source += 1;
         if catch_up.proven {
             self.adopt(ctx);
         } else {
-            catch_up.source += 1;
             self.ask_for_cuts(ctx);
         }
     }
 
     /// Whether everything that a sealed cut names is on disk here; what is not is fetched. A branch of this replica's
-    /// own that the cut overrides goes: adopting the sealed one is not a second acknowledgement.
+    /// own that the cut overrides goes, once the fork is proven: adopting the sealed one is not a second
+    /// acknowledgement.
     fn holds_all_of(&mut self, ctx: &mut Context<'_>, cut: &Cut) -> bool {
         let peers = self.peers(ctx.view, ctx.me);
+        let source = self.catch_up.as_ref().map_or(0, |c| c.source);
+        let peer = peers.get(source % peers.len().max(1)).copied();
         let mut all = true;
         for head in &cut.heads {
             if self.holds_durably(head) {
                 continue;
             }
             all = false;
-            let relation = self.lanes.get(&head.lane).map(|lane| (lane.relation(head), lane.slot));
-            if let Some((Relation::OtherBranch, _)) = relation {
-                self.drop_branch(ctx, head.lane);
-            }
-            let source = self.catch_up.as_ref().map_or(0, |c| c.source);
-            if relation.is_none_or(|(relation, _)| relation != Relation::Held)
-                && let Some(peer) = peers.get(source % peers.len().max(1))
-            {
-                self.want(ctx, head.lane, head.next_sequence, *peer);
+            let Some(peer) = peer else { continue };
+            match self.lanes.get(&head.lane).map(|lane| (lane.relation(head), lane.fork.is_some())) {
+                Some((Relation::Held, _)) => {}
+                Some((Relation::OtherBranch, false)) => self.probe(ctx, head.lane, peer),
+                Some((Relation::OtherBranch, true)) => {
+                    self.give_up_branch(ctx, head.lane);
+                    self.want(ctx, head.lane, head.next_sequence, peer);
+                }
+                None | Some((Relation::Further, _)) => self.want(ctx, head.lane, head.next_sequence, peer),
             }
         }
         all
+    }
+
+    /// A peer's batch contradicts this replica's branch of a lane. If the cut that is being adopted names more of the
+    /// lane than is here, this branch may be the wrong one, however short it is: it goes, and the lane is fetched anew
+    /// from its sealed head.
+    pub(super) fn yield_to_sealed(&mut self, ctx: &mut Context<'_>, id: LaneId) {
+        let cut = self.catch_up.as_ref().filter(|c| c.proven).and_then(|c| c.cuts.front());
+        let named = cut.and_then(|cut| cut.head(&id).copied());
+        let lacks = named
+            .zip(self.lanes.get(&id))
+            .is_some_and(|(head, lane)| lane.relation(&head) != Relation::Held);
+        if lacks {
+            self.give_up_branch(ctx, id);
+        }
+    }
+
+    /// Drops a lane above its sealed head and says so to whoever got it; what is sealed comes in its place.
+    fn give_up_branch(&mut self, ctx: &mut Context<'_>, id: LaneId) {
+        let Some(lane) = self.lanes.get(&id).filter(|lane| !lane.marks.is_empty()) else { return };
+        let (slot, from) = (lane.slot, lane.sealed.next_sequence);
+        self.drop_branch(ctx, id);
+        self.say_withdrawn(ctx, slot, id, from);
     }
 
     /// Whether this head is on this replica's branch and on its disk.
@@ -209,11 +235,7 @@ impl Replica {
         self.tell_edges(ctx, cut);
         self.forget_expired(ctx);
         ctx.trace(Trace::SealAdopted(self.partition, cut.epoch, checksum));
-        let done = self.catch_up.as_mut().is_none_or(|catch_up| {
-            catch_up.cuts.pop_front();
-            catch_up.cuts.is_empty()
-        });
-        if done {
+        if self.catch_up.as_ref().is_none_or(|catch_up| catch_up.cuts.is_empty()) {
             self.catch_up = None;
             self.repeat_acknowledgements(ctx);
         }
@@ -280,10 +302,12 @@ impl Replica {
         let gone: Vec<LaneId> =
             self.lanes.iter().filter(|(_, lane)| expired(lane)).map(|(id, _)| *id).collect();
         for id in gone {
-            if let Some(lane) = self.lanes.remove(&id)
-                && let Some(withdrawn) = self.withdrawn.get_mut(&lane.slot)
-            {
+            let Some(lane) = self.lanes.remove(&id) else { continue };
+            if let Some(withdrawn) = self.withdrawn.get_mut(&lane.slot) {
                 withdrawn.remove(&id);
+            }
+            if lane.fork.is_some() {
+                ctx.write(Record::Remove { table: Table::Evidence, key: lane_key(partition, &id) });
             }
             ctx.write(Record::Remove { table: Table::Lane, key: lane_key(partition, &id) });
         }

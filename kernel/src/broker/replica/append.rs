@@ -19,7 +19,8 @@ use crate::limits::{MAX_AHEAD_BYTES, MAX_OPEN_LANES};
 use crate::log::{Record, StoredBatch, Table};
 use crate::verify::Verified;
 
-/// Batches that wait for what comes before them; bounded in bytes.
+/// Batches that wait for what comes before them; bounded in bytes. When it is full it is emptied: what waits for a gap
+/// that is never filled keeps nothing else out for long, and edges offer again what is not acknowledged.
 #[derive(Debug, Default)]
 pub struct Ahead {
     batches: BTreeMap<(LaneId, u64), (Verified<Batch>, Source)>,
@@ -29,7 +30,10 @@ pub struct Ahead {
 impl Ahead {
     fn put(&mut self, batch: Verified<Batch>, source: Source) {
         let key = (batch.lane(), batch.header().sequence);
-        if self.bytes + batch.bytes().len() <= MAX_AHEAD_BYTES && !self.batches.contains_key(&key) {
+        if !self.batches.contains_key(&key) {
+            if self.bytes + batch.bytes().len() > MAX_AHEAD_BYTES {
+                *self = Self::default();
+            }
             self.bytes += batch.bytes().len();
             self.batches.insert(key, (batch, source));
         }
@@ -136,6 +140,9 @@ impl Replica {
             }
             Offer::Fork(fork) => {
                 self.note_fork(ctx, *fork);
+                if from_peer {
+                    self.yield_to_sealed(ctx, id);
+                }
                 return Err(Refusal::new(
                     RefusalCode::Forked,
                     "this batch contradicts a signed one of its lane",

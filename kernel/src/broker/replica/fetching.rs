@@ -63,7 +63,8 @@ impl Replica {
         let Some(from) = self.lanes.get(&lane).map(|lane| lane.sealed.next_sequence) else { return };
         let now_us = ctx.now.monotonic_us;
         self.fetching.probed.retain(|_, asked_us| now_us < *asked_us + RETRY_US);
-        if holder == ctx.me || self.fetching.probed.len() >= MAX_FETCHES {
+        let probed = &self.fetching.probed;
+        if holder == ctx.me || probed.len() >= MAX_FETCHES || probed.contains_key(&lane) {
             return;
         }
         self.fetching.probed.insert(lane, now_us);

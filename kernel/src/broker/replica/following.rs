@@ -68,6 +68,17 @@ impl Replica {
         from: u64,
     ) {
         self.withdrawn.entry(slot).or_default().insert(lane, from);
+        self.say_withdrawn(ctx, slot, lane, from);
+    }
+
+    /// Tells followers, once, that events do not count: others of the same lane may come in their place.
+    pub(super) fn say_withdrawn(
+        &mut self,
+        ctx: &mut Context<'_>,
+        slot: StreamPartition,
+        lane: LaneId,
+        from: u64,
+    ) {
         let Some(followers) = self.followers.get(&slot) else { return };
         for edge in followers.keys() {
             ctx.send(*edge, Message::Withdrawn { slot, lane, from }, &[]);

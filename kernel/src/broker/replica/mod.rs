@@ -67,6 +67,8 @@ pub struct Replica {
     withdrawn: BTreeMap<StreamPartition, BTreeMap<LaneId, u64>>,
     catch_up: Option<CatchUp>,
     presence: Presence,
+    /// This broker has no part in the partition: it answers from its log and asks for nothing.
+    resting: bool,
 }
 
 impl Replica {
@@ -113,6 +115,7 @@ impl Replica {
             withdrawn: BTreeMap::new(),
             catch_up: None,
             presence: Presence::default(),
+            resting: false,
         }
     }
 
@@ -154,6 +157,7 @@ impl Replica {
 
     /// The chain moved on.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
+        self.resting = false;
         self.count_anew(ctx.now.wall_ms);
         self.found_if_new(ctx.view);
         let epoch = ctx.view.epoch();
@@ -164,6 +168,15 @@ impl Replica {
         }
         self.adopt(ctx);
         self.seek_presence(ctx);
+    }
+
+    /// This broker has no part in the partition any more. Should it come back, it has missed what was stored meanwhile.
+    pub fn rest(&mut self) {
+        self.resting = true;
+        self.catch_up = None;
+        self.fetching = Fetching::default();
+        self.ahead = Ahead::default();
+        self.presence = Presence::default();
     }
 
     /// Append indexes of batches that a crash took from the disk may be known to edges, which would take others under
@@ -251,7 +264,7 @@ impl Replica {
         let mut by_edge: BTreeMap<Address, Vec<LaneHead>> = BTreeMap::new();
         for lane in self.lanes.values() {
             let head = lane.durable_head();
-            if head.next_sequence > lane.sealed.next_sequence {
+            if head.next_sequence > lane.sealed.next_sequence && lane.fork.is_none() {
                 lane.edges.iter().for_each(|edge| by_edge.entry(*edge).or_default().push(head));
             }
         }
@@ -277,12 +290,18 @@ impl Replica {
 
     /// When this replica wants to be woken, in monotonic microseconds.
     pub fn deadline(&self) -> Option<u64> {
+        if self.resting {
+            return None;
+        }
         let asking = self.catch_up.as_ref().map(CatchUp::deadline);
         self.fetching.deadline().into_iter().chain(asking).chain(self.presence.deadline()).min()
     }
 
     /// Asks again where an answer is overdue.
     pub fn on_elapsed(&mut self, ctx: &mut Context<'_>) {
+        if self.resting {
+            return;
+        }
         self.retry_fetches(ctx);
         self.retry_catch_up(ctx);
         self.seek_presence(ctx);

@@ -54,8 +54,19 @@ impl Replica {
         self.check_presence(ctx.view);
     }
 
-    /// A peer wants to know what is here.
+    /// A peer wants to know what is here. Whoever has no seat is not answered, and a store that lost its memory says
+    /// nothing: its silence counts among the R−q that may lack what is stored, its word would not.
     pub fn on_heads_wanted(&self, ctx: &mut Context<'_>, from: Address) {
+        let seated = ctx.view.broker_index(from).zip(ctx.view.partition(self.partition)).is_some_and(
+            |(index, partition)| {
+                [partition.members, partition.previous_members, partition.target]
+                    .iter()
+                    .any(|seats| seats.contains(index))
+            },
+        );
+        if !seated || self.quarantine.is_some() {
+            return;
+        }
         let heads = self.unsealed_heads();
         ctx.send(from, Message::Heads { partition: self.partition, heads }, &[]);
     }
