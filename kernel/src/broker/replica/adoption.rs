@@ -191,9 +191,8 @@ impl Replica {
     pub(super) fn yield_to_sealed(&mut self, ctx: &mut Context<'_>, id: LaneId) {
         let cut = self.catch_up.as_ref().filter(|c| c.proven).and_then(|c| c.cuts.front());
         let named = cut.and_then(|cut| cut.head(&id).copied());
-        let lacks = named
-            .zip(self.lanes.get(&id))
-            .is_some_and(|(head, lane)| lane.relation(&head) != Relation::Held);
+        let lacks =
+            named.zip(self.lanes.get(&id)).is_some_and(|(head, lane)| lane.relation(&head) != Relation::Held);
         if lacks {
             self.give_up_branch(ctx, id);
         }
