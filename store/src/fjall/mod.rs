@@ -264,14 +264,15 @@ fn engine_error(doing: &str, error: &fjall::Error) -> LogError {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Some(error),
         _ => None,
     };
+    let place = || format!("the database, as seen while {doing},");
     match (error, system) {
         (_, Some(system)) if system.kind() == std::io::ErrorKind::UnexpectedEof => {
-            LogError::damaged(doing, "a file ends too early")
+            LogError::damaged(place(), "a file ends too early")
         }
         (_, Some(system)) => LogError::io(doing, system),
         (fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted | fjall::Error::Locked, None) => {
             LogError::Io { doing: doing.into(), cause: error.to_string() }
         }
-        _ => LogError::damaged(doing, error.to_string()),
+        _ => LogError::damaged(place(), error.to_string()),
     }
 }
