@@ -30,7 +30,7 @@ const settings = {
   // Without a metadata hash the bytecode depends on code alone, not on comments or paths.
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: {
-    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] },
+    "*": { "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] },
   },
 };
 
@@ -75,11 +75,12 @@ function compile(own) {
   return result;
 }
 
-// Over everything that was compiled, imports included, and how it was compiled.
-function sourceHash() {
+// Over the contract's own sources, imports included, and how they were compiled.
+function sourceHash({ metadata }) {
   const hash = createHash("sha256");
   hash.update(JSON.stringify({ compiler: solc.version().replace(/\.Emscripten.*/, ""), settings }));
-  for (const path of Object.keys(sources).sort()) hash.update(`\n${path}\n${sources[path].content}`);
+  const used = Object.keys(JSON.parse(metadata).sources);
+  for (const path of used.sort()) hash.update(`\n${path}\n${sources[path].content}`);
   return `0x${hash.digest("hex")}`;
 }
 
@@ -96,7 +97,7 @@ function artifact(name, { contracts }) {
     bytecode,
     deployedBytecode,
     storageLayout: tidyLayout(compiled.storageLayout),
-    sourceHash: sourceHash(),
+    sourceHash: sourceHash(compiled),
   };
   return `${JSON.stringify(value, null, 1)}\n`;
 }

@@ -125,6 +125,34 @@ fn rights_to_grant_edit_and_delete_can_be_given() {
 }
 
 #[test]
+fn readers_have_keys_and_a_grant_only_raises() {
+    let mut network = Network::new(params());
+    let stream = create(&mut network, 1, "temperature", false);
+    let reader = wallet(3).address();
+    let key = |network: &Network| network.view(stream, Stream::publicKeyOfCall { user: reader });
+    let grant = |until: u64, bytes: Vec<u8>| {
+        let public_key = Bytes::from(bytes);
+        encode(Stream::grantReaderCall { user: reader, subscribeUntil: until, publicKey: public_key })
+    };
+    let kept = |network: &Network| network.view(stream, Stream::permissionOfCall { user: reader });
+    let until = network.mirror.head().header.timestamp + 100;
+    network.ok(1, stream, set(wallet(2).address(), permission(0, 0, true, false, false)));
+    network.ok(1, stream, set(reader, permission(0, 7, false, true, false)));
+    network.ok(2, stream, grant(until, vec![4; 33]));
+    assert!(network.view(stream, Stream::canSubscribeCall { user: reader }));
+    assert_eq!((kept(&network), key(&network)), (permission(until, 7, false, true, false), vec![4; 33].into()));
+    network.ok(2, stream, grant(until - 50, Vec::new()));
+    assert_eq!((kept(&network), key(&network)), (permission(until, 7, false, true, false), vec![4; 33].into()));
+    network.ok(2, stream, grant(until + 1, vec![5; 2_048]));
+    assert_eq!(kept(&network), permission(until + 1, 7, false, true, false));
+    assert_eq!(key(&network), vec![5; 2_048]);
+    network.ok(3, stream, encode(Stream::setPublicKeyCall { key: vec![6; 32].into() }));
+    assert_eq!(key(&network), vec![6; 32]);
+    network.ok(3, stream, encode(Stream::setPublicKeyCall { key: Bytes::new() }));
+    assert_eq!(key(&network), Bytes::new());
+}
+
+#[test]
 fn every_error_of_a_stream_has_its_case() {
     let mut met = Met::default();
     let mut network = Network::new(params());
@@ -153,7 +181,22 @@ fn every_error_of_a_stream_has_its_case() {
     met.expect("NameTaken", network.refused(1, stream, rename("taken", String::new())));
     met.expect("NameLengthOutOfRange", network.refused(1, stream, rename("", String::new())));
     met.expect("DescriptionTooLong", network.refused(1, stream, rename("heat", "x".repeat(4_097))));
+    let grant = |user: Address, bytes: usize| {
+        let public_key = Bytes::from(vec![7; bytes]);
+        encode(Stream::grantReaderCall { user, subscribeUntil: u64::MAX, publicKey: public_key })
+    };
+    met.expect("EverybodyNotAllowed", network.refused(1, stream, grant(Address::ZERO, 32)));
+    met.expect("NotPermitted", network.refused(3, stream, grant(wallet(3).address(), 32)));
+    met.expect("OwnerPermissionsProtected", network.refused(2, stream, grant(wallet(1).address(), 32)));
+    let key = |bytes: usize| encode(Stream::setPublicKeyCall { key: vec![7; bytes].into() });
+    for bytes in [1, 31, 2_049] {
+        met.expect("KeyLengthOutOfRange", network.refused(2, stream, grant(wallet(3).address(), bytes)));
+        met.expect("KeyLengthOutOfRange", network.refused(1, stream, key(bytes)));
+    }
+    met.expect("NotPermitted", network.refused(3, stream, key(32)));
     network.ok(1, stream, encode(Stream::removeCall {}));
+    met.expect("AlreadyRemoved", network.refused(1, stream, key(32)));
+    met.expect("AlreadyRemoved", network.refused(1, stream, grant(wallet(3).address(), 32)));
     met.expect("AlreadyRemoved", network.refused(1, stream, update()));
     met.expect("AlreadyRemoved", network.refused(1, stream, encode(Stream::removeCall {})));
     met.expect("AlreadyRemoved", network.refused(1, stream, set(wallet(2).address(), nothing)));

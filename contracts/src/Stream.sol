@@ -12,6 +12,9 @@ import {IStreamRegistry} from "./interfaces/IStreamRegistry.sol";
 contract Stream is IStream, Initializable, EIP712 {
     /// @dev The key under which the permissions of everybody are kept.
     address private constant EVERYBODY = address(0);
+    /// @dev The shortest key of any curve or lattice in use; the longest holds hybrids of both.
+    uint256 private constant MINIMUM_KEY_BYTES = 32;
+    uint256 private constant MAXIMUM_KEY_BYTES = 2048;
 
     /// @inheritdoc IStream
     address public registry;
@@ -27,6 +30,7 @@ contract Stream is IStream, Initializable, EIP712 {
     string public description;
 
     mapping(address user => Permission) private _permissions;
+    mapping(address user => bytes) private _publicKeys;
 
     modifier notRemoved() {
         if (removed) revert AlreadyRemoved();
@@ -72,12 +76,30 @@ contract Stream is IStream, Initializable, EIP712 {
 
     /// @inheritdoc IStream
     function setPermission(address user, Permission calldata permission) external notRemoved {
-        if (msg.sender != owner) {
-            bool may = _permissions[msg.sender].canGrant || _permissions[EVERYBODY].canGrant;
-            if (!may) revert NotPermitted(msg.sender);
-            if (user == owner) revert OwnerPermissionsProtected(user, msg.sender);
-        }
+        if (!_mayGrant(msg.sender)) revert NotPermitted(msg.sender);
+        _protectOwner(user);
         _setPermission(user, permission);
+    }
+
+    /// @inheritdoc IStream
+    function grantReader(
+        address user,
+        uint64 subscribeUntil,
+        bytes calldata publicKey
+    ) external notRemoved {
+        if (user == EVERYBODY) revert EverybodyNotAllowed();
+        if (!_mayGrant(msg.sender)) revert NotPermitted(msg.sender);
+        _protectOwner(user);
+        Permission memory permission = _permissions[user];
+        if (subscribeUntil > permission.subscribeUntil) permission.subscribeUntil = subscribeUntil;
+        _setPermission(user, permission);
+        if (publicKey.length > 0) _setPublicKey(user, publicKey);
+    }
+
+    /// @inheritdoc IStream
+    function setPublicKey(bytes calldata key) external notRemoved {
+        if (!canSubscribe(msg.sender)) revert NotPermitted(msg.sender);
+        _setPublicKey(msg.sender, key);
     }
 
     /// @inheritdoc IStream
@@ -90,7 +112,7 @@ contract Stream is IStream, Initializable, EIP712 {
     }
 
     /// @inheritdoc IStream
-    function canSubscribe(address user) external view returns (bool) {
+    function canSubscribe(address user) public view returns (bool) {
         if (removed) return false;
         return block.timestamp < _permissions[user].subscribeUntil
             || block.timestamp < _permissions[EVERYBODY].subscribeUntil;
@@ -106,6 +128,28 @@ contract Stream is IStream, Initializable, EIP712 {
     /// @inheritdoc IStream
     function permissionOf(address user) external view returns (Permission memory) {
         return _permissions[user];
+    }
+
+    /// @inheritdoc IStream
+    function publicKeyOf(address user) external view returns (bytes memory) {
+        return _publicKeys[user];
+    }
+
+    function _mayGrant(address caller) private view returns (bool) {
+        return caller == owner || _permissions[caller].canGrant || _permissions[EVERYBODY].canGrant;
+    }
+
+    function _protectOwner(address user) private view {
+        if (user == owner && msg.sender != user) revert OwnerPermissionsProtected(user, msg.sender);
+    }
+
+    function _setPublicKey(address user, bytes calldata key) private {
+        uint256 length = key.length;
+        if (length != 0 && (length < MINIMUM_KEY_BYTES || length > MAXIMUM_KEY_BYTES)) {
+            revert KeyLengthOutOfRange(length, MINIMUM_KEY_BYTES, MAXIMUM_KEY_BYTES);
+        }
+        _publicKeys[user] = key;
+        emit PublicKeySet(user, key);
     }
 
     function _setPermission(address user, Permission memory permission) private {

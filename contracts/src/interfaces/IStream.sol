@@ -31,6 +31,9 @@ interface IStream is IStreamMetadataErrors {
         bool canDelete
     );
 
+    /// @notice Content keys are wrapped for `user` under this public key from now on; empty where there is none.
+    event PublicKeySet(address indexed user, bytes publicKey);
+
     /// @notice The stream is gone for good: nobody may publish, subscribe or change it.
     event StreamRemoved();
 
@@ -39,6 +42,12 @@ interface IStream is IStreamMetadataErrors {
 
     /// @notice Only the owner changes the owner's own permissions.
     error OwnerPermissionsProtected(address owner, address caller);
+
+    /// @notice Rights for everybody are set by `setPermission`; this call needs the address of somebody.
+    error EverybodyNotAllowed();
+
+    /// @notice A public key has `minimum` to `maximum` bytes.
+    error KeyLengthOutOfRange(uint256 length, uint256 minimum, uint256 maximum);
 
     /// @notice The stream was removed.
     error AlreadyRemoved();
@@ -67,6 +76,21 @@ interface IStream is IStreamMetadataErrors {
     /// with `canGrant`, who can thereby give any permission on this stream to anybody.
     function setPermission(address user, Permission calldata permission) external;
 
+    /// @notice Lets `user` subscribe until `subscribeUntil` at least, and registers the key for which content
+    /// keys are wrapped: what a licence does for its buyer (WP 2.3, 2.4.10). By the owner or anyone with
+    /// `canGrant`.
+    /// @dev Rights are only raised: a longer one that `user` has already stays, and so do all others. Reports
+    /// `PermissionSet`, and `PublicKeySet` if a key is given. The owner's own are only the owner's to change.
+    /// @param user Not address(0).
+    /// @param subscribeUntil Unix seconds, exclusive.
+    /// @param publicKey 32 to 2048 bytes in a form that readers and publishers agree on; if empty, the key that
+    /// `user` has stays.
+    function grantReader(address user, uint64 subscribeUntil, bytes calldata publicKey) external;
+
+    /// @notice Replaces the caller's own public key. By anyone who may subscribe now.
+    /// @param key 32 to 2048 bytes, or none to have no key.
+    function setPublicKey(bytes calldata key) external;
+
     /// @notice Removes the stream for good and frees its name. By the owner or anyone with `canDelete`.
     function remove() external;
 
@@ -78,6 +102,9 @@ interface IStream is IStreamMetadataErrors {
 
     /// @notice The permissions stored for exactly this address; those of everybody are not mixed in.
     function permissionOf(address user) external view returns (Permission memory);
+
+    /// @notice The public key of `user`, empty if it has none. A key alone is no right: ask `canSubscribe`.
+    function publicKeyOf(address user) external view returns (bytes memory);
 
     /// @notice The name, unique among its owner's streams.
     function name() external view returns (string memory);
