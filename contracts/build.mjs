@@ -3,11 +3,22 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const CONTRACTS = ["DataCoin", "NetworkCoordinator", "Stream", "StreamRegistry"];
+const CONTRACTS = [
+  "DataCoin",
+  "DataLicense",
+  "DataLicenseFactory",
+  "EventDelivery",
+  "NetworkCoordinator",
+  "Stream",
+  "StreamRegistry",
+  // For tests only: nothing deploys these but tests.
+  "testing/HostileSubscriber",
+  "testing/HostileToken",
+];
 const RUNTIME_LIMIT_BYTES = 24576; // EIP-170
 const INITCODE_LIMIT_BYTES = 49152; // EIP-3860
 const FUTURE_KEYWORD = "6335";
@@ -24,7 +35,8 @@ if (!solc.version().startsWith(`${pinned}+`)) {
 }
 
 const settings = {
-  optimizer: { enabled: true, runs: 10000 },
+  // Few runs: the coordinator must stay within EIP-170.
+  optimizer: { enabled: true, runs: 200 },
   viaIR: true,
   evmVersion: "cancun",
   // Without a metadata hash the bytecode depends on code alone, not on comments or paths.
@@ -84,15 +96,17 @@ function sourceHash({ metadata }) {
   return `0x${hash.digest("hex")}`;
 }
 
-function artifact(name, { contracts }) {
-  const compiled = contracts[`src/${name}.sol`]?.[name];
-  if (!compiled) fail(`src/${name}.sol has no contract ${name}`);
+function artifact(path, { contracts }) {
+  const name = basename(path);
+  const compiled = contracts[`src/${path}.sol`]?.[name];
+  if (!compiled) fail(`src/${path}.sol has no contract ${name}`);
   const bytecode = `0x${compiled.evm.bytecode.object}`;
   const deployedBytecode = `0x${compiled.evm.deployedBytecode.object}`;
   checkSize(name, "deployed code", deployedBytecode, RUNTIME_LIMIT_BYTES);
   checkSize(name, "creation code", bytecode, INITCODE_LIMIT_BYTES);
   const value = {
     contractName: name,
+    ...(path.startsWith("testing/") ? { testOnly: true } : {}),
     abi: compiled.abi,
     bytecode,
     deployedBytecode,
@@ -122,7 +136,7 @@ function tidyLayout(layout) {
 }
 
 function write(all) {
-  mkdirSync(join(here, "artifacts"), { recursive: true });
+  mkdirSync(join(here, "artifacts", "testing"), { recursive: true });
   for (const [name, text] of all) writeFileSync(join(here, "artifacts", `${name}.json`), text);
 }
 
