@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
-use weir_kernel::coordinator::Params;
+use weir_kernel::coordinator::{Contracts, Params};
 
 use crate::bindings::{DataCoin, NetworkCoordinator, StreamRegistry};
 use crate::calldata;
@@ -11,7 +11,7 @@ use crate::mirror::{HistoryError, Mirror, ProduceError, SubmitError};
 use crate::wallet::{Account, Wallet};
 
 /// Where the contracts of a network are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// DataCoin, the token.
     pub token: Address,
@@ -19,6 +19,24 @@ pub struct Addresses {
     pub registry: Address,
     /// NetworkCoordinator.
     pub coordinator: Address,
+    /// LaneFees, if the network has it.
+    pub fees: Option<Address>,
+    /// Karma, if the network has it.
+    pub karma: Option<Address>,
+}
+
+impl Addresses {
+    /// The same for the kernel; an absent contract is the zero address there.
+    pub fn contracts(&self) -> Contracts {
+        let address = |address: Address| weir_kernel::ids::Address(address.into_array());
+        Contracts {
+            coordinator: address(self.coordinator),
+            token: address(self.token),
+            registry: address(self.registry),
+            fees: address(self.fees.unwrap_or_default()),
+            karma: address(self.karma.unwrap_or_default()),
+        }
+    }
 }
 
 /// What to deploy. Token amounts are in units of 10^-18 DATA.
@@ -89,7 +107,7 @@ pub fn deploy(
     let coordinator = create(mirror, &mut account, "the network coordinator", code, timestamp_s)?;
     let transfer = calldata::transfer(coordinator, *reserve);
     send(mirror, &mut account, "the reserve", TxKind::Call(token), transfer, timestamp_s)?;
-    Ok(Addresses { token, registry, coordinator })
+    Ok(Addresses { token, registry, coordinator, ..Addresses::default() })
 }
 
 /// The creation code of a token that mints everything for `holder`.

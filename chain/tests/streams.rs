@@ -140,9 +140,15 @@ fn readers_have_keys_and_a_grant_only_raises() {
     network.ok(1, stream, set(reader, permission(0, 7, false, true, false)));
     network.ok(2, stream, grant(until, vec![4; 33]));
     assert!(network.view(stream, Stream::canSubscribeCall { user: reader }));
-    assert_eq!((kept(&network), key(&network)), (permission(until, 7, false, true, false), vec![4; 33].into()));
+    assert_eq!(
+        (kept(&network), key(&network)),
+        (permission(until, 7, false, true, false), vec![4; 33].into())
+    );
     network.ok(2, stream, grant(until - 50, Vec::new()));
-    assert_eq!((kept(&network), key(&network)), (permission(until, 7, false, true, false), vec![4; 33].into()));
+    assert_eq!(
+        (kept(&network), key(&network)),
+        (permission(until, 7, false, true, false), vec![4; 33].into())
+    );
     network.ok(2, stream, grant(until + 1, vec![5; 2_048]));
     assert_eq!(kept(&network), permission(until + 1, 7, false, true, false));
     assert_eq!(key(&network), vec![5; 2_048]);

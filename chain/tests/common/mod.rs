@@ -15,7 +15,7 @@ use weir_chain::limits;
 use weir_chain::mirror::{Genesis, Mirror, Receipt};
 use weir_chain::wallet::{Account, Wallet};
 use weir_kernel::coordinator::{
-    BlockRef, Certificate, Contracts, Entry, Params, State, begin_block, evolve, params::DATA,
+    BlockRef, Certificate, Entry, Params, State, begin_block, evolve, params::DATA,
 };
 use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
 
@@ -53,11 +53,7 @@ impl Network {
         let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: 1_000, alloc });
         let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
         let addresses = deploy(&mut mirror, &wallet(0), &deployment, 1_001).unwrap();
-        let contracts = Contracts {
-            coordinator: kernel_address(addresses.coordinator),
-            token: kernel_address(addresses.token),
-            registry: kernel_address(addresses.registry),
-        };
+        let contracts = addresses.contracts();
         let twin = State::new(CHAIN_ID, contracts, params);
         let mut network = Self { mirror, addresses, twin, streams: BTreeSet::new(), fed: 0 };
         network.feed();

@@ -7,6 +7,7 @@ use super::BlockRef;
 use super::certificates::Entry;
 use super::fact::Change;
 use super::permissions::Permission;
+use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
 
 /// The longest list that a call takes: changes of a rebalance, certificates of a submission.
@@ -87,4 +88,8 @@ pub enum Call {
     Transfer { to: Address, value: u128 },
     /// The token's `approve`.
     Approve { spender: Address, value: u128 },
+    /// A call of LaneFees.
+    Fees(fees::Call),
+    /// A call of Karma.
+    Karma(karma::Call),
 }

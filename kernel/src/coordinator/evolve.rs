@@ -15,6 +15,7 @@ use super::reliability;
 use super::seats::{Seat, Seats};
 use super::state::{Broker, State, Stream};
 use super::{BlockRef, begin_block};
+use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Applies a fact of `block` to the state.
@@ -102,6 +103,8 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
         }
         Fact::Transfer { from, to, value } => transfer(state, *from, *to, *value),
         Fact::Approval { owner, spender, value } => allow(state, *owner, *spender, *value),
+        Fact::Fees(fact) => fees::evolve(state, fact),
+        Fact::Karma(fact) => karma::evolve(state, fact),
     }
 }
 
@@ -213,7 +216,7 @@ fn transfer(state: &mut State, from: Address, to: Address, value: u128) {
 }
 
 /// An allowance is this much now.
-fn allow(state: &mut State, owner: Address, spender: Address, value: u128) {
+pub(super) fn allow(state: &mut State, owner: Address, spender: Address, value: u128) {
     let allowances = Arc::make_mut(&mut state.allowances);
     if value == 0 {
         allowances.remove(&(owner, spender));

@@ -12,6 +12,7 @@ use bincode::{Decode, Encode};
 use super::certificates::Certificate;
 use super::permissions::Permission;
 use super::seats::Seats;
+use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Something that happened on the chain. Fields are those of the Solidity event of the same name.
@@ -69,6 +70,10 @@ pub enum Fact {
     Transfer { from: Address, to: Address, value: u128 },
     /// `spender` may move this much of `owner`'s tokens (ERC-20); more than fits reads as [`u128::MAX`].
     Approval { owner: Address, spender: Address, value: u128 },
+    /// An event of LaneFees (WP 2.4.7).
+    Fees(fees::Fact),
+    /// An event of Karma (WP 3).
+    Karma(karma::Fact),
 }
 
 /// A change of a partition's target: seat this broker with this ticket.

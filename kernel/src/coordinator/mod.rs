@@ -26,6 +26,8 @@
 //! | what a seal pays, and to whom | [`rewards`], [`reliability`] | 2.4.7 |
 //! | joining, drawing, leaving, being paid | [`registration`] | 2.4.6, 2.5.3 |
 //! | streams and who may use them | [`registry`], [`permissions`] | 2.4.2, 2.5.1, 2.5.2 |
+//! | allotments, settlement, receipts, fork proofs | [`fees`] | 2.4.7 |
+//! | reputation that decays | [`karma`] | 3 |
 //! | the token | [`token`] | 3 |
 //!
 //! # Example
@@ -58,7 +60,9 @@ mod call;
 pub mod certificates;
 mod evolve;
 mod fact;
+pub mod fees;
 pub mod founding;
+pub mod karma;
 pub mod newcomers;
 pub mod params;
 pub mod permissions;
@@ -143,6 +147,8 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::SubmitCertificates(certificates) => draft.submit(&certificates),
         Call::Transfer { to, value } => one(token::transfer(now, caller, to, value)),
         Call::Approve { spender, value } => one(token::approve(caller, spender, value)),
+        Call::Fees(call) => fees::decide(now, caller, call),
+        Call::Karma(call) => karma::decide(now, caller, call),
     }
 }
 

@@ -2,40 +2,63 @@
 //! arguments.
 
 use alloc::string::String;
-use core::fmt;
 
 use super::seats::Seats;
+use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
+/// An enum of refusals: those of other contracts first (`nested`), then its own.
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* } => $message:literal;)*) => {
+    (
+        nested { $($(#[$nested_doc:meta])* $nested:ident($inner:ty),)* }
+        $($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* } => $message:literal;)*
+    ) => {
         /// A refused call: what the Solidity error of the same name says.
         #[allow(missing_docs)]
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Refusal {
+            $($(#[$nested_doc])* $nested($inner),)*
             $($(#[$doc])* $name { $($field: $kind),* },)*
         }
+
+        $(impl From<$inner> for Refusal {
+            fn from(inner: $inner) -> Self {
+                Self::$nested(inner)
+            }
+        })*
 
         impl Refusal {
             /// The name of the Solidity error.
             pub fn name(&self) -> &'static str {
                 match self {
+                    $(Self::$nested(inner) => inner.name(),)*
                     $(Self::$name { .. } => stringify!($name),)*
                 }
             }
         }
 
-        impl fmt::Display for Refusal {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::error::Error for Refusal {}
+
+        impl core::fmt::Display for Refusal {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self {
+                    $(Self::$nested(inner) => core::fmt::Display::fmt(inner, f),)*
                     $(Self::$name { $($field),* } => write!(f, $message),)*
                 }
             }
         }
     };
 }
+pub(super) use refusals;
 
 refusals! {
+    nested {
+        /// Of LaneFees.
+        Fees(fees::Refusal),
+        /// Of Karma.
+        Karma(karma::Refusal),
+    }
+
     // Streams.
     PartitionsOutOfRange { partitions: u32, maximum: u32 } =>
         "{partitions} stream partitions asked for; choose 1 to {maximum}";
@@ -124,8 +147,6 @@ refusals! {
     ERC20InvalidReceiver { receiver: Address } => "tokens cannot be sent to {receiver}";
     ERC20InvalidSpender { spender: Address } => "{spender} cannot be approved";
 }
-
-impl core::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {

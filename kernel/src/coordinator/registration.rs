@@ -42,7 +42,12 @@ pub(super) fn register(
     if registered == MAX_BROKER {
         return Err(Refusal::TooManyBrokers { maximum: MAX_BROKER });
     }
-    let payment = token::transfer_from(state, caller, stake.saturating_add(params.join_fee))?;
+    let payment = token::transfer_from(
+        state,
+        state.contracts.coordinator,
+        caller,
+        stake.saturating_add(params.join_fee),
+    )?;
     let joined = Fact::BrokerRegistered {
         index: BrokerIndex(registered + 1),
         broker: caller,

@@ -13,6 +13,7 @@ use super::permissions::{self, History, Permission};
 use super::refusal::Refusal;
 use super::score;
 use super::seats::Seats;
+use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
 
 /// Where the contracts live.
@@ -24,6 +25,10 @@ pub struct Contracts {
     pub token: Address,
     /// The stream registry.
     pub registry: Address,
+    /// LaneFees; zero if the network has none.
+    pub fees: Address,
+    /// Karma; zero if the network has none.
+    pub karma: Address,
 }
 
 /// A registered broker. Amounts are in the token's smallest unit.
@@ -191,6 +196,10 @@ pub struct State {
     pub pool: u128,
     /// Rewards that the coordinator owes.
     pub unpaid: u128,
+    /// What LaneFees holds.
+    pub fees: Arc<fees::State>,
+    /// What Karma holds.
+    pub karma: Arc<karma::State>,
 }
 
 impl Default for State {
@@ -223,6 +232,8 @@ impl State {
             stakes: 0,
             pool: 0,
             unpaid: 0,
+            fees: Arc::default(),
+            karma: Arc::default(),
         }
     }
 
