@@ -17,12 +17,7 @@ use crate::ids::{BrokerIndex, Hash};
 /// Who holds all tokens at first.
 const HOLDER: Address = Address([0xFF; 20]);
 
-const CONTRACTS: Contracts = Contracts {
-    coordinator: Address([0xC0; 20]),
-    token: Address([0xC1; 20]),
-    registry: Address([0xC2; 20]),
-    ..Contracts::default()
-};
+const CONTRACTS: Contracts = Contracts::of(Address([0xC0; 20]), Address([0xC1; 20]), Address([0xC2; 20]));
 
 /// A chain with the contracts on it.
 #[derive(Clone, Debug)]
