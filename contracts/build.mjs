@@ -12,6 +12,8 @@ const CONTRACTS = [
   "DataLicense",
   "DataLicenseFactory",
   "EventDelivery",
+  "Karma",
+  "LaneFees",
   "NetworkCoordinator",
   "Stream",
   "StreamRegistry",

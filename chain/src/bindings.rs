@@ -30,3 +30,21 @@ sol!(
     NetworkCoordinator,
     "../contracts/artifacts/NetworkCoordinator.json"
 );
+
+sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    Karma,
+    "../contracts/artifacts/Karma.json"
+);
+
+/// LaneFees. Its batch headers are a type of a library that other contracts use too, so it has a module of its
+/// own.
+pub mod fees {
+    use alloy_sol_types::sol;
+
+    sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        LaneFees,
+        "../contracts/artifacts/LaneFees.json"
+    );
+}

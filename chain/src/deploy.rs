@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
-use weir_kernel::coordinator::{Contracts, Params};
+use weir_kernel::coordinator::{Contracts, Params, fees, karma};
 
 use crate::bindings::{DataCoin, NetworkCoordinator, StreamRegistry};
 use crate::calldata;
@@ -85,12 +85,32 @@ pub enum DeployError {
     },
 }
 
-/// Deploys token, registry and coordinator with the deployer's key, makes the blocks for it, and sends the
-/// reserve. The deployer needs some ether for gas.
+/// What the contracts around the coordinator are deployed with.
+#[derive(Clone, Debug, Default)]
+pub struct Economy {
+    /// LaneFees.
+    pub fees: fees::Params,
+    /// Karma.
+    pub karma: karma::Params,
+}
+
+/// Deploys all contracts with the deployer's key, the economy's with their default parameters; see [`deploy_with`].
 pub fn deploy(
     mirror: &mut Mirror,
     deployer: &Wallet,
     deployment: &Deployment,
+    timestamp_s: u64,
+) -> Result<Addresses, DeployError> {
+    deploy_with(mirror, deployer, deployment, &Economy::default(), timestamp_s)
+}
+
+/// Deploys token, registry and coordinator with the deployer's key and sends the reserve; then as [`deploy_fees`].
+/// Makes the blocks for it. The deployer needs some ether for gas.
+pub fn deploy_with(
+    mirror: &mut Mirror,
+    deployer: &Wallet,
+    deployment: &Deployment,
+    economy: &Economy,
     timestamp_s: u64,
 ) -> Result<Addresses, DeployError> {
     let Deployment { supply, reserve, params } = deployment;
@@ -107,7 +127,30 @@ pub fn deploy(
     let coordinator = create(mirror, &mut account, "the network coordinator", code, timestamp_s)?;
     let transfer = calldata::transfer(coordinator, *reserve);
     send(mirror, &mut account, "the reserve", TxKind::Call(token), transfer, timestamp_s)?;
-    Ok(Addresses { token, registry, coordinator, ..Addresses::default() })
+    let mut addresses = Addresses { token, registry, coordinator, ..Addresses::default() };
+    deploy_fees(mirror, deployer, &mut addresses, economy, timestamp_s)?;
+    Ok(addresses)
+}
+
+/// Deploys Karma, of which the deployer is the founder, and LaneFees, its first creditor, upon contracts that are
+/// there. The addresses then name them too.
+pub fn deploy_fees(
+    mirror: &mut Mirror,
+    deployer: &Wallet,
+    addresses: &mut Addresses,
+    economy: &Economy,
+    timestamp_s: u64,
+) -> Result<(), DeployError> {
+    let nonce = mirror.pending_nonce(deployer.address());
+    let mut account = Account::new(deployer.clone(), mirror.chain_id(), nonce);
+    let code = crate::fees::karma_code(&economy.karma);
+    let karma = create(mirror, &mut account, "Karma", code, timestamp_s)?;
+    let code = crate::fees::fees_code(addresses.token, addresses.coordinator, karma, &economy.fees);
+    let fees = create(mirror, &mut account, "LaneFees", code, timestamp_s)?;
+    let authorise = crate::fees::authorise(fees);
+    send(mirror, &mut account, "LaneFees as a creditor", TxKind::Call(karma), authorise, timestamp_s)?;
+    (addresses.fees, addresses.karma) = (Some(fees), Some(karma));
+    Ok(())
 }
 
 /// The creation code of a token that mints everything for `holder`.

@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_sol_types::SolCall;
 use weir_chain::bindings::{DataCoin, NetworkCoordinator as C};
 use weir_chain::calldata;
-use weir_chain::deploy::{Addresses, Deployment, deploy, token_balance};
+use weir_chain::deploy::{Addresses, Deployment, Economy, deploy_with, token_balance};
 use weir_chain::facts::decode_block;
 use weir_chain::limits;
 use weir_chain::mirror::{Genesis, Mirror, Receipt};
@@ -48,11 +48,16 @@ pub fn params() -> Params {
 
 impl Network {
     pub fn new(params: Params) -> Self {
+        Self::with_economy(params, &Economy::default())
+    }
+
+    /// The same with other fees and karma.
+    pub fn with_economy(params: Params, economy: &Economy) -> Self {
         let alloc: BTreeMap<_, _> =
             (0..40).map(|n| (wallet(n).address(), limits::BROKER_ETHER_WEI)).collect();
         let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: 1_000, alloc });
         let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
-        let addresses = deploy(&mut mirror, &wallet(0), &deployment, 1_001).unwrap();
+        let addresses = deploy_with(&mut mirror, &wallet(0), &deployment, economy, 1_001).unwrap();
         let contracts = addresses.contracts();
         let twin = State::new(CHAIN_ID, contracts, params);
         let mut network = Self { mirror, addresses, twin, streams: BTreeSet::new(), fed: 0 };

@@ -54,11 +54,20 @@ library Batches {
 
     /// @notice What the publisher signs: the header's hash in the EIP-712 domain of its stream.
     function signingHash(Header calldata header) internal view returns (bytes32) {
+        return signingHashOf(header.stream, digestOf(header));
+    }
+
+    /// @notice What the publisher signs, from the header's digest.
+    function signingHashOf(address stream, bytes32 digest) internal view returns (bytes32) {
         bytes32 domain = keccak256(
-            abi.encode(DOMAIN_TYPEHASH, keccak256("weir"), keccak256("1"), block.chainid, header.stream)
+            abi.encode(DOMAIN_TYPEHASH, keccak256("weir"), keccak256("1"), block.chainid, stream)
         );
-        bytes32 digest = keccak256(abi.encode(BATCH_TYPEHASH, header));
         return keccak256(abi.encodePacked(bytes2(0x1901), domain, digest));
+    }
+
+    /// @notice The header's digest: its EIP-712 struct hash.
+    function digestOf(Header calldata header) internal pure returns (bytes32) {
+        return keccak256(abi.encode(BATCH_TYPEHASH, header));
     }
 
     /// @notice The first field that no header can have so, or zero: the rules that a header alone can break.

@@ -34,13 +34,7 @@ pub struct Contracts {
 impl Contracts {
     /// A network of these three alone.
     pub const fn of(coordinator: Address, token: Address, registry: Address) -> Self {
-        Self {
-            coordinator,
-            token,
-            registry,
-            fees: Address::ZERO,
-            karma: Address::ZERO,
-        }
+        Self { coordinator, token, registry, fees: Address::ZERO, karma: Address::ZERO }
     }
 }
 
