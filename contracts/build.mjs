@@ -20,6 +20,7 @@ const CONTRACTS = [
   // For tests only: nothing deploys these but tests.
   "testing/HostileSubscriber",
   "testing/HostileToken",
+  "testing/TokenReceiver",
 ];
 const RUNTIME_LIMIT_BYTES = 24576; // EIP-170
 const INITCODE_LIMIT_BYTES = 49152; // EIP-3860

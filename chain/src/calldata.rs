@@ -6,7 +6,9 @@ use alloy_sol_types::SolCall;
 use weir_kernel::coordinator as kernel;
 use weir_kernel::ids::{BrokerIndex, PartitionId};
 
-use crate::bindings::{DataCoin, INetworkCoordinator as I, NetworkCoordinator as C, StreamRegistry};
+use crate::bindings::{
+    DataCoin, INetworkCoordinator as I, IStream, NetworkCoordinator as C, Stream, StreamRegistry,
+};
 
 fn index(index: BrokerIndex) -> U24 {
     U24::try_from(index.0).expect("a broker index has 24 bits")
@@ -38,6 +40,84 @@ pub fn create_stream(
         publicPublish: public_publish,
     };
     call.abi_encode().into()
+}
+
+/// `Stream.update`.
+pub fn update_stream(name: &str, description: &str) -> Bytes {
+    let call = Stream::updateCall { newName: name.into(), newDescription: description.into() };
+    call.abi_encode().into()
+}
+
+/// `Stream.setPermission`; the zero address is everybody.
+pub fn set_permission(user: Address, permission: &kernel::Permission) -> Bytes {
+    let permission = IStream::Permission {
+        subscribeUntil: permission.subscribe_until,
+        publishUntil: permission.publish_until,
+        canGrant: permission.can_grant,
+        canEdit: permission.can_edit,
+        canDelete: permission.can_delete,
+    };
+    Stream::setPermissionCall { user, permission }.abi_encode().into()
+}
+
+/// `Stream.grant`: rights until these times at least, in exclusive Unix seconds.
+pub fn grant(user: Address, subscribe_until: u64, publish_until: u64) -> Bytes {
+    let call = Stream::grantCall { user, subscribeUntil: subscribe_until, publishUntil: publish_until };
+    call.abi_encode().into()
+}
+
+/// `Stream.grantReader`; an empty key leaves the one that `user` has.
+pub fn grant_reader(user: Address, subscribe_until: u64, public_key: &[u8]) -> Bytes {
+    let public_key = Bytes::copy_from_slice(public_key);
+    let call = Stream::grantReaderCall { user, subscribeUntil: subscribe_until, publicKey: public_key };
+    call.abi_encode().into()
+}
+
+/// `Stream.delegate`: lets `to` pass on rights that end no later than these times.
+pub fn delegate(to: Address, subscribe_until: u64, publish_until: u64) -> Bytes {
+    let call = Stream::delegateCall { to, subscribeUntil: subscribe_until, publishUntil: publish_until };
+    call.abi_encode().into()
+}
+
+/// `Stream.setPublicKey`: the caller's own.
+pub fn set_public_key(key: &[u8]) -> Bytes {
+    Stream::setPublicKeyCall { key: Bytes::copy_from_slice(key) }.abi_encode().into()
+}
+
+/// `Stream.setSearchKeys`.
+pub fn set_search_keys(keys: &[B256]) -> Bytes {
+    Stream::setSearchKeysCall { keys: keys.to_vec() }.abi_encode().into()
+}
+
+/// `Stream.setRetention`.
+pub fn set_retention(retention: &kernel::Retention) -> Bytes {
+    let call = Stream::setRetentionCall { ageSeconds: retention.age_s, sizeBytes: retention.size_bytes };
+    call.abi_encode().into()
+}
+
+/// `Stream.setFeeTerms`.
+pub fn set_fee_terms(fee_terms: &kernel::FeeTerms) -> Bytes {
+    let call = Stream::setFeeTermsCall {
+        eventPrice: fee_terms.event_price,
+        bytePrice: fee_terms.byte_price,
+        terms: fee_terms.terms.0.into(),
+    };
+    call.abi_encode().into()
+}
+
+/// `Stream.transferOwnership`: offers the stream; to the zero address, takes the offer back.
+pub fn transfer_ownership(new_owner: Address) -> Bytes {
+    Stream::transferOwnershipCall { newOwner: new_owner }.abi_encode().into()
+}
+
+/// `Stream.acceptOwnership`.
+pub fn accept_ownership() -> Bytes {
+    Stream::acceptOwnershipCall {}.abi_encode().into()
+}
+
+/// `Stream.remove`.
+pub fn remove_stream() -> Bytes {
+    Stream::removeCall {}.abi_encode().into()
 }
 
 /// `NetworkCoordinator.register`; the coordinator must be allowed to take stake and join fee before.

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::aliases::U24;
 use alloy_primitives::{Address, Log, U256};
-use alloy_sol_types::{SolEvent, SolEventInterface};
-use weir_kernel::coordinator::{Fact, Permission, Seats, fees, karma};
+use alloy_sol_types::SolEventInterface;
+use weir_kernel::coordinator::{Delegation, Fact, FeeTerms, Permission, Retention, Seats, fees, karma};
 use weir_kernel::ids::{self, BrokerIndex, Hash, LaneId, PartitionId, StreamId};
 
 use crate::bindings::fees::LaneFees;
@@ -39,14 +39,7 @@ pub fn decode_log(addresses: &Addresses, streams: &BTreeSet<StreamId>, log: &Log
         return coordinator_fact(log);
     }
     if log.address == addresses.registry {
-        let created = StreamRegistry::StreamCreated::decode_log(log).ok()?.data;
-        return Some(Fact::StreamCreated {
-            stream: StreamId(created.stream.into_array()),
-            owner: address(created.owner),
-            name: created.name,
-            description: created.description,
-            partitions: created.partitions,
-        });
+        return registry_fact(log);
     }
     if log.address == addresses.token {
         return token_fact(log);
@@ -251,6 +244,23 @@ fn token_fact(log: &Log) -> Option<Fact> {
     }
 }
 
+fn registry_fact(log: &Log) -> Option<Fact> {
+    use StreamRegistry::StreamRegistryEvents as E;
+    Some(match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
+        E::StreamCreated(e) => Fact::StreamCreated {
+            stream: StreamId(e.stream.into_array()),
+            owner: address(e.owner),
+            name: e.name,
+            description: e.description,
+            partitions: e.partitions,
+        },
+        E::SearchKeysSet(e) => Fact::SearchKeysSet {
+            stream: StreamId(e.stream.into_array()),
+            keys: e.keys.into_iter().map(|key| Hash(key.0)).collect(),
+        },
+    })
+}
+
 fn stream_fact(stream: StreamId, log: &Log) -> Option<Fact> {
     use Stream::StreamEvents as E;
     match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
@@ -266,6 +276,36 @@ fn stream_fact(stream: StreamId, log: &Log) -> Option<Fact> {
                 can_grant: e.canGrant,
                 can_edit: e.canEdit,
                 can_delete: e.canDelete,
+            },
+        }),
+        E::PublicKeySet(e) => {
+            Some(Fact::PublicKeySet { stream, user: address(e.user), public_key: e.publicKey.to_vec() })
+        }
+        E::DelegationSet(e) => Some(Fact::DelegationSet {
+            stream,
+            delegate: address(e.delegate),
+            delegation: Delegation { subscribe_until: e.subscribeUntil, publish_until: e.publishUntil },
+        }),
+        E::OwnershipTransferStarted(e) => Some(Fact::OwnershipTransferStarted {
+            stream,
+            previous_owner: address(e.previousOwner),
+            new_owner: address(e.newOwner),
+        }),
+        E::OwnershipTransferred(e) => Some(Fact::OwnershipTransferred {
+            stream,
+            previous_owner: address(e.previousOwner),
+            new_owner: address(e.newOwner),
+        }),
+        E::RetentionSet(e) => Some(Fact::RetentionSet {
+            stream,
+            retention: Retention { age_s: e.ageSeconds, size_bytes: e.sizeBytes },
+        }),
+        E::FeeTermsSet(e) => Some(Fact::FeeTermsSet {
+            stream,
+            fee_terms: FeeTerms {
+                event_price: e.eventPrice,
+                byte_price: e.bytePrice,
+                terms: Hash(e.terms.0),
             },
         }),
         E::StreamRemoved(_) => Some(Fact::StreamRemoved { stream }),

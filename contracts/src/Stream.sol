@@ -29,11 +29,23 @@ contract Stream is IStream, Initializable, EIP712 {
     /// @inheritdoc IStream
     string public description;
 
+    /// @inheritdoc IStream
+    address public pendingOwner;
+
+    Retention private _retention;
+    FeeTerms private _feeTerms;
     mapping(address user => Permission) private _permissions;
+    mapping(address user => Delegation) private _delegations;
     mapping(address user => bytes) private _publicKeys;
 
     modifier notRemoved() {
         if (removed) revert AlreadyRemoved();
+        _;
+    }
+
+    modifier onlyEditor() {
+        bool may = _permissions[msg.sender].canEdit || _permissions[EVERYBODY].canEdit;
+        if (msg.sender != owner && !may) revert NotPermitted(msg.sender);
         _;
     }
 
@@ -64,9 +76,10 @@ contract Stream is IStream, Initializable, EIP712 {
     }
 
     /// @inheritdoc IStream
-    function update(string calldata newName, string calldata newDescription) external notRemoved {
-        bool may = _permissions[msg.sender].canEdit || _permissions[EVERYBODY].canEdit;
-        if (msg.sender != owner && !may) revert NotPermitted(msg.sender);
+    function update(
+        string calldata newName,
+        string calldata newDescription
+    ) external notRemoved onlyEditor {
         string memory oldName = name;
         name = newName;
         description = newDescription;
@@ -82,24 +95,81 @@ contract Stream is IStream, Initializable, EIP712 {
     }
 
     /// @inheritdoc IStream
+    function grant(address user, uint64 subscribeUntil, uint64 publishUntil) external notRemoved {
+        if (subscribeUntil == 0 && publishUntil == 0) revert NothingGranted();
+        if (!_mayGrant(msg.sender)) _checkDelegation(subscribeUntil, publishUntil);
+        _raise(user, subscribeUntil, publishUntil);
+    }
+
+    /// @inheritdoc IStream
     function grantReader(
         address user,
         uint64 subscribeUntil,
         bytes calldata publicKey
     ) external notRemoved {
-        if (user == EVERYBODY) revert EverybodyNotAllowed();
-        if (!_mayGrant(msg.sender)) revert NotPermitted(msg.sender);
-        _protectOwner(user);
-        Permission memory permission = _permissions[user];
-        if (subscribeUntil > permission.subscribeUntil) permission.subscribeUntil = subscribeUntil;
-        _setPermission(user, permission);
+        if (!_mayGrant(msg.sender)) _checkLimit(subscribeUntil, _delegations[msg.sender].subscribeUntil);
+        _raise(user, subscribeUntil, 0);
         if (publicKey.length > 0) _setPublicKey(user, publicKey);
+    }
+
+    /// @inheritdoc IStream
+    function delegate(address to, uint64 subscribeUntil, uint64 publishUntil) external notRemoved {
+        if (to == EVERYBODY) revert EverybodyNotAllowed();
+        if (!_mayGrant(msg.sender)) {
+            if (subscribeUntil == 0 && publishUntil == 0) revert NothingGranted();
+            _checkDelegation(subscribeUntil, publishUntil);
+            Delegation storage before = _delegations[to];
+            subscribeUntil = _later(subscribeUntil, before.subscribeUntil);
+            publishUntil = _later(publishUntil, before.publishUntil);
+        }
+        _delegations[to] = Delegation(subscribeUntil, publishUntil);
+        emit DelegationSet(to, subscribeUntil, publishUntil);
     }
 
     /// @inheritdoc IStream
     function setPublicKey(bytes calldata key) external notRemoved {
         if (!canSubscribe(msg.sender)) revert NotPermitted(msg.sender);
         _setPublicKey(msg.sender, key);
+    }
+
+    /// @inheritdoc IStream
+    function setSearchKeys(bytes32[] calldata keys) external notRemoved onlyEditor {
+        IStreamRegistry(registry).streamKeysSet(keys);
+    }
+
+    /// @inheritdoc IStream
+    function setRetention(uint64 ageSeconds, uint64 sizeBytes) external notRemoved onlyEditor {
+        _retention = Retention(ageSeconds, sizeBytes);
+        emit RetentionSet(ageSeconds, sizeBytes);
+    }
+
+    /// @inheritdoc IStream
+    function setFeeTerms(
+        uint128 eventPrice,
+        uint128 bytePrice,
+        bytes32 terms
+    ) external notRemoved onlyEditor {
+        _feeTerms = FeeTerms(eventPrice, bytePrice, terms);
+        emit FeeTermsSet(eventPrice, bytePrice, terms);
+    }
+
+    /// @inheritdoc IStream
+    function transferOwnership(address newOwner) external notRemoved {
+        if (msg.sender != owner) revert NotPermitted(msg.sender);
+        pendingOwner = newOwner;
+        emit OwnershipTransferStarted(msg.sender, newOwner);
+    }
+
+    /// @inheritdoc IStream
+    function acceptOwnership() external notRemoved {
+        if (msg.sender != pendingOwner) revert NotPendingOwner(msg.sender, pendingOwner);
+        address previousOwner = owner;
+        owner = msg.sender;
+        pendingOwner = address(0);
+        emit OwnershipTransferred(previousOwner, msg.sender);
+        _setPermission(previousOwner, Permission(0, 0, false, false, false));
+        _setPermission(msg.sender, Permission(type(uint64).max, type(uint64).max, true, true, true));
+        IStreamRegistry(registry).streamTransferred(previousOwner, name);
     }
 
     /// @inheritdoc IStream
@@ -126,13 +196,53 @@ contract Stream is IStream, Initializable, EIP712 {
     }
 
     /// @inheritdoc IStream
-    function permissionOf(address user) external view returns (Permission memory) {
-        return _permissions[user];
+    function permissionOf(address user) external view returns (Permission memory permission) {
+        if (!removed) permission = _permissions[user];
+    }
+
+    /// @inheritdoc IStream
+    function delegationOf(address user) external view returns (Delegation memory delegation) {
+        if (!removed) delegation = _delegations[user];
     }
 
     /// @inheritdoc IStream
     function publicKeyOf(address user) external view returns (bytes memory) {
         return _publicKeys[user];
+    }
+
+    /// @inheritdoc IStream
+    function retention() external view returns (Retention memory) {
+        return _retention;
+    }
+
+    /// @inheritdoc IStream
+    function feeTerms() external view returns (FeeTerms memory) {
+        return _feeTerms;
+    }
+
+    /// @dev Whether the caller's delegation reaches this far; a right that is not given needs none.
+    function _checkDelegation(uint64 subscribeUntil, uint64 publishUntil) private view {
+        Delegation storage delegation = _delegations[msg.sender];
+        if (subscribeUntil != 0) _checkLimit(subscribeUntil, delegation.subscribeUntil);
+        if (publishUntil != 0) _checkLimit(publishUntil, delegation.publishUntil);
+    }
+
+    function _checkLimit(uint64 until, uint64 limit) private view {
+        if (block.timestamp >= limit) revert NotPermitted(msg.sender);
+        if (until > limit) revert GrantBeyondDelegation(msg.sender, until, limit);
+    }
+
+    function _raise(address user, uint64 subscribeUntil, uint64 publishUntil) private {
+        if (user == EVERYBODY) revert EverybodyNotAllowed();
+        _protectOwner(user);
+        Permission memory permission = _permissions[user];
+        permission.subscribeUntil = _later(subscribeUntil, permission.subscribeUntil);
+        permission.publishUntil = _later(publishUntil, permission.publishUntil);
+        _setPermission(user, permission);
+    }
+
+    function _later(uint64 one, uint64 other) private pure returns (uint64) {
+        return one > other ? one : other;
     }
 
     function _mayGrant(address caller) private view returns (bool) {

@@ -2,6 +2,8 @@
 //! fed the block's facts, and the contracts' views must say what the twin says.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod permit;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::aliases::U24;

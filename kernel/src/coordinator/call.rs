@@ -7,6 +7,7 @@ use super::BlockRef;
 use super::certificates::Entry;
 use super::fact::Change;
 use super::permissions::Permission;
+use super::registry::{FeeTerms, Retention};
 use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
 
@@ -62,6 +63,24 @@ pub enum Call {
     UpdateStream { stream: StreamId, name: String, description: String },
     /// `Stream.setPermission`: by the owner or who may grant.
     SetPermission { stream: StreamId, user: Address, permission: Permission },
+    /// `Stream.grant`: by the owner, who may grant, or a delegate.
+    Grant { stream: StreamId, user: Address, subscribe_until: u64, publish_until: u64 },
+    /// `Stream.grantReader`: by the owner, who may grant, or a delegate.
+    GrantReader { stream: StreamId, user: Address, subscribe_until: u64, public_key: Vec<u8> },
+    /// `Stream.delegate`: by the owner, who may grant, or a delegate.
+    Delegate { stream: StreamId, to: Address, subscribe_until: u64, publish_until: u64 },
+    /// `Stream.setPublicKey`: by who may subscribe.
+    SetPublicKey { stream: StreamId, key: Vec<u8> },
+    /// `Stream.setSearchKeys`: by the owner or who may edit.
+    SetSearchKeys { stream: StreamId, keys: Vec<Hash> },
+    /// `Stream.setRetention`: by the owner or who may edit.
+    SetRetention { stream: StreamId, retention: Retention },
+    /// `Stream.setFeeTerms`: by the owner or who may edit.
+    SetFeeTerms { stream: StreamId, fee_terms: FeeTerms },
+    /// `Stream.transferOwnership`: by the owner.
+    TransferOwnership { stream: StreamId, new_owner: Address },
+    /// `Stream.acceptOwnership`: by whom the stream was offered.
+    AcceptOwnership { stream: StreamId },
     /// `Stream.remove`: by the owner or who may delete.
     RemoveStream { stream: StreamId },
     /// `NetworkCoordinator.register`.

@@ -7,10 +7,11 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::fact::Fact;
 use super::params::Params;
-use super::permissions::HISTORY_EPOCHS;
+use super::permissions::{Delegation, HISTORY_EPOCHS};
 use super::reliability;
 use super::seats::{Seat, Seats};
 use super::state::{Broker, State, Stream};
@@ -26,12 +27,18 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
         Fact::StreamCreated { stream, owner, name, description, partitions } => {
             let created = Stream {
                 owner: *owner,
+                pending_owner: None,
                 name: name.clone(),
                 description: description.clone(),
                 partitions: *partitions,
                 created_block: block,
                 removed_block: None,
                 permissions: Default::default(),
+                delegations: Default::default(),
+                public_keys: Default::default(),
+                search_keys: Vec::new(),
+                retention: Default::default(),
+                fee_terms: Default::default(),
             };
             Arc::make_mut(&mut state.streams).insert(*stream, Arc::new(created));
             Arc::make_mut(&mut state.stream_by_name).insert((*owner, name.clone()), *stream);
@@ -42,7 +49,31 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             let permissions = &mut state.stream_mut(*stream).permissions;
             permissions.entry(*user).or_default().set(block, *permission, oldest);
         }
+        Fact::PublicKeySet { stream, user, public_key } => {
+            let keys = &mut state.stream_mut(*stream).public_keys;
+            if public_key.is_empty() {
+                keys.remove(user)
+            } else {
+                keys.insert(*user, public_key.as_slice().into())
+            };
+        }
+        Fact::DelegationSet { stream, delegate, delegation } => {
+            let delegations = &mut state.stream_mut(*stream).delegations;
+            if *delegation == Delegation::default() {
+                delegations.remove(delegate)
+            } else {
+                delegations.insert(*delegate, *delegation)
+            };
+        }
+        Fact::OwnershipTransferStarted { stream, new_owner, .. } => {
+            state.stream_mut(*stream).pending_owner = Some(*new_owner).filter(|owner| !owner.is_zero());
+        }
+        Fact::OwnershipTransferred { stream, new_owner, .. } => hand_over(state, *stream, *new_owner),
+        Fact::RetentionSet { stream, retention } => state.stream_mut(*stream).retention = *retention,
+        Fact::FeeTermsSet { stream, fee_terms } => state.stream_mut(*stream).fee_terms = *fee_terms,
+        Fact::SearchKeysSet { stream, keys } => set_search_keys(state, *stream, keys),
         Fact::StreamRemoved { stream } => {
+            set_search_keys(state, *stream, &[]);
             let removed = state.stream_mut(*stream);
             removed.removed_block = Some(block);
             let key = (removed.owner, removed.name.clone());
@@ -117,6 +148,28 @@ fn rename(state: &mut State, id: StreamId, name: &str, description: &str) {
     let names = Arc::make_mut(&mut state.stream_by_name);
     names.remove(&(owner, old));
     names.insert((owner, String::from(name)), id);
+}
+
+/// A stream has a new owner, who accepted it.
+fn hand_over(state: &mut State, id: StreamId, owner: Address) {
+    let stream = state.stream_mut(id);
+    let previous = core::mem::replace(&mut stream.owner, owner);
+    stream.pending_owner = None;
+    let name = stream.name.clone();
+    let names = Arc::make_mut(&mut state.stream_by_name);
+    names.remove(&(previous, name.clone()));
+    names.insert((owner, name), id);
+}
+
+/// A stream is found under these keys.
+fn set_search_keys(state: &mut State, id: StreamId, keys: &[Hash]) {
+    let before = core::mem::replace(&mut state.stream_mut(id).search_keys, keys.to_vec());
+    if before.is_empty() && keys.is_empty() {
+        return;
+    }
+    let by_key = Arc::make_mut(&mut state.stream_by_key);
+    before.into_iter().for_each(|key| assert!(by_key.remove(&(key, id)), "every search key is indexed"));
+    keys.iter().for_each(|key| assert!(by_key.insert((*key, id)), "search keys differ"));
 }
 
 /// A broker joined. The token reports no use of an allowance (OpenZeppelin's ERC-20), so the registration

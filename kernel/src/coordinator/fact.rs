@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
 use super::certificates::Certificate;
-use super::permissions::Permission;
+use super::permissions::{Delegation, Permission};
+use super::registry::{FeeTerms, Retention};
 use super::seats::Seats;
 use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
@@ -25,6 +26,20 @@ pub enum Fact {
     MetadataUpdated { stream: StreamId, name: String, description: String },
     /// What an address, or everybody if it is zero, may do with a stream (WP 2.5.1).
     PermissionSet { stream: StreamId, user: Address, permission: Permission },
+    /// A reader has this public key (WP 2.4.10); none if it is empty.
+    PublicKeySet { stream: StreamId, user: Address, public_key: Vec<u8> },
+    /// What a delegate may pass on (WP 2.5.1).
+    DelegationSet { stream: StreamId, delegate: Address, delegation: Delegation },
+    /// A stream is offered to another owner; to nobody if that is zero.
+    OwnershipTransferStarted { stream: StreamId, previous_owner: Address, new_owner: Address },
+    /// A stream has another owner.
+    OwnershipTransferred { stream: StreamId, previous_owner: Address, new_owner: Address },
+    /// How long brokers keep what a stream carries (WP 2.4.8).
+    RetentionSet { stream: StreamId, retention: Retention },
+    /// What a subscriber is asked to pay.
+    FeeTermsSet { stream: StreamId, fee_terms: FeeTerms },
+    /// A stream is found under these keys (WP 2.5.2).
+    SearchKeysSet { stream: StreamId, keys: Vec<Hash> },
     /// A stream is gone.
     StreamRemoved { stream: StreamId },
     /// A broker joined with its stake (WP 2.4.6).

@@ -75,6 +75,17 @@ refusals! {
     OwnerPermissionsProtected { owner: Address, caller: Address } =>
         "{caller} cannot change the permissions of the owner {owner}; only the owner can";
     AlreadyRemoved {} => "the stream was removed";
+    TooManySearchKeys { count: usize, maximum: usize } =>
+        "{count} search keys given; choose at most {maximum}";
+    DuplicateSearchKey { key: Hash } => "the search key {key} is given twice; leave one out";
+    EverybodyNotAllowed {} => "name an address; rights of everybody are set as a permission";
+    NothingGranted {} => "both times are 0; give one of the rights a time";
+    GrantBeyondDelegation { caller: Address, until: u64, limit: u64 } =>
+        "the delegation of {caller} reaches to {limit}, not to {until}; grant less or ask for more";
+    NotPendingOwner { caller: Address, pending_owner: Address } =>
+        "the stream is offered to {pending_owner}, not to {caller}; ask its owner for it";
+    KeyLengthOutOfRange { length: usize, minimum: usize, maximum: usize } =>
+        "the public key has {length} bytes; give one of {minimum} to {maximum}";
 
     // Brokers.
     StakeOutOfRange { stake: u128, minimum: u128, maximum: u128 } =>

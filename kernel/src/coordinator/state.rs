@@ -3,14 +3,15 @@
 //! A node shares one state among many readers and clones it where a block changes it, so the big maps are
 //! behind [`Arc`]s: what a block does not touch is not copied.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::params::Params;
-use super::permissions::{self, History, Permission};
+use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
+use super::registry::{FeeTerms, Retention};
 use super::score;
 use super::seats::Seats;
 use super::{fees, karma};
@@ -126,8 +127,10 @@ impl Partition {
 /// A stream; removed ones stay, for the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Who created it.
+    /// Who owns it: its creator, until it is handed over.
     pub owner: Address,
+    /// To whom it is offered.
+    pub pending_owner: Option<Address>,
     /// Its name, unique among its owner's.
     pub name: String,
     /// What it carries.
@@ -140,6 +143,16 @@ pub struct Stream {
     pub removed_block: Option<u64>,
     /// What each address may do; the zero address is everybody.
     pub permissions: BTreeMap<Address, History>,
+    /// What each delegate may pass on; no entry is none.
+    pub delegations: BTreeMap<Address, Delegation>,
+    /// The readers' public keys (WP 2.4.10); no entry is empty. A key alone is no right.
+    pub public_keys: BTreeMap<Address, Arc<[u8]>>,
+    /// The keys under which it is found, in the order given; none once it is removed.
+    pub search_keys: Vec<Hash>,
+    /// How long brokers keep what it carries.
+    pub retention: Retention,
+    /// What a subscriber is asked to pay.
+    pub fee_terms: FeeTerms,
 }
 
 impl Stream {
@@ -158,9 +171,21 @@ impl Stream {
         self.may(user, block, |permission| permissions::holds(permission.subscribe_until, time_s))
     }
 
-    /// The permission stored for exactly this address.
+    /// The permission stored for exactly this address; none once the stream is removed.
     pub fn permission(&self, user: Address) -> Permission {
-        self.permissions.get(&user).map(History::latest).unwrap_or_default()
+        let stored = self.permissions.get(&user).filter(|_| self.removed_block.is_none());
+        stored.map(History::latest).unwrap_or_default()
+    }
+
+    /// What an address may pass on; nothing once the stream is removed.
+    pub fn delegation(&self, delegate: Address) -> Delegation {
+        let stored = self.delegations.get(&delegate).filter(|_| self.removed_block.is_none());
+        stored.copied().unwrap_or_default()
+    }
+
+    /// The public key of a reader, empty if it has none. Whether it may read is another question.
+    pub fn public_key(&self, user: Address) -> &[u8] {
+        self.public_keys.get(&user).map_or(&[], |key| key)
     }
 
     fn may(&self, user: Address, block: u64, allows: impl Fn(Permission) -> bool) -> bool {
@@ -193,6 +218,8 @@ pub struct State {
     pub streams: Arc<BTreeMap<StreamId, Arc<Stream>>>,
     /// Existing streams by owner and name.
     pub stream_by_name: Arc<BTreeMap<(Address, String), StreamId>>,
+    /// Existing streams by search key.
+    pub stream_by_key: Arc<BTreeSet<(Hash, StreamId)>>,
     /// Token balances; no entry is 0.
     pub balances: Arc<BTreeMap<Address, u128>>,
     /// What (owner, spender) allows; no entry is 0, [`u128::MAX`] is without end.
@@ -234,6 +261,7 @@ impl State {
             partitions: Arc::new(partitions),
             streams: Arc::default(),
             stream_by_name: Arc::default(),
+            stream_by_key: Arc::default(),
             balances: Arc::default(),
             allowances: Arc::default(),
             stakes: 0,
@@ -317,6 +345,12 @@ impl State {
     /// A stream, removed or not.
     pub fn stream(&self, stream: StreamId) -> Option<&Stream> {
         self.streams.get(&stream).map(Arc::as_ref)
+    }
+
+    /// The existing streams that are found under a search key, in the order of their ids (WP 2.5.2).
+    pub fn streams_by_key(&self, key: Hash) -> impl Iterator<Item = StreamId> + '_ {
+        let (first, last) = ((key, StreamId::ZERO), (key, StreamId([0xFF; 20])));
+        self.stream_by_key.range(first..=last).map(|(_, stream)| *stream)
     }
 
     /// Whether `user` may publish to a stream at `time_s`, by the permissions as they stood after `block`.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod certificates;
+mod grants;
 mod properties;
 mod targets;
 mod vectors;
