@@ -189,6 +189,42 @@ pub fn claim() -> Bytes {
     C::claimCall {}.abi_encode().into()
 }
 
+/// A report as the coordinator takes it: an entry, the path to the root that was signed, and the signature.
+pub fn report(entry: &kernel::Entry, path: &[B256], signature: &[u8; 65]) -> I::Report {
+    let signature = Bytes::copy_from_slice(signature);
+    I::Report { entry: self::entry(entry), path: path.to_vec(), signature }
+}
+
+/// `NetworkCoordinator.slash`.
+pub fn slash(broker: BrokerIndex, a: I::Report, b: I::Report) -> Bytes {
+    C::slashCall { index: index(broker), a, b }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.reportLate`.
+pub fn report_late(report: I::Report) -> Bytes {
+    C::reportLateCall { report }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.declareQuorumLost`.
+pub fn declare_quorum_lost(partition: PartitionId) -> Bytes {
+    C::declareQuorumLostCall { partition_: partition.0 }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.claimBounty`.
+pub fn claim_bounty() -> Bytes {
+    C::claimBountyCall {}.abi_encode().into()
+}
+
+/// `NetworkCoordinator.proposeSuccessor`.
+pub fn propose_successor(successor: Address) -> Bytes {
+    C::proposeSuccessorCall { successor_: successor }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.acceptSuccession`.
+pub fn accept_succession() -> Bytes {
+    C::acceptSuccessionCall {}.abi_encode().into()
+}
+
 /// `NetworkCoordinator.leave`.
 pub fn leave() -> Bytes {
     C::leaveCall {}.abi_encode().into()
@@ -224,6 +260,11 @@ pub fn params(params: &kernel::Params) -> I::Params {
         epochReward: U256::from(params.epoch_reward),
         noticeEpochs: params.notice_epochs,
         windowEpochs: params.window_epochs,
+        slashShare: params.slash_share,
+        reporterShare: params.reporter_share,
+        quorumLostWindows: params.quorum_lost_windows,
+        governor: params.governor.0.into(),
+        successorNotice: params.successor_notice,
     }
 }
 

@@ -121,6 +121,31 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
             reward: amount(e.reward),
         },
         E::RewardClaimed(e) => Fact::RewardClaimed { index: broker(e.index), amount: amount(e.amount) },
+        E::BrokerSlashed(e) => Fact::BrokerSlashed {
+            index: broker(e.index),
+            reporter: address(e.reporter),
+            partition: PartitionId(e.partition),
+            epoch: e.epoch,
+            round: e.round,
+            previous: Hash(e.previous.0),
+            amount: amount(e.amount),
+            reward: amount(e.reward),
+        },
+        E::LateReportAccepted(e) => Fact::LateReportAccepted {
+            partition: PartitionId(e.partition),
+            epoch: e.epoch,
+            index: broker(e.index),
+        },
+        E::QuorumLost(e) => Fact::QuorumLost {
+            partition: PartitionId(e.partition),
+            sealed_epoch: e.sealedEpoch,
+            members: seats(e.members),
+        },
+        E::BountyClaimed(e) => Fact::BountyClaimed { account: address(e.account), amount: amount(e.amount) },
+        E::SuccessorProposed(e) => Fact::SuccessorProposed { successor: address(e.successor) },
+        E::SuccessorAccepted(e) => {
+            Fact::SuccessorAccepted { successor: address(e.successor), from_epoch: e.fromEpoch }
+        }
         // The rest belongs to OpenZeppelin's base contracts and says nothing about the network.
         #[allow(unreachable_patterns)]
         _ => return None,

@@ -47,6 +47,15 @@ pub struct SignedEntry {
     pub signers: Vec<Option<Address>>,
 }
 
+/// An entry with the account that its one signature recovers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedReport {
+    /// What is reported.
+    pub entry: Entry,
+    /// Who signed, or `None` where no account can have made the signature.
+    pub signer: Option<Address>,
+}
+
 /// A call of one of the contracts. Amounts are in the token's smallest unit.
 #[allow(missing_docs)]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +112,18 @@ pub enum Call {
     SubmitCertificates(Vec<SignedEntry>),
     /// `NetworkCoordinator.claim`.
     Claim,
+    /// `NetworkCoordinator.slash`: by anybody.
+    Slash { index: BrokerIndex, reports: [SignedReport; 2] },
+    /// `NetworkCoordinator.reportLate`: by anybody.
+    ReportLate(SignedReport),
+    /// `NetworkCoordinator.declareQuorumLost`: by anybody.
+    DeclareQuorumLost { partition: PartitionId },
+    /// `NetworkCoordinator.claimBounty`.
+    ClaimBounty,
+    /// `NetworkCoordinator.proposeSuccessor`: by the governor.
+    ProposeSuccessor { successor: Address },
+    /// `NetworkCoordinator.acceptSuccession`: by the proposed one.
+    AcceptSuccession,
     /// The token's `transfer`.
     Transfer { to: Address, value: u128 },
     /// The token's `approve`.

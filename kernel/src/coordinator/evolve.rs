@@ -9,12 +9,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::conduct;
 use super::fact::Fact;
 use super::params::Params;
 use super::permissions::{Delegation, HISTORY_EPOCHS};
 use super::reliability;
 use super::seats::{Seat, Seats};
 use super::state::{Broker, State, Stream};
+use super::succession::Succession;
 use super::{BlockRef, begin_block};
 use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
@@ -132,6 +134,34 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             broker.claimed += amount;
             state.unpaid = state.unpaid.checked_sub(*amount).expect("unpaid rewards add up");
         }
+        Fact::BrokerSlashed { index, reporter, partition, epoch, round, previous, amount, reward } => {
+            let broker = state.broker_mut(*index);
+            broker.stake = broker.stake.checked_sub(*amount).expect("no more than the stake is taken");
+            state.stakes = state.stakes.checked_sub(*amount).expect("stakes add up");
+            state.pool += amount - reward;
+            earn(state, *reporter, *reward);
+            let conflict = (*index, *partition, *epoch, *round, *previous);
+            let first = Arc::make_mut(&mut state.punished).insert(conflict);
+            assert!(first, "a conflict is punished once");
+        }
+        Fact::LateReportAccepted { partition, index, .. } => excuse(state, *partition, *index),
+        Fact::QuorumLost { partition, members, .. } => {
+            let epoch = state.epoch_of(block);
+            let lost = state.partition_mut(*partition);
+            lost.sealed_epoch = epoch;
+            lost.absent = 0;
+            rate(state, *members, Seats::VACANT);
+        }
+        Fact::BountyClaimed { account, amount } => {
+            let bounty = Arc::make_mut(&mut state.bounties).remove(account);
+            assert_eq!(bounty, Some(*amount), "a bounty is claimed whole");
+            state.unpaid = state.unpaid.checked_sub(*amount).expect("unpaid bounties add up");
+        }
+        Fact::SuccessorProposed { successor } => state.succession.proposed = *successor,
+        Fact::SuccessorAccepted { successor, from_epoch } => {
+            state.succession =
+                Succession { proposed: Address::ZERO, accepted: Some((*successor, *from_epoch)) };
+        }
         Fact::Transfer { from, to, value } => transfer(state, *from, *to, *value),
         Fact::Approval { owner, spender, value } => allow(state, *owner, *spender, *value),
         Fact::Fees(fact) => fees::evolve(state, fact),
@@ -243,10 +273,37 @@ fn seal(state: &mut State, id: PartitionId, sealed: Sealed, signers: Seats, rewa
         signer.reports += 1;
         state.unpaid += reward;
     }
-    for index in rated.brokers() {
-        let broker = state.broker_mut(index);
-        let step = if signers.contains(index) { reliability::signed } else { reliability::silent };
+    let absent = rate(state, rated, signers);
+    state.partition_mut(id).absent = absent;
+}
+
+/// Moves the reliability of a set; gives a bit for each of its seats that did not sign.
+fn rate(state: &mut State, rated: Seats, signers: Seats) -> u8 {
+    let mut absent = 0;
+    for (at, seat) in rated.taken() {
+        let signed = signers.contains(seat.broker);
+        let step = if signed { reliability::signed } else { reliability::silent };
+        absent |= u8::from(!signed) << at;
+        let broker = state.broker_mut(seat.broker);
         broker.reliability = step(broker.reliability);
+    }
+    absent
+}
+
+/// A member that was absent at the last seal turns out to hold what it sealed.
+fn excuse(state: &mut State, id: PartitionId, index: BrokerIndex) {
+    let partition = state.partition_mut(id);
+    let seat = conduct::absent_seat(partition, index).expect("only an absent member reports late");
+    partition.absent &= !(1 << seat);
+    let broker = state.broker_mut(index);
+    broker.reliability = reliability::late(broker.reliability);
+}
+
+/// An account has a bounty.
+fn earn(state: &mut State, account: Address, amount: u128) {
+    if amount > 0 {
+        *Arc::make_mut(&mut state.bounties).entry(account).or_default() += amount;
+        state.unpaid += amount;
     }
 }
 

@@ -81,6 +81,28 @@ pub enum Fact {
     },
     /// A broker was paid what it had accrued.
     RewardClaimed { index: BrokerIndex, amount: u128 },
+    /// A broker signed two checksums for one (partition, epoch, round, previous) and lost `amount` of its stake,
+    /// `reward` of it to the reporter and the rest to the pool.
+    BrokerSlashed {
+        index: BrokerIndex,
+        reporter: Address,
+        partition: PartitionId,
+        epoch: Epoch,
+        round: u32,
+        previous: Hash,
+        amount: u128,
+        reward: u128,
+    },
+    /// A member that missed the last certificate attested it.
+    LateReportAccepted { partition: PartitionId, epoch: Epoch, index: BrokerIndex },
+    /// Nothing was sealed since `sealed_epoch` for too long; `members` lose the partition.
+    QuorumLost { partition: PartitionId, sealed_epoch: Epoch, members: Seats },
+    /// An account was paid what it had earned by reports and changes.
+    BountyClaimed { account: Address, amount: u128 },
+    /// The governor wants this coordinator to follow, or none if it is zero.
+    SuccessorProposed { successor: Address },
+    /// The network is the successor's from `from_epoch` on.
+    SuccessorAccepted { successor: Address, from_epoch: Epoch },
     /// Tokens moved (ERC-20); from the zero address they were minted.
     Transfer { from: Address, to: Address, value: u128 },
     /// `spender` may move this much of `owner`'s tokens (ERC-20); more than fits reads as [`u128::MAX`].

@@ -25,6 +25,8 @@
 //! | what seals an epoch, and who must sign | [`certificates`] | 2.4.6, 2.4.7 |
 //! | what a seal pays, and to whom | [`rewards`], [`reliability`] | 2.4.7 |
 //! | joining, drawing, leaving, being paid | [`registration`] | 2.4.6, 2.5.3 |
+//! | two checksums, late reports, lost quorums | [`conduct`] | 2.4.6 |
+//! | the coordinator that follows | [`succession`] | 2.5.3 |
 //! | streams and who may use them | [`registry`], [`permissions`] | 2.4.2, 2.5.1, 2.5.2 |
 //! | passing rights on; readers' keys | [`grants`] | 2.4.10, 2.5.1 |
 //! | allotments, settlement, receipts, fork proofs | [`fees`] | 2.4.7 |
@@ -59,6 +61,7 @@
 
 mod call;
 pub mod certificates;
+pub mod conduct;
 mod evolve;
 mod fact;
 pub mod fees;
@@ -76,6 +79,7 @@ pub mod rewards;
 pub mod score;
 pub mod seats;
 mod state;
+pub mod succession;
 pub mod targets;
 #[cfg(test)]
 mod tests;
@@ -86,7 +90,7 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry};
+pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry, SignedReport};
 pub use certificates::{Certificate, Entry, report_signing_hash};
 pub use evolve::evolve;
 pub use fact::{Change, Fact, Intent};
@@ -169,6 +173,12 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::Evict { partition, seat } => one(targets::evict(now, partition, seat)),
         Call::Found { partition } => one(founding::found(now, partition)),
         Call::SubmitCertificates(certificates) => draft.submit(&certificates),
+        Call::Slash { index, reports } => conduct::slash(now, caller, index, &reports),
+        Call::ReportLate(report) => one(conduct::report_late(now, &report)),
+        Call::DeclareQuorumLost { partition } => conduct::declare_quorum_lost(now, partition),
+        Call::ClaimBounty => registration::claim_bounty(now, caller),
+        Call::ProposeSuccessor { successor } => one(succession::propose(now, caller, successor)),
+        Call::AcceptSuccession => one(succession::accept(now, caller)),
         Call::Transfer { to, value } => one(token::transfer(now, caller, to, value)),
         Call::Approve { spender, value } => one(token::approve(caller, spender, value)),
         Call::Fees(call) => fees::decide(now, caller, call),

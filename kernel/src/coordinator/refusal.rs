@@ -150,6 +150,33 @@ refusals! {
     QuorumNotReached { partition: PartitionId, epoch: Epoch, members: Seats, signers: usize, quorum: usize } =>
         "epoch {epoch} of partition {partition} needs {quorum} signers of {members:?} and has {signers}";
 
+    // Conduct.
+    NoConflict { index: BrokerIndex } =>
+        "the two reports of broker {index} do not differ in the checksum alone: they prove nothing";
+    NotTheSigner { index: BrokerIndex, recovered: Address } =>
+        "the report was signed by {recovered}, not by broker {index}";
+    AlreadySlashed { index: BrokerIndex, partition: PartitionId, epoch: Epoch, round: u32 } =>
+        "broker {index} was punished for round {round} of epoch {epoch} of partition {partition} before";
+    NotLate { partition: PartitionId, round: u32 } =>
+        "a late report for partition {partition} names round 4294967295, not {round}";
+    NotAccepted { partition: PartitionId, epoch: Epoch, sealed_epoch: Epoch, checksum: Hash } =>
+        "epoch {epoch} with this checksum is not the last seal of partition {partition}: that is {checksum} of \
+         epoch {sealed_epoch}";
+    NotAbsent { partition: PartitionId, epoch: Epoch, signer: Address } =>
+        "{signer} did not miss the seal of epoch {epoch} of partition {partition}";
+    QuorumNotLost { partition: PartitionId, sealed_epoch: Epoch, current_epoch: Epoch, patience: u64 } =>
+        "partition {partition} sealed epoch {sealed_epoch}; its quorum is lost {patience} epochs after that, and \
+         now is epoch {current_epoch}";
+    NoBounty { account: Address } => "{account} has no bounty to claim";
+
+    // Succession.
+    NotGovernor { caller: Address } => "{caller} is not the governor, who alone proposes a successor";
+    NotProposed { caller: Address } => "{caller} is not the proposed successor";
+    SuccessorFixed { successor: Address, from_epoch: Epoch } =>
+        "the successor is {successor} from epoch {from_epoch} on, and stays so";
+    Succeeded { successor: Address, from_epoch: Epoch } =>
+        "the network is the coordinator {successor} from epoch {from_epoch} on: go there";
+
     // The token (OpenZeppelin's ERC-20 errors, ERC-6093).
     ERC20InsufficientBalance { sender: Address, balance: u128, needed: u128 } =>
         "{sender} has {balance} of the token and needs {needed}";

@@ -8,12 +8,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::conduct::Conflict;
 use super::params::Params;
 use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
 use super::registry::{FeeTerms, Retention};
 use super::score;
 use super::seats::Seats;
+use super::succession::Succession;
 use super::{fees, karma};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
 
@@ -102,6 +104,8 @@ pub struct Partition {
     pub events: u128,
     /// Content bytes sealed so far.
     pub volume: u128,
+    /// A bit for each seat that did not sign the last seal, of the set that was rated for it.
+    pub absent: u8,
     /// Whether it ever had members.
     pub founded: bool,
 }
@@ -119,6 +123,7 @@ impl Partition {
             checksum: Hash::ZERO,
             events: 0,
             volume: 0,
+            absent: 0,
             founded: false,
         }
     }
@@ -228,8 +233,14 @@ pub struct State {
     pub stakes: u128,
     /// Fees that the coordinator holds.
     pub pool: u128,
-    /// Rewards that the coordinator owes.
+    /// Rewards and bounties that the coordinator owes.
     pub unpaid: u128,
+    /// The bounties among them, by account; no entry is 0.
+    pub bounties: Arc<BTreeMap<Address, u128>>,
+    /// Conflicts that were punished.
+    pub punished: Arc<BTreeSet<Conflict>>,
+    /// Who follows this coordinator.
+    pub succession: Succession,
     /// What LaneFees holds.
     pub fees: Arc<fees::State>,
     /// What Karma holds.
@@ -267,6 +278,9 @@ impl State {
             stakes: 0,
             pool: 0,
             unpaid: 0,
+            bounties: Arc::default(),
+            punished: Arc::default(),
+            succession: Succession::default(),
             fees: Arc::default(),
             karma: Arc::default(),
         }
@@ -381,6 +395,11 @@ impl State {
     /// The tokens of all accounts together.
     pub fn supply(&self) -> u128 {
         self.balances.values().sum()
+    }
+
+    /// What an account can claim as bounties.
+    pub fn bounty(&self, account: Address) -> u128 {
+        self.bounties.get(&account).copied().unwrap_or(0)
     }
 
     pub(super) fn known_partition(&self, id: PartitionId) -> Result<&Partition, Refusal> {

@@ -134,7 +134,8 @@ impl World {
         let owed = state.stakes + state.pool + state.unpaid;
         assert!(state.balance(CONTRACTS.coordinator) >= owed, "the coordinator covers what it owes");
         assert_eq!(state.stakes, state.brokers.values().map(|broker| broker.stake).sum::<u128>());
-        assert_eq!(state.unpaid, state.brokers.values().map(|broker| broker.accrued).sum::<u128>());
+        let rewards = state.brokers.values().map(|broker| broker.accrued).sum::<u128>();
+        assert_eq!(state.unpaid, rewards + state.bounties.values().sum::<u128>());
         for partition in state.partitions.iter() {
             for seats in [partition.target, partition.members, partition.previous_members] {
                 assert!(seats.are_distinct() && seats.taken().all(|(at, _)| at < state.params.seats()));
