@@ -7,6 +7,10 @@
 
 use alloy_sol_types::sol;
 
+pub use market::delivery::EventDelivery;
+pub use market::factory::DataLicenseFactory;
+pub use market::license::DataLicense;
+
 sol!(
     #[derive(Debug, PartialEq, Eq)]
     DataCoin,
@@ -24,6 +28,36 @@ sol!(
     StreamRegistry,
     "../contracts/artifacts/StreamRegistry.json"
 );
+
+/// The market's contracts, each in a module of its own: their ABIs repeat types of each other.
+pub mod market {
+    /// A product's contract.
+    pub mod license {
+        alloy_sol_types::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            DataLicense,
+            "../contracts/artifacts/DataLicense.json"
+        );
+    }
+
+    /// Where products come from.
+    pub mod factory {
+        alloy_sol_types::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            DataLicenseFactory,
+            "../contracts/artifacts/DataLicenseFactory.json"
+        );
+    }
+
+    /// Contracts as subscribers.
+    pub mod delivery {
+        alloy_sol_types::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            EventDelivery,
+            "../contracts/artifacts/EventDelivery.json"
+        );
+    }
+}
 
 sol!(
     #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What a node sends to the contracts, as calldata.
 
+pub mod market;
+
 use alloy_primitives::aliases::U24;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
 use weir_kernel::coordinator::{Contracts, Params, fees, karma};
 
-use crate::bindings::{DataCoin, NetworkCoordinator, StreamRegistry};
+use crate::bindings::{DataCoin, DataLicenseFactory, EventDelivery, NetworkCoordinator, StreamRegistry};
 use crate::calldata;
 use crate::limits;
 use crate::mirror::{HistoryError, Mirror, ProduceError, SubmitError};
@@ -23,6 +23,10 @@ pub struct Addresses {
     pub fees: Option<Address>,
     /// Karma, if the network has it.
     pub karma: Option<Address>,
+    /// DataLicenseFactory, if the network has it.
+    pub license_factory: Option<Address>,
+    /// EventDelivery, if the network has it.
+    pub event_delivery: Option<Address>,
 }
 
 impl Addresses {
@@ -35,6 +39,8 @@ impl Addresses {
             registry: address(self.registry),
             fees: address(self.fees.unwrap_or_default()),
             karma: address(self.karma.unwrap_or_default()),
+            license_factory: address(self.license_factory.unwrap_or_default()),
+            event_delivery: address(self.event_delivery.unwrap_or_default()),
         }
     }
 }
@@ -151,6 +157,36 @@ pub fn deploy_fees(
     send(mirror, &mut account, "LaneFees as a creditor", TxKind::Call(karma), authorise, timestamp_s)?;
     (addresses.fees, addresses.karma) = (Some(fees), Some(karma));
     Ok(())
+}
+
+/// Deploys the market upon contracts that are there: DataLicenseFactory and EventDelivery. The addresses then name
+/// them too.
+pub fn deploy_market(
+    mirror: &mut Mirror,
+    deployer: &Wallet,
+    addresses: &mut Addresses,
+    timestamp_s: u64,
+) -> Result<(), DeployError> {
+    let nonce = mirror.pending_nonce(deployer.address());
+    let mut account = Account::new(deployer.clone(), mirror.chain_id(), nonce);
+    let Addresses { token, registry, coordinator, .. } = *addresses;
+    let code = license_factory_code(token, registry, coordinator);
+    addresses.license_factory = Some(create(mirror, &mut account, "the licences", code, timestamp_s)?);
+    let code = event_delivery_code(token, registry);
+    addresses.event_delivery = Some(create(mirror, &mut account, "the delivery", code, timestamp_s)?);
+    Ok(())
+}
+
+/// The creation code of a factory of products.
+pub fn license_factory_code(token: Address, registry: Address, coordinator: Address) -> Bytes {
+    let arguments = DataLicenseFactory::constructorCall { token, registry, coordinator }.abi_encode();
+    [DataLicenseFactory::BYTECODE.as_ref(), &arguments].concat().into()
+}
+
+/// The creation code of the delivery contract.
+pub fn event_delivery_code(token: Address, registry: Address) -> Bytes {
+    let arguments = EventDelivery::constructorCall { token, registry }.abi_encode();
+    [EventDelivery::BYTECODE.as_ref(), &arguments].concat().into()
 }
 
 /// The creation code of a token that mints everything for `holder`.

@@ -4,6 +4,8 @@
 //! Karma, or a stream that the registry created. The registry reports a stream before the stream's own first events, so
 //! reading in order knows every stream in time.
 
+mod market;
+
 use std::collections::BTreeSet;
 
 use alloy_primitives::aliases::U24;
@@ -51,7 +53,7 @@ pub fn decode_log(addresses: &Addresses, streams: &BTreeSet<StreamId>, log: &Log
         return karma_fact(log).map(Fact::Karma);
     }
     let stream = StreamId(log.address.into_array());
-    streams.contains(&stream).then(|| stream_fact(stream, log)).flatten()
+    if streams.contains(&stream) { stream_fact(stream, log) } else { market::fact(addresses, log) }
 }
 
 fn address(address: Address) -> ids::Address {

@@ -3,7 +3,9 @@
 use alloy_sol_types::{GenericContractError, SolInterface};
 
 use crate::bindings::fees::LaneFees;
-use crate::bindings::{DataCoin, Karma, NetworkCoordinator, Stream, StreamRegistry};
+use crate::bindings::{
+    DataCoin, DataLicense, DataLicenseFactory, EventDelivery, Karma, NetworkCoordinator, Stream, StreamRegistry,
+};
 
 /// Reads revert data: a custom error of one of the contracts, `Error(string)` or `Panic(uint256)`; anything
 /// else is shown in hexadecimal digits.
@@ -21,6 +23,11 @@ pub fn reason(data: &[u8]) -> String {
         .map(|error| format!("{error:?}"))
         .or_else(|_| StreamRegistry::StreamRegistryErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| Stream::StreamErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| DataLicense::DataLicenseErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| EventDelivery::EventDeliveryErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| {
+            DataLicenseFactory::DataLicenseFactoryErrors::abi_decode(data).map(|error| format!("{error:?}"))
+        })
         .or_else(|_| LaneFees::LaneFeesErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| Karma::KarmaErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| DataCoin::DataCoinErrors::abi_decode(data).map(|error| format!("{error:?}")));

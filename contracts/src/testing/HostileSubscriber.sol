@@ -47,8 +47,8 @@ contract HostileSubscriber is IEventSubscriber {
             bool reverts = behaviour == Behaviour.RevertWithMuch;
             assembly ("memory-safe") {
                 switch reverts
-                case 1 { revert(0, 1000000) }
-                default { return(0, 1000000) }
+                case 1 { revert(0, 200000) }
+                default { return(0, 200000) }
             }
         }
         if (behaviour == Behaviour.Reenter) _reenter(subscription);

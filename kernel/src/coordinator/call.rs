@@ -8,7 +8,7 @@ use super::certificates::Entry;
 use super::fact::Change;
 use super::permissions::Permission;
 use super::registry::{FeeTerms, Retention};
-use super::{fees, karma};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
 
 /// The longest list that a call takes: changes of a rebalance, certificates of a submission.
@@ -132,4 +132,8 @@ pub enum Call {
     Fees(fees::Call),
     /// A call of Karma.
     Karma(karma::Call),
+    /// A call of DataLicenseFactory or of a product's DataLicense.
+    Licenses(licenses::Call),
+    /// A call of EventDelivery.
+    Delivery(delivery::Call),
 }

@@ -18,7 +18,7 @@ use super::seats::{Seat, Seats};
 use super::state::{Broker, State, Stream};
 use super::succession::Succession;
 use super::{BlockRef, begin_block};
-use super::{fees, karma};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Applies a fact of `block` to the state.
@@ -166,6 +166,8 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
         Fact::Approval { owner, spender, value } => allow(state, *owner, *spender, *value),
         Fact::Fees(fact) => fees::evolve(state, fact),
         Fact::Karma(fact) => karma::evolve(state, fact),
+        Fact::Licenses(fact) => licenses::evolve(state, block, fact),
+        Fact::Delivery(fact) => delivery::evolve(state, fact),
     }
 }
 

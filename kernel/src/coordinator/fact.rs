@@ -13,7 +13,7 @@ use super::certificates::Certificate;
 use super::permissions::{Delegation, Permission};
 use super::registry::{FeeTerms, Retention};
 use super::seats::Seats;
-use super::{fees, karma};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Something that happened on the chain. Fields are those of the Solidity event of the same name.
@@ -111,6 +111,10 @@ pub enum Fact {
     Fees(fees::Fact),
     /// An event of Karma (WP 3).
     Karma(karma::Fact),
+    /// An event of DataLicenseFactory or of a DataLicense (WP 2.3, 2.5.4).
+    Licenses(licenses::Fact),
+    /// An event of EventDelivery (WP 2.4.3).
+    Delivery(delivery::Fact),
 }
 
 /// A change of a partition's target: seat this broker with this ticket.

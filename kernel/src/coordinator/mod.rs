@@ -31,6 +31,8 @@
 //! | passing rights on; readers' keys | [`grants`] | 2.4.10, 2.5.1 |
 //! | allotments, settlement, receipts, fork proofs | [`fees`] | 2.4.7 |
 //! | reputation that decays | [`karma`] | 3 |
+//! | products, licences, escrow | [`licenses`] | 2.3, 2.5.4 |
+//! | contracts as subscribers | [`delivery`] | 2.4.3, 2.4.7 |
 //! | the token | [`token`] | 3 |
 //!
 //! # Example
@@ -62,12 +64,14 @@
 mod call;
 pub mod certificates;
 pub mod conduct;
+pub mod delivery;
 mod evolve;
 mod fact;
 pub mod fees;
 pub mod founding;
 pub mod grants;
 pub mod karma;
+pub mod licenses;
 pub mod newcomers;
 pub mod params;
 pub mod permissions;
@@ -183,6 +187,8 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::Approve { spender, value } => one(token::approve(caller, spender, value)),
         Call::Fees(call) => fees::decide(now, caller, call),
         Call::Karma(call) => karma::decide(now, caller, call),
+        Call::Licenses(call) => licenses::decide(now, caller, call),
+        Call::Delivery(call) => delivery::decide(now, caller, call),
     }
 }
 

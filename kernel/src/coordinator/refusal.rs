@@ -4,7 +4,7 @@
 use alloc::string::String;
 
 use super::seats::Seats;
-use super::{fees, karma};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// An enum of refusals: those of other contracts first (`nested`), then its own.
@@ -57,6 +57,10 @@ refusals! {
         Fees(fees::Refusal),
         /// Of Karma.
         Karma(karma::Refusal),
+        /// Of DataLicenseFactory and of products.
+        Licenses(licenses::Refusal),
+        /// Of EventDelivery.
+        Delivery(delivery::Refusal),
     }
 
     // Streams.

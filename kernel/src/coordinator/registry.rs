@@ -245,7 +245,7 @@ fn check_name(state: &State, owner: Address, name: &str, holder: Option<StreamId
 }
 
 /// The address of the contract that `creator` makes with `CREATE` at a nonce above 0.
-fn created_address(creator: Address, nonce: u64) -> StreamId {
+pub(super) fn created_address(creator: Address, nonce: u64) -> StreamId {
     let digits = nonce.to_be_bytes();
     let digits = &digits[nonce.leading_zeros() as usize / 8..];
     let mut number = Vec::with_capacity(9);

@@ -16,7 +16,7 @@ use super::registry::{FeeTerms, Retention};
 use super::score;
 use super::seats::Seats;
 use super::succession::Succession;
-use super::{fees, karma};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
 
 /// Where the contracts live.
@@ -32,12 +32,24 @@ pub struct Contracts {
     pub fees: Address,
     /// Karma; zero if the network has none.
     pub karma: Address,
+    /// DataLicenseFactory; zero if the network has none.
+    pub license_factory: Address,
+    /// EventDelivery; zero if the network has none.
+    pub event_delivery: Address,
 }
 
 impl Contracts {
     /// A network of these three alone.
     pub const fn of(coordinator: Address, token: Address, registry: Address) -> Self {
-        Self { coordinator, token, registry, fees: Address::ZERO, karma: Address::ZERO }
+        Self {
+            coordinator,
+            token,
+            registry,
+            fees: Address::ZERO,
+            karma: Address::ZERO,
+            license_factory: Address::ZERO,
+            event_delivery: Address::ZERO,
+        }
     }
 }
 
@@ -245,6 +257,10 @@ pub struct State {
     pub fees: Arc<fees::State>,
     /// What Karma holds.
     pub karma: Arc<karma::State>,
+    /// What the products hold.
+    pub licenses: Arc<licenses::State>,
+    /// What EventDelivery holds.
+    pub delivery: Arc<delivery::State>,
 }
 
 impl Default for State {
@@ -283,6 +299,8 @@ impl State {
             succession: Succession::default(),
             fees: Arc::default(),
             karma: Arc::default(),
+            licenses: Arc::default(),
+            delivery: Arc::default(),
         }
     }
 

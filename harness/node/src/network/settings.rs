@@ -65,6 +65,12 @@ pub struct ContractSettings {
     /// Karma; networks from before it have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub karma: Option<String>,
+    /// DataLicenseFactory; networks from before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license_factory: Option<String>,
+    /// EventDelivery; networks from before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_delivery: Option<String>,
 }
 
 impl Settings {
@@ -96,6 +102,8 @@ impl Settings {
                 coordinator: text(addresses.coordinator),
                 fees: addresses.fees.map(text),
                 karma: addresses.karma.map(text),
+                license_factory: addresses.license_factory.map(text),
+                event_delivery: addresses.event_delivery.map(text),
             },
             samples: BTreeMap::new(),
         }
@@ -123,6 +131,8 @@ impl Settings {
             coordinator: read(&self.contracts.coordinator),
             fees: self.contracts.fees.as_deref().map(read),
             karma: self.contracts.karma.as_deref().map(read),
+            license_factory: self.contracts.license_factory.as_deref().map(read),
+            event_delivery: self.contracts.event_delivery.as_deref().map(read),
         }
     }
 
@@ -167,8 +177,9 @@ impl Settings {
         if !in_range {
             return Err("brokers, replicas, partitions or epoch_blocks are out of range".into());
         }
-        let ContractSettings { token, registry, coordinator, fees, karma } = &self.contracts;
-        let wrong = [token, registry, coordinator].into_iter().chain(fees).chain(karma).chain(self.samples.values());
+        let ContractSettings { token, registry, coordinator, fees, karma, license_factory, event_delivery } =
+            &self.contracts;
+        let wrong = [token, registry, coordinator].into_iter().chain(fees).chain(karma).chain(license_factory).chain(event_delivery).chain(self.samples.values());
         match wrong.into_iter().find(|text| text.parse::<Address>().is_err()) {
             Some(text) => Err(format!("{text:?} is no address")),
             None => Ok(()),
