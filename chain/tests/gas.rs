@@ -3,6 +3,8 @@
 //! Run with `WEIR_UPDATE_GAS=1` to write the table again.
 
 mod common;
+#[path = "gas/fees.rs"]
+mod fees;
 
 use std::fmt::Write;
 
@@ -109,6 +111,7 @@ fn every_function_costs_what_the_table_says() {
     let mut table = Table(String::new());
     tokens_and_streams(&mut table);
     coordinator(&mut table);
+    fees::rows(&mut table);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gas.txt");
     if std::env::var_os("WEIR_UPDATE_GAS").is_some() {
         std::fs::write(path, &table.0).unwrap();
