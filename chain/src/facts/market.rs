@@ -5,9 +5,9 @@
 
 use alloy_primitives::{Log, U256};
 use alloy_sol_types::{SolEvent, SolEventInterface};
+use weir_kernel::coordinator::Fact;
 use weir_kernel::coordinator::delivery::{Fact as Delivery, Terms};
 use weir_kernel::coordinator::licenses::{Fact as License, Product};
-use weir_kernel::coordinator::Fact;
 use weir_kernel::ids::{LaneId, PartitionId, StreamId};
 
 use super::{address, amount};
