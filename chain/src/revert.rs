@@ -4,7 +4,8 @@ use alloy_sol_types::{GenericContractError, SolInterface};
 
 use crate::bindings::fees::LaneFees;
 use crate::bindings::{
-    DataCoin, DataLicense, DataLicenseFactory, EventDelivery, Karma, NetworkCoordinator, Stream, StreamRegistry,
+    DataCoin, DataLicense, DataLicenseFactory, EventDelivery, Karma, NetworkCoordinator, Stream,
+    StreamRegistry,
 };
 
 /// Reads revert data: a custom error of one of the contracts, `Error(string)` or `Panic(uint256)`; anything

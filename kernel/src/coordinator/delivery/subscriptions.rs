@@ -60,12 +60,7 @@ pub(super) fn subscribe(
     }
     let limits: [(&'static str, u128, u128, u128); 4] = [
         ("bounty", terms.bounty, 1, u128::MAX),
-        (
-            "callbackGas",
-            terms.callback_gas.into(),
-            MINIMUM_CALLBACK_GAS.into(),
-            MAXIMUM_CALLBACK_GAS.into(),
-        ),
+        ("callbackGas", terms.callback_gas.into(), MINIMUM_CALLBACK_GAS.into(), MAXIMUM_CALLBACK_GAS.into()),
         ("rateEvents", terms.rate_events.into(), 1, u32::MAX.into()),
         ("rateSeconds", terms.rate_seconds.into(), 1, u32::MAX.into()),
     ];
@@ -84,14 +79,7 @@ pub(super) fn subscribe(
 
 /// A subscription as it begins.
 pub(super) fn begun(controller: Address, terms: Terms) -> Subscription {
-    Subscription {
-        terms,
-        controller,
-        budget: 0,
-        rate_span: 0,
-        rate_used: 0,
-        delivered: Default::default(),
-    }
+    Subscription { terms, controller, budget: 0, rate_span: 0, rate_used: 0, delivered: Default::default() }
 }
 
 /// `topUp`.
