@@ -5,6 +5,8 @@
 mod common;
 #[path = "gas/fees.rs"]
 mod fees;
+#[path = "gas/market.rs"]
+mod market;
 
 use std::fmt::Write;
 
@@ -139,6 +141,7 @@ fn every_function_costs_what_the_table_says() {
     tokens_and_streams(&mut table);
     coordinator(&mut table);
     fees::rows(&mut table);
+    market::rows(&mut table);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gas.txt");
     if std::env::var_os("WEIR_UPDATE_GAS").is_some() {
         std::fs::write(path, &table.0).unwrap();
