@@ -3,11 +3,25 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const CONTRACTS = ["DataCoin", "NetworkCoordinator", "Stream", "StreamRegistry"];
+const CONTRACTS = [
+  "DataCoin",
+  "DataLicense",
+  "DataLicenseFactory",
+  "EventDelivery",
+  "Karma",
+  "LaneFees",
+  "NetworkCoordinator",
+  "Stream",
+  "StreamRegistry",
+  // For tests only: nothing deploys these but tests.
+  "testing/HostileSubscriber",
+  "testing/HostileToken",
+  "testing/TokenReceiver",
+];
 const RUNTIME_LIMIT_BYTES = 24576; // EIP-170
 const INITCODE_LIMIT_BYTES = 49152; // EIP-3860
 const FUTURE_KEYWORD = "6335";
@@ -24,13 +38,14 @@ if (!solc.version().startsWith(`${pinned}+`)) {
 }
 
 const settings = {
-  optimizer: { enabled: true, runs: 10000 },
+  // Few runs: the coordinator must stay within EIP-170.
+  optimizer: { enabled: true, runs: 200 },
   viaIR: true,
   evmVersion: "cancun",
   // Without a metadata hash the bytecode depends on code alone, not on comments or paths.
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: {
-    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] },
+    "*": { "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] },
   },
 };
 
@@ -75,28 +90,31 @@ function compile(own) {
   return result;
 }
 
-// Over everything that was compiled, imports included, and how it was compiled.
-function sourceHash() {
+// Over the contract's own sources, imports included, and how they were compiled.
+function sourceHash({ metadata }) {
   const hash = createHash("sha256");
   hash.update(JSON.stringify({ compiler: solc.version().replace(/\.Emscripten.*/, ""), settings }));
-  for (const path of Object.keys(sources).sort()) hash.update(`\n${path}\n${sources[path].content}`);
+  const used = Object.keys(JSON.parse(metadata).sources);
+  for (const path of used.sort()) hash.update(`\n${path}\n${sources[path].content}`);
   return `0x${hash.digest("hex")}`;
 }
 
-function artifact(name, { contracts }) {
-  const compiled = contracts[`src/${name}.sol`]?.[name];
-  if (!compiled) fail(`src/${name}.sol has no contract ${name}`);
+function artifact(path, { contracts }) {
+  const name = basename(path);
+  const compiled = contracts[`src/${path}.sol`]?.[name];
+  if (!compiled) fail(`src/${path}.sol has no contract ${name}`);
   const bytecode = `0x${compiled.evm.bytecode.object}`;
   const deployedBytecode = `0x${compiled.evm.deployedBytecode.object}`;
   checkSize(name, "deployed code", deployedBytecode, RUNTIME_LIMIT_BYTES);
   checkSize(name, "creation code", bytecode, INITCODE_LIMIT_BYTES);
   const value = {
     contractName: name,
+    ...(path.startsWith("testing/") ? { testOnly: true } : {}),
     abi: compiled.abi,
     bytecode,
     deployedBytecode,
     storageLayout: tidyLayout(compiled.storageLayout),
-    sourceHash: sourceHash(),
+    sourceHash: sourceHash(compiled),
   };
   return `${JSON.stringify(value, null, 1)}\n`;
 }
@@ -121,7 +139,7 @@ function tidyLayout(layout) {
 }
 
 function write(all) {
-  mkdirSync(join(here, "artifacts"), { recursive: true });
+  mkdirSync(join(here, "artifacts", "testing"), { recursive: true });
   for (const [name, text] of all) writeFileSync(join(here, "artifacts", `${name}.json`), text);
 }
 

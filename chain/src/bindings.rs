@@ -7,6 +7,10 @@
 
 use alloy_sol_types::sol;
 
+pub use market::delivery::EventDelivery;
+pub use market::factory::DataLicenseFactory;
+pub use market::license::DataLicense;
+
 sol!(
     #[derive(Debug, PartialEq, Eq)]
     DataCoin,
@@ -25,8 +29,56 @@ sol!(
     "../contracts/artifacts/StreamRegistry.json"
 );
 
+/// The market's contracts, each in a module of its own: their ABIs repeat types of each other.
+pub mod market {
+    /// A product's contract.
+    pub mod license {
+        alloy_sol_types::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            DataLicense,
+            "../contracts/artifacts/DataLicense.json"
+        );
+    }
+
+    /// Where products come from.
+    pub mod factory {
+        alloy_sol_types::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            DataLicenseFactory,
+            "../contracts/artifacts/DataLicenseFactory.json"
+        );
+    }
+
+    /// Contracts as subscribers.
+    pub mod delivery {
+        alloy_sol_types::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            EventDelivery,
+            "../contracts/artifacts/EventDelivery.json"
+        );
+    }
+}
+
 sol!(
     #[derive(Debug, PartialEq, Eq)]
     NetworkCoordinator,
     "../contracts/artifacts/NetworkCoordinator.json"
 );
+
+sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    Karma,
+    "../contracts/artifacts/Karma.json"
+);
+
+/// LaneFees. Its batch headers are a type of a library that other contracts use too, so it has a module of its
+/// own.
+pub mod fees {
+    use alloy_sol_types::sol;
+
+    sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        LaneFees,
+        "../contracts/artifacts/LaneFees.json"
+    );
+}

@@ -1,12 +1,16 @@
 //! What a node sends to the contracts, as calldata.
 
+pub mod market;
+
 use alloy_primitives::aliases::U24;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use weir_kernel::coordinator as kernel;
 use weir_kernel::ids::{BrokerIndex, PartitionId};
 
-use crate::bindings::{DataCoin, INetworkCoordinator as I, NetworkCoordinator as C, StreamRegistry};
+use crate::bindings::{
+    DataCoin, INetworkCoordinator as I, IStream, NetworkCoordinator as C, Stream, StreamRegistry,
+};
 
 fn index(index: BrokerIndex) -> U24 {
     U24::try_from(index.0).expect("a broker index has 24 bits")
@@ -38,6 +42,84 @@ pub fn create_stream(
         publicPublish: public_publish,
     };
     call.abi_encode().into()
+}
+
+/// `Stream.update`.
+pub fn update_stream(name: &str, description: &str) -> Bytes {
+    let call = Stream::updateCall { newName: name.into(), newDescription: description.into() };
+    call.abi_encode().into()
+}
+
+/// `Stream.setPermission`; the zero address is everybody.
+pub fn set_permission(user: Address, permission: &kernel::Permission) -> Bytes {
+    let permission = IStream::Permission {
+        subscribeUntil: permission.subscribe_until,
+        publishUntil: permission.publish_until,
+        canGrant: permission.can_grant,
+        canEdit: permission.can_edit,
+        canDelete: permission.can_delete,
+    };
+    Stream::setPermissionCall { user, permission }.abi_encode().into()
+}
+
+/// `Stream.grant`: rights until these times at least, in exclusive Unix seconds.
+pub fn grant(user: Address, subscribe_until: u64, publish_until: u64) -> Bytes {
+    let call = Stream::grantCall { user, subscribeUntil: subscribe_until, publishUntil: publish_until };
+    call.abi_encode().into()
+}
+
+/// `Stream.grantReader`; an empty key leaves the one that `user` has.
+pub fn grant_reader(user: Address, subscribe_until: u64, public_key: &[u8]) -> Bytes {
+    let public_key = Bytes::copy_from_slice(public_key);
+    let call = Stream::grantReaderCall { user, subscribeUntil: subscribe_until, publicKey: public_key };
+    call.abi_encode().into()
+}
+
+/// `Stream.delegate`: lets `to` pass on rights that end no later than these times.
+pub fn delegate(to: Address, subscribe_until: u64, publish_until: u64) -> Bytes {
+    let call = Stream::delegateCall { to, subscribeUntil: subscribe_until, publishUntil: publish_until };
+    call.abi_encode().into()
+}
+
+/// `Stream.setPublicKey`: the caller's own.
+pub fn set_public_key(key: &[u8]) -> Bytes {
+    Stream::setPublicKeyCall { key: Bytes::copy_from_slice(key) }.abi_encode().into()
+}
+
+/// `Stream.setSearchKeys`.
+pub fn set_search_keys(keys: &[B256]) -> Bytes {
+    Stream::setSearchKeysCall { keys: keys.to_vec() }.abi_encode().into()
+}
+
+/// `Stream.setRetention`.
+pub fn set_retention(retention: &kernel::Retention) -> Bytes {
+    let call = Stream::setRetentionCall { ageSeconds: retention.age_s, sizeBytes: retention.size_bytes };
+    call.abi_encode().into()
+}
+
+/// `Stream.setFeeTerms`.
+pub fn set_fee_terms(fee_terms: &kernel::FeeTerms) -> Bytes {
+    let call = Stream::setFeeTermsCall {
+        eventPrice: fee_terms.event_price,
+        bytePrice: fee_terms.byte_price,
+        terms: fee_terms.terms.0.into(),
+    };
+    call.abi_encode().into()
+}
+
+/// `Stream.transferOwnership`: offers the stream; to the zero address, takes the offer back.
+pub fn transfer_ownership(new_owner: Address) -> Bytes {
+    Stream::transferOwnershipCall { newOwner: new_owner }.abi_encode().into()
+}
+
+/// `Stream.acceptOwnership`.
+pub fn accept_ownership() -> Bytes {
+    Stream::acceptOwnershipCall {}.abi_encode().into()
+}
+
+/// `Stream.remove`.
+pub fn remove_stream() -> Bytes {
+    Stream::removeCall {}.abi_encode().into()
 }
 
 /// `NetworkCoordinator.register`; the coordinator must be allowed to take stake and join fee before.
@@ -109,6 +191,42 @@ pub fn claim() -> Bytes {
     C::claimCall {}.abi_encode().into()
 }
 
+/// A report as the coordinator takes it: an entry, the path to the root that was signed, and the signature.
+pub fn report(entry: &kernel::Entry, path: &[B256], signature: &[u8; 65]) -> I::Report {
+    let signature = Bytes::copy_from_slice(signature);
+    I::Report { entry: self::entry(entry), path: path.to_vec(), signature }
+}
+
+/// `NetworkCoordinator.slash`.
+pub fn slash(broker: BrokerIndex, a: I::Report, b: I::Report) -> Bytes {
+    C::slashCall { index: index(broker), a, b }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.reportLate`.
+pub fn report_late(report: I::Report) -> Bytes {
+    C::reportLateCall { report }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.declareQuorumLost`.
+pub fn declare_quorum_lost(partition: PartitionId) -> Bytes {
+    C::declareQuorumLostCall { partition_: partition.0 }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.claimBounty`.
+pub fn claim_bounty() -> Bytes {
+    C::claimBountyCall {}.abi_encode().into()
+}
+
+/// `NetworkCoordinator.proposeSuccessor`.
+pub fn propose_successor(successor: Address) -> Bytes {
+    C::proposeSuccessorCall { successor_: successor }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.acceptSuccession`.
+pub fn accept_succession() -> Bytes {
+    C::acceptSuccessionCall {}.abi_encode().into()
+}
+
 /// `NetworkCoordinator.leave`.
 pub fn leave() -> Bytes {
     C::leaveCall {}.abi_encode().into()
@@ -144,6 +262,11 @@ pub fn params(params: &kernel::Params) -> I::Params {
         epochReward: U256::from(params.epoch_reward),
         noticeEpochs: params.notice_epochs,
         windowEpochs: params.window_epochs,
+        slashShare: params.slash_share,
+        reporterShare: params.reporter_share,
+        quorumLostWindows: params.quorum_lost_windows,
+        governor: params.governor.0.into(),
+        successorNotice: params.successor_notice,
     }
 }
 

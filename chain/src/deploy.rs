@@ -2,16 +2,16 @@
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
-use weir_kernel::coordinator::Params;
+use weir_kernel::coordinator::{Contracts, Params, fees, karma};
 
-use crate::bindings::{DataCoin, NetworkCoordinator, StreamRegistry};
+use crate::bindings::{DataCoin, DataLicenseFactory, EventDelivery, NetworkCoordinator, StreamRegistry};
 use crate::calldata;
 use crate::limits;
 use crate::mirror::{HistoryError, Mirror, ProduceError, SubmitError};
 use crate::wallet::{Account, Wallet};
 
 /// Where the contracts of a network are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// DataCoin, the token.
     pub token: Address,
@@ -19,6 +19,30 @@ pub struct Addresses {
     pub registry: Address,
     /// NetworkCoordinator.
     pub coordinator: Address,
+    /// LaneFees, if the network has it.
+    pub fees: Option<Address>,
+    /// Karma, if the network has it.
+    pub karma: Option<Address>,
+    /// DataLicenseFactory, if the network has it.
+    pub license_factory: Option<Address>,
+    /// EventDelivery, if the network has it.
+    pub event_delivery: Option<Address>,
+}
+
+impl Addresses {
+    /// The same for the kernel; an absent contract is the zero address there.
+    pub fn contracts(&self) -> Contracts {
+        let address = |address: Address| weir_kernel::ids::Address(address.into_array());
+        Contracts {
+            coordinator: address(self.coordinator),
+            token: address(self.token),
+            registry: address(self.registry),
+            fees: address(self.fees.unwrap_or_default()),
+            karma: address(self.karma.unwrap_or_default()),
+            license_factory: address(self.license_factory.unwrap_or_default()),
+            event_delivery: address(self.event_delivery.unwrap_or_default()),
+        }
+    }
 }
 
 /// What to deploy. Token amounts are in units of 10^-18 DATA.
@@ -67,12 +91,32 @@ pub enum DeployError {
     },
 }
 
-/// Deploys token, registry and coordinator with the deployer's key, makes the blocks for it, and sends the
-/// reserve. The deployer needs some ether for gas.
+/// What the contracts around the coordinator are deployed with.
+#[derive(Clone, Debug, Default)]
+pub struct Economy {
+    /// LaneFees.
+    pub fees: fees::Params,
+    /// Karma.
+    pub karma: karma::Params,
+}
+
+/// Deploys all contracts with the deployer's key, the economy's with their default parameters; see [`deploy_with`].
 pub fn deploy(
     mirror: &mut Mirror,
     deployer: &Wallet,
     deployment: &Deployment,
+    timestamp_s: u64,
+) -> Result<Addresses, DeployError> {
+    deploy_with(mirror, deployer, deployment, &Economy::default(), timestamp_s)
+}
+
+/// Deploys token, registry and coordinator with the deployer's key and sends the reserve; then as [`deploy_fees`].
+/// Makes the blocks for it. The deployer needs some ether for gas.
+pub fn deploy_with(
+    mirror: &mut Mirror,
+    deployer: &Wallet,
+    deployment: &Deployment,
+    economy: &Economy,
     timestamp_s: u64,
 ) -> Result<Addresses, DeployError> {
     let Deployment { supply, reserve, params } = deployment;
@@ -89,7 +133,60 @@ pub fn deploy(
     let coordinator = create(mirror, &mut account, "the network coordinator", code, timestamp_s)?;
     let transfer = calldata::transfer(coordinator, *reserve);
     send(mirror, &mut account, "the reserve", TxKind::Call(token), transfer, timestamp_s)?;
-    Ok(Addresses { token, registry, coordinator })
+    let mut addresses = Addresses { token, registry, coordinator, ..Addresses::default() };
+    deploy_fees(mirror, deployer, &mut addresses, economy, timestamp_s)?;
+    Ok(addresses)
+}
+
+/// Deploys Karma, of which the deployer is the founder, and LaneFees, its first creditor, upon contracts that are
+/// there. The addresses then name them too.
+pub fn deploy_fees(
+    mirror: &mut Mirror,
+    deployer: &Wallet,
+    addresses: &mut Addresses,
+    economy: &Economy,
+    timestamp_s: u64,
+) -> Result<(), DeployError> {
+    let nonce = mirror.pending_nonce(deployer.address());
+    let mut account = Account::new(deployer.clone(), mirror.chain_id(), nonce);
+    let code = crate::fees::karma_code(&economy.karma);
+    let karma = create(mirror, &mut account, "Karma", code, timestamp_s)?;
+    let code = crate::fees::fees_code(addresses.token, addresses.coordinator, karma, &economy.fees);
+    let fees = create(mirror, &mut account, "LaneFees", code, timestamp_s)?;
+    let authorise = crate::fees::authorise(fees);
+    send(mirror, &mut account, "LaneFees as a creditor", TxKind::Call(karma), authorise, timestamp_s)?;
+    (addresses.fees, addresses.karma) = (Some(fees), Some(karma));
+    Ok(())
+}
+
+/// Deploys the market upon contracts that are there: DataLicenseFactory and EventDelivery. The addresses then name
+/// them too.
+pub fn deploy_market(
+    mirror: &mut Mirror,
+    deployer: &Wallet,
+    addresses: &mut Addresses,
+    timestamp_s: u64,
+) -> Result<(), DeployError> {
+    let nonce = mirror.pending_nonce(deployer.address());
+    let mut account = Account::new(deployer.clone(), mirror.chain_id(), nonce);
+    let Addresses { token, registry, coordinator, .. } = *addresses;
+    let code = license_factory_code(token, registry, coordinator);
+    addresses.license_factory = Some(create(mirror, &mut account, "the licences", code, timestamp_s)?);
+    let code = event_delivery_code(token, registry);
+    addresses.event_delivery = Some(create(mirror, &mut account, "the delivery", code, timestamp_s)?);
+    Ok(())
+}
+
+/// The creation code of a factory of products.
+pub fn license_factory_code(token: Address, registry: Address, coordinator: Address) -> Bytes {
+    let arguments = DataLicenseFactory::constructorCall { token, registry, coordinator }.abi_encode();
+    [DataLicenseFactory::BYTECODE.as_ref(), &arguments].concat().into()
+}
+
+/// The creation code of the delivery contract.
+pub fn event_delivery_code(token: Address, registry: Address) -> Bytes {
+    let arguments = EventDelivery::constructorCall { token, registry }.abi_encode();
+    [EventDelivery::BYTECODE.as_ref(), &arguments].concat().into()
 }
 
 /// The creation code of a token that mints everything for `holder`.

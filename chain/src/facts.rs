@@ -1,18 +1,21 @@
 //! Log entries as the kernel's facts.
 //!
-//! An entry counts only if the right contract emitted it: the coordinator, the registry, the token, or a
-//! stream that the registry created. The registry reports a stream before the stream's own first events, so
+//! An entry counts only if the right contract emitted it: the coordinator, the registry, the token, LaneFees,
+//! Karma, or a stream that the registry created. The registry reports a stream before the stream's own first events, so
 //! reading in order knows every stream in time.
+
+mod market;
 
 use std::collections::BTreeSet;
 
 use alloy_primitives::aliases::U24;
 use alloy_primitives::{Address, Log, U256};
-use alloy_sol_types::{SolEvent, SolEventInterface};
-use weir_kernel::coordinator::{Fact, Permission, Seats};
-use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
+use alloy_sol_types::SolEventInterface;
+use weir_kernel::coordinator::{Delegation, Fact, FeeTerms, Permission, Retention, Seats, fees, karma};
+use weir_kernel::ids::{self, BrokerIndex, Hash, LaneId, PartitionId, StreamId};
 
-use crate::bindings::{DataCoin, NetworkCoordinator, Stream, StreamRegistry};
+use crate::bindings::fees::LaneFees;
+use crate::bindings::{DataCoin, Karma, NetworkCoordinator, Stream, StreamRegistry};
 use crate::deploy::Addresses;
 
 /// The facts of a block's log entries, in order. New streams are added to `streams`.
@@ -38,20 +41,19 @@ pub fn decode_log(addresses: &Addresses, streams: &BTreeSet<StreamId>, log: &Log
         return coordinator_fact(log);
     }
     if log.address == addresses.registry {
-        let created = StreamRegistry::StreamCreated::decode_log(log).ok()?.data;
-        return Some(Fact::StreamCreated {
-            stream: StreamId(created.stream.into_array()),
-            owner: address(created.owner),
-            name: created.name,
-            description: created.description,
-            partitions: created.partitions,
-        });
+        return registry_fact(log);
     }
     if log.address == addresses.token {
         return token_fact(log);
     }
+    if Some(log.address) == addresses.fees {
+        return fees_fact(log).map(Fact::Fees);
+    }
+    if Some(log.address) == addresses.karma {
+        return karma_fact(log).map(Fact::Karma);
+    }
     let stream = StreamId(log.address.into_array());
-    streams.contains(&stream).then(|| stream_fact(stream, log)).flatten()
+    if streams.contains(&stream) { stream_fact(stream, log) } else { market::fact(addresses, log) }
 }
 
 fn address(address: Address) -> ids::Address {
@@ -121,9 +123,135 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
             reward: amount(e.reward),
         },
         E::RewardClaimed(e) => Fact::RewardClaimed { index: broker(e.index), amount: amount(e.amount) },
+        E::BrokerSlashed(e) => Fact::BrokerSlashed {
+            index: broker(e.index),
+            reporter: address(e.reporter),
+            partition: PartitionId(e.partition),
+            epoch: e.epoch,
+            round: e.round,
+            previous: Hash(e.previous.0),
+            amount: amount(e.amount),
+            reward: amount(e.reward),
+        },
+        E::LateReportAccepted(e) => Fact::LateReportAccepted {
+            partition: PartitionId(e.partition),
+            epoch: e.epoch,
+            index: broker(e.index),
+        },
+        E::QuorumLost(e) => Fact::QuorumLost {
+            partition: PartitionId(e.partition),
+            sealed_epoch: e.sealedEpoch,
+            members: seats(e.members),
+        },
+        E::BountyClaimed(e) => Fact::BountyClaimed { account: address(e.account), amount: amount(e.amount) },
+        E::SuccessorProposed(e) => Fact::SuccessorProposed { successor: address(e.successor) },
+        E::SuccessorAccepted(e) => {
+            Fact::SuccessorAccepted { successor: address(e.successor), from_epoch: e.fromEpoch }
+        }
         // The rest belongs to OpenZeppelin's base contracts and says nothing about the network.
         #[allow(unreachable_patterns)]
         _ => return None,
+    };
+    Some(fact)
+}
+
+fn fees_fact(log: &Log) -> Option<fees::Fact> {
+    use LaneFees::LaneFeesEvents as E;
+    let fact = match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
+        E::FeesOpened(e) => fees::Fact::FeesOpened {
+            params: fees::Params {
+                event_price: amount(e.eventPrice),
+                byte_price: amount(e.bytePrice),
+                free_events: e.freeEvents,
+                free_volume: e.freeVolume,
+                burn_share: e.burnShare,
+                slash_share: e.slashShare,
+                reporter_share: e.reporterShare,
+                notice_epochs: e.noticeEpochs,
+            },
+        },
+        E::Allotted(e) => fees::Fact::Allotted {
+            publisher: address(e.publisher),
+            stream: StreamId(e.stream.into_array()),
+            stream_partition: e.streamPartition,
+            amount: amount(e.amount),
+        },
+        E::WithdrawalRequested(e) => fees::Fact::WithdrawalRequested {
+            publisher: address(e.publisher),
+            stream: StreamId(e.stream.into_array()),
+            stream_partition: e.streamPartition,
+            amount: amount(e.amount),
+            withdrawable_epoch: e.withdrawableEpoch,
+        },
+        E::Withdrawn(e) => fees::Fact::Withdrawn {
+            publisher: address(e.publisher),
+            stream: StreamId(e.stream.into_array()),
+            stream_partition: e.streamPartition,
+            amount: amount(e.amount),
+        },
+        E::LaneSettled(e) => fees::Fact::LaneSettled {
+            lane: LaneId(e.lane.0),
+            publisher: address(e.publisher),
+            stream: StreamId(e.stream.into_array()),
+            stream_partition: e.streamPartition,
+            events: e.events,
+            volume: e.volume,
+            charged: amount(e.charged),
+            shortfall: amount(e.shortfall),
+        },
+        E::AllotmentSlashed(e) => fees::Fact::AllotmentSlashed {
+            lane: LaneId(e.lane.0),
+            publisher: address(e.publisher),
+            reporter: address(e.reporter),
+            stream: StreamId(e.stream.into_array()),
+            stream_partition: e.streamPartition,
+            slashed: amount(e.slashed),
+            rewarded: amount(e.rewarded),
+        },
+        E::AllottedToEdge(e) => fees::Fact::AllottedToEdge {
+            subscriber: address(e.subscriber),
+            edge: address(e.edge),
+            amount: amount(e.amount),
+        },
+        E::EdgeWithdrawalRequested(e) => fees::Fact::EdgeWithdrawalRequested {
+            subscriber: address(e.subscriber),
+            edge: address(e.edge),
+            amount: amount(e.amount),
+            withdrawable_epoch: e.withdrawableEpoch,
+        },
+        E::EdgeWithdrawn(e) => fees::Fact::EdgeWithdrawn {
+            subscriber: address(e.subscriber),
+            edge: address(e.edge),
+            amount: amount(e.amount),
+        },
+        E::ReceiptSettled(e) => fees::Fact::ReceiptSettled {
+            subscriber: address(e.subscriber),
+            edge: address(e.edge),
+            session: Hash(e.session.0),
+            events: e.events,
+            volume: e.volume,
+            charged: amount(e.charged),
+            shortfall: amount(e.shortfall),
+        },
+        E::EIP712DomainChanged(_) => return None,
+    };
+    Some(fact)
+}
+
+fn karma_fact(log: &Log) -> Option<karma::Fact> {
+    use Karma::KarmaEvents as E;
+    let fact = match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
+        E::KarmaFounded(e) => karma::Fact::KarmaFounded {
+            founder: address(e.founder),
+            params: karma::Params { halving_s: e.halvingSeconds, halvings: e.halvings },
+        },
+        E::CreditorAuthorised(e) => karma::Fact::CreditorAuthorised { creditor: address(e.creditor) },
+        E::FoundingClosed(_) => karma::Fact::FoundingClosed,
+        E::KarmaCredited(e) => karma::Fact::KarmaCredited {
+            account: address(e.account),
+            creditor: address(e.creditor),
+            amount: amount(e.amount),
+        },
     };
     Some(fact)
 }
@@ -143,6 +271,23 @@ fn token_fact(log: &Log) -> Option<Fact> {
     }
 }
 
+fn registry_fact(log: &Log) -> Option<Fact> {
+    use StreamRegistry::StreamRegistryEvents as E;
+    Some(match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
+        E::StreamCreated(e) => Fact::StreamCreated {
+            stream: StreamId(e.stream.into_array()),
+            owner: address(e.owner),
+            name: e.name,
+            description: e.description,
+            partitions: e.partitions,
+        },
+        E::SearchKeysSet(e) => Fact::SearchKeysSet {
+            stream: StreamId(e.stream.into_array()),
+            keys: e.keys.into_iter().map(|key| Hash(key.0)).collect(),
+        },
+    })
+}
+
 fn stream_fact(stream: StreamId, log: &Log) -> Option<Fact> {
     use Stream::StreamEvents as E;
     match E::decode_raw_log(log.topics(), &log.data.data).ok()? {
@@ -158,6 +303,36 @@ fn stream_fact(stream: StreamId, log: &Log) -> Option<Fact> {
                 can_grant: e.canGrant,
                 can_edit: e.canEdit,
                 can_delete: e.canDelete,
+            },
+        }),
+        E::PublicKeySet(e) => {
+            Some(Fact::PublicKeySet { stream, user: address(e.user), public_key: e.publicKey.to_vec() })
+        }
+        E::DelegationSet(e) => Some(Fact::DelegationSet {
+            stream,
+            delegate: address(e.delegate),
+            delegation: Delegation { subscribe_until: e.subscribeUntil, publish_until: e.publishUntil },
+        }),
+        E::OwnershipTransferStarted(e) => Some(Fact::OwnershipTransferStarted {
+            stream,
+            previous_owner: address(e.previousOwner),
+            new_owner: address(e.newOwner),
+        }),
+        E::OwnershipTransferred(e) => Some(Fact::OwnershipTransferred {
+            stream,
+            previous_owner: address(e.previousOwner),
+            new_owner: address(e.newOwner),
+        }),
+        E::RetentionSet(e) => Some(Fact::RetentionSet {
+            stream,
+            retention: Retention { age_s: e.ageSeconds, size_bytes: e.sizeBytes },
+        }),
+        E::FeeTermsSet(e) => Some(Fact::FeeTermsSet {
+            stream,
+            fee_terms: FeeTerms {
+                event_price: e.eventPrice,
+                byte_price: e.bytePrice,
+                terms: Hash(e.terms.0),
             },
         }),
         E::StreamRemoved(_) => Some(Fact::StreamRemoved { stream }),

@@ -2,7 +2,11 @@
 
 use alloy_sol_types::{GenericContractError, SolInterface};
 
-use crate::bindings::{DataCoin, NetworkCoordinator, Stream, StreamRegistry};
+use crate::bindings::fees::LaneFees;
+use crate::bindings::{
+    DataCoin, DataLicense, DataLicenseFactory, EventDelivery, Karma, NetworkCoordinator, Stream,
+    StreamRegistry,
+};
 
 /// Reads revert data: a custom error of one of the contracts, `Error(string)` or `Panic(uint256)`; anything
 /// else is shown in hexadecimal digits.
@@ -20,6 +24,13 @@ pub fn reason(data: &[u8]) -> String {
         .map(|error| format!("{error:?}"))
         .or_else(|_| StreamRegistry::StreamRegistryErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| Stream::StreamErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| DataLicense::DataLicenseErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| EventDelivery::EventDeliveryErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| {
+            DataLicenseFactory::DataLicenseFactoryErrors::abi_decode(data).map(|error| format!("{error:?}"))
+        })
+        .or_else(|_| LaneFees::LaneFeesErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| Karma::KarmaErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .or_else(|_| DataCoin::DataCoinErrors::abi_decode(data).map(|error| format!("{error:?}")));
     decoded.map_or_else(
         |_| format!("an unknown error, 0x{}", alloy_primitives::hex::encode(data)),

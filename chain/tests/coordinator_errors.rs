@@ -3,11 +3,12 @@
 mod common;
 
 use alloy_primitives::{Address, B256, TxKind};
-use common::{Met, Network, params, wallet};
+use common::{Met, Network, kernel_address, params, wallet};
 use weir_chain::calldata;
 use weir_chain::deploy::coordinator_code;
+use weir_chain::mirror::Receipt;
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Certificate, Change, Params};
+use weir_kernel::coordinator::{Certificate, Change, Entry, Params};
 use weir_kernel::ids::{BrokerIndex, Hash, PartitionId};
 
 fn brokers_errors(met: &mut Met) {
@@ -141,6 +142,101 @@ fn certificate_errors(met: &mut Met) {
     network.check();
 }
 
+fn conduct_errors(met: &mut Met) {
+    let mut network = Network::with_brokers(Params { window_epochs: 3, ..params() }, &[1_000 * DATA; 5]);
+    network.rebalance();
+    let coordinator = network.addresses.coordinator;
+    let report = |network: &Network, entry: Entry, key: u8| {
+        let signature = network.certificate(entry, &[key]).signatures[0];
+        calldata::report(&entry, &[], &signature)
+    };
+    let (entry, index) = (network.entry(0, 1), BrokerIndex(5));
+    let other = Entry { checksum: Hash([7; 32]), ..entry };
+    let slash = |network: &Network, a: Entry, b: Entry, key: u8| {
+        calldata::slash(index, report(network, a, key), report(network, b, key))
+    };
+    let call = slash(&network, entry, entry, 5);
+    met.expect("NoConflict", network.refused(0, coordinator, call));
+    let call = slash(&network, entry, other, 4);
+    met.expect("NotTheSigner", network.refused(0, coordinator, call));
+    met.expect("NoBounty", network.refused(9, coordinator, calldata::claim_bounty()));
+    let call = slash(&network, entry, other, 5);
+    network.ok(9, coordinator, call.clone());
+    assert_eq!(network.twin.broker(index).map(|broker| broker.stake), Some(500 * DATA));
+    met.expect("AlreadySlashed", network.refused(0, coordinator, call));
+    network.ok(9, coordinator, calldata::claim_bounty());
+    assert_eq!(network.tokens(wallet(9).address()), 50 * DATA);
+
+    let first = network.twin.partitions[0].since_epoch;
+    network.until_epoch(first + 1);
+    let (present, absent) = {
+        let members = network.members(0);
+        (members[..3].to_vec(), members[3])
+    };
+    network.seal(0, first, &present);
+    let sealed = network.twin.partitions[0].clone();
+    let late = Entry {
+        partition: PartitionId(0),
+        epoch: first,
+        round: u32::MAX,
+        checksum: sealed.checksum,
+        ..Entry::default()
+    };
+    let say = |network: &mut Network, entry: Entry, key: u8| {
+        let call = calldata::report_late(report(network, entry, key));
+        network.send(0, coordinator, call)
+    };
+    let why = |receipt: Receipt| receipt.failure().expect("the report must be refused");
+    met.expect("NotLate", why(say(&mut network, Entry { round: 3, ..late }, absent)));
+    met.expect("NotAccepted", why(say(&mut network, Entry { epoch: first + 1, ..late }, absent)));
+    met.expect("NotAbsent", why(say(&mut network, late, present[0])));
+    assert_eq!(say(&mut network, late, absent).failure(), None);
+    met.expect("NotAbsent", why(say(&mut network, late, absent)));
+    let index = network.twin.broker_index(kernel_address(wallet(absent).address())).unwrap();
+    assert_eq!(network.twin.broker(index).map(|broker| broker.reliability), Some(10_000));
+
+    let lost = calldata::declare_quorum_lost(PartitionId(0));
+    met.expect("QuorumNotLost", network.refused(0, coordinator, lost.clone()));
+    network.until_epoch(first + 7);
+    network.ok(0, coordinator, lost);
+    let after = &network.twin.partitions[0];
+    assert_eq!(
+        (after.checksum, after.sealed_epoch, after.events),
+        (sealed.checksum, first + 7, sealed.events)
+    );
+    network.until_epoch(first + 9);
+    let members = network.members(0);
+    network.seal(0, first + 8, &members);
+    network.check();
+}
+
+fn succession_errors(met: &mut Met) {
+    let governor = kernel_address(wallet(1).address());
+    let mut network =
+        Network::with_brokers(Params { governor, successor_notice: 1, ..params() }, &[1_000 * DATA; 4]);
+    network.rebalance();
+    let coordinator = network.addresses.coordinator;
+    let propose = |n: u8| calldata::propose_successor(wallet(n).address());
+    met.expect("NotGovernor", network.refused(2, coordinator, propose(8)));
+    network.ok(1, coordinator, propose(8));
+    met.expect("NotProposed", network.refused(7, coordinator, calldata::accept_succession()));
+    network.ok(8, coordinator, calldata::accept_succession());
+    met.expect("SuccessorFixed", network.refused(1, coordinator, propose(7)));
+    let (_, from_epoch) = network.twin.succession.accepted.unwrap();
+    network.ok(1, coordinator, calldata::leave());
+    network.until_epoch(from_epoch + 1);
+    let register = calldata::register(1_000 * DATA, "a", B256::ZERO);
+    met.expect("Succeeded", network.refused(9, coordinator, register));
+    let certificate = network.certificate(network.entry(0, from_epoch), &[1, 2, 3]);
+    met.expect("Succeeded", network.refused(0, coordinator, calldata::submit_certificates([&certificate])));
+    let before = network.tokens(wallet(1).address());
+    let free = network.twin.broker(BrokerIndex(1)).unwrap().left.unwrap() + 1;
+    network.until_epoch(free);
+    network.ok(1, coordinator, calldata::withdraw_stake());
+    assert_eq!(network.tokens(wallet(1).address()) - before, 1_000 * DATA, "a seat keeps no stake any more");
+    network.check();
+}
+
 /// The same signature with s in the upper half, which only a careless check takes.
 fn high(mut signature: [u8; 65]) -> [u8; 65] {
     use alloy_primitives::{U256, uint};
@@ -158,6 +254,8 @@ fn every_error_has_its_case() {
     draw_errors(&mut met);
     target_errors(&mut met);
     certificate_errors(&mut met);
+    conduct_errors(&mut met);
+    succession_errors(&mut met);
     let library = "the name and version of the EIP-712 domain are short";
     met.complete(
         "NetworkCoordinator",

@@ -3,6 +3,10 @@
 //! Run with `WEIR_UPDATE_GAS=1` to write the table again.
 
 mod common;
+#[path = "gas/fees.rs"]
+mod fees;
+#[path = "gas/market.rs"]
+mod market;
 
 use std::fmt::Write;
 
@@ -12,7 +16,7 @@ use common::{Network, params, wallet};
 use weir_chain::bindings::{DataCoin, IStream, Stream, StreamRegistry};
 use weir_chain::calldata;
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Change, targets};
+use weir_kernel::coordinator::{Change, FeeTerms, Retention, targets};
 use weir_kernel::ids::{BrokerIndex, PartitionId};
 
 struct Table(String);
@@ -52,7 +56,34 @@ fn tokens_and_streams(table: &mut Table) {
     table.row("Stream.setPermission, new user", network.ok(0, stream, call.into()).gas_used);
     let call = Stream::updateCall { newName: "heat".into(), newDescription: "kelvin".into() }.abi_encode();
     table.row("Stream.update", network.ok(0, stream, call.into()).gas_used);
-    table.row("Stream.remove", network.ok(0, stream, Stream::removeCall {}.abi_encode().into()).gas_used);
+    stream_rights(table, &mut network, stream);
+    table.row(
+        "Stream.remove, 8 search keys",
+        network.ok(0, stream, Stream::removeCall {}.abi_encode().into()).gas_used,
+    );
+}
+
+fn stream_rights(table: &mut Table, network: &mut Network, stream: alloy_primitives::Address) {
+    let [delegate, reader, owner] = [2, 3, 4].map(|n| wallet(n).address());
+    let keys: Vec<B256> = (1..=8).map(B256::repeat_byte).collect();
+    let fee_terms = FeeTerms { event_price: 1, byte_price: 1, terms: weir_kernel::ids::Hash([1; 32]) };
+    let calls = [
+        ("Stream.delegate, new delegate", 0, calldata::delegate(delegate, u64::MAX, u64::MAX)),
+        ("Stream.grant by a delegate, new user", 2, calldata::grant(delegate, u64::MAX, u64::MAX)),
+        ("Stream.grantReader, new, key of 33 bytes", 2, calldata::grant_reader(reader, 1 << 40, &[2; 33])),
+        ("Stream.grantReader, renewed", 2, calldata::grant_reader(reader, 1 << 41, &[])),
+        ("Stream.setPublicKey, 65 bytes for 33", 3, calldata::set_public_key(&[2; 65])),
+        ("Stream.setSearchKeys, 8 new", 0, calldata::set_search_keys(&keys)),
+        ("Stream.setRetention", 0, calldata::set_retention(&Retention { age_s: 86_400, size_bytes: 0 })),
+        ("Stream.setFeeTerms", 0, calldata::set_fee_terms(&fee_terms)),
+        ("Stream.transferOwnership", 0, calldata::transfer_ownership(owner)),
+        ("Stream.acceptOwnership", 4, calldata::accept_ownership()),
+        ("Stream.transferOwnership, back", 4, calldata::transfer_ownership(wallet(0).address())),
+        ("Stream.acceptOwnership, back", 0, calldata::accept_ownership()),
+    ];
+    for (what, n, call) in calls {
+        table.row(what, network.ok(n, stream, call).gas_used);
+    }
 }
 
 fn coordinator(table: &mut Table) {
@@ -109,6 +140,8 @@ fn every_function_costs_what_the_table_says() {
     let mut table = Table(String::new());
     tokens_and_streams(&mut table);
     coordinator(&mut table);
+    fees::rows(&mut table);
+    market::rows(&mut table);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gas.txt");
     if std::env::var_os("WEIR_UPDATE_GAS").is_some() {
         std::fs::write(path, &table.0).unwrap();

@@ -1,19 +1,26 @@
 //! The kernel's twin against the bytecode: random calls by many senders; each is foreseen by `decide`, and the
-//! chain must do just that: the same facts in the same order, or the error of the same name.
+//! chain must do just that: the same facts in the same order, or the error of the same name. After each call
+//! the books must balance and no seat be given twice.
+//!
+//! A sequence is a list of steps, each a seed from which, and from the state that it finds, a call is made. So
+//! a difference shrinks: steps are taken out as long as the difference stays (`common::shrink`). The seed is
+//! committed; `WEIR_PARITY_CALLS` asks for more calls, `WEIR_PARITY_SEED` for others.
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolCall;
-use common::{Network, kernel_address, wallet};
-use weir_chain::bindings::{IStream, Stream};
+use common::{Network, invariants, kernel_address, shrink, wallet};
+use weir_chain::bindings::{INetworkCoordinator as I, IStream, Stream};
 use weir_chain::calldata;
 use weir_chain::facts::decode_block;
+use weir_kernel::coordinator::conduct::{LATE_ROUND, absent_seat};
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{
-    Block, Call, Certificate, Change, Params, Permission, Seats, SignedEntry, decide, useful_changes,
+    Block, Call, Certificate, Change, Entry, Fact, Params, Permission, Seats, SignedEntry, SignedReport,
+    decide, useful_changes,
 };
 use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
 
@@ -27,13 +34,26 @@ impl Dice {
     }
 }
 
-const SENDERS: u64 = 12;
+/// One call to come, with time before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Step {
+    seed: u64,
+    /// Whether a successor may come by now: after it little else happens.
+    late: bool,
+}
+
+const SENDERS: u64 = 30;
+
+/// How often what happened: calls by name and outcome, facts and refusals.
+type Counts = BTreeMap<String, u64>;
 
 struct Run {
     network: Network,
     dice: Dice,
+    late: bool,
     streams: BTreeSet<StreamId>,
-    seen: BTreeSet<String>,
+    counts: Counts,
+    sealed: BTreeMap<PartitionId, u64>,
 }
 
 impl Run {
@@ -55,7 +75,7 @@ impl Run {
         let coordinator = self.network.addresses.coordinator;
         let token = self.network.addresses.token;
         let sender = self.key();
-        Some(match self.dice.roll(20) {
+        Some(match self.dice.roll(27) {
             0 | 1 => {
                 let stake = (self.dice.roll(6) * 1_000) as u128 * DATA;
                 let endpoint = "e".repeat([1, 9, 256, 257, 0][self.dice.roll(5) as usize]);
@@ -70,7 +90,7 @@ impl Run {
                 (from, token, calldata::transfer(to, value), Call::Transfer { to: kernel_address(to), value })
             }
             3 => {
-                let value = self.dice.roll(9_000) as u128 * DATA;
+                let value = self.dice.roll(4) as u128 * 9_000 * DATA;
                 let spender = kernel_address(coordinator);
                 (sender, token, calldata::approve(coordinator, value), Call::Approve { spender, value })
             }
@@ -79,7 +99,13 @@ impl Run {
                 (sender, coordinator, calldata::record_draw(index), Call::RecordDraw { index })
             }
             6 if self.dice.roll(3) == 0 => (sender, coordinator, calldata::leave(), Call::Leave),
-            7 => (sender, coordinator, calldata::withdraw_stake(), Call::WithdrawStake),
+            7 => {
+                let left = self.network.twin.brokers.values().filter(|broker| broker.left.is_some());
+                let left: Vec<u8> = left.filter_map(|broker| self.network.key_of(broker.address)).collect();
+                let at = self.dice.roll(2 * left.len() as u64 + 1) as usize;
+                let by = left.get(at).copied().unwrap_or(sender);
+                (by, coordinator, calldata::withdraw_stake(), Call::WithdrawStake)
+            }
             8 => (sender, coordinator, calldata::claim(), Call::Claim),
             9 => {
                 let changes: Vec<Change> = (0..self.dice.roll(6))
@@ -92,7 +118,7 @@ impl Run {
                 (sender, coordinator, calldata::rebalance(&changes), Call::Rebalance(changes))
             }
             10 => {
-                let changes = useful_changes(&self.network.twin, 64);
+                let changes = useful_changes(&self.network.twin, 1 + self.dice.roll(12) as usize);
                 (sender, coordinator, calldata::rebalance(&changes), Call::Rebalance(changes))
             }
             11 => {
@@ -103,7 +129,16 @@ impl Run {
                 let partition = PartitionId(self.dice.roll(4) as u32);
                 (sender, coordinator, calldata::found(partition), Call::Found { partition })
             }
-            13..=16 => self.certificates(sender),
+            13..=17 => self.certificates(sender),
+            18 => self.slash(sender),
+            19..=21 => self.late_report(sender),
+            22 => {
+                let partition = PartitionId(self.dice.roll(4) as u32);
+                let data = calldata::declare_quorum_lost(partition);
+                (sender, coordinator, data, Call::DeclareQuorumLost { partition })
+            }
+            23 => (sender, coordinator, calldata::claim_bounty(), Call::ClaimBounty),
+            24 => self.succession(sender),
             _ => self.stream_call(sender)?,
         })
     }
@@ -178,7 +213,14 @@ impl Run {
                     can_edit: coin(),
                     can_delete: coin(),
                 };
-                let user = if coin() { Address::ZERO } else { wallet(self.key()).address() };
+                let everybody = coin();
+                let owner =
+                    self.network.twin.stream(stream).map_or(ids::Address::ZERO, |stream| stream.owner);
+                let user = match self.dice.roll(3) {
+                    0 => Address::from(owner.0),
+                    _ if everybody => Address::ZERO,
+                    _ => wallet(self.key()).address(),
+                };
                 let data = Stream::setPermissionCall {
                     user,
                     permission: IStream::Permission {
@@ -195,12 +237,113 @@ impl Run {
         Some((sender, to, data.into(), call))
     }
 
-    fn step(&mut self) {
+    /// One broker's two reports, conflicting or not quite.
+    fn slash(&mut self, sender: u8) -> (u8, Address, Bytes, Call) {
+        let index = BrokerIndex(self.dice.roll(12) as u32);
+        let honest = self.network.twin.address_of(index).and_then(|account| self.network.key_of(account));
+        let key = if self.dice.roll(6) == 0 { self.key() } else { honest.unwrap_or(sender) };
+        let mut entry = self.network.entry(self.dice.roll(2) as u32, self.dice.roll(2));
+        entry.previous = Hash::ZERO;
+        let mut other = Entry { checksum: Hash([7; 32]), ..entry };
+        match self.dice.roll(12) {
+            0 => other.checksum = entry.checksum,
+            1 => other.round += 1,
+            2 => other.previous = Hash([1; 32]),
+            _ => {}
+        }
+        let (a, first) = self.report(entry, key);
+        let (b, second) = self.report(other, key);
+        let data = calldata::slash(index, a, b);
+        (sender, self.network.addresses.coordinator, data, Call::Slash { index, reports: [first, second] })
+    }
+
+    /// A report of one entry, alone or under the root of more; sometimes no signature at all.
+    fn report(&mut self, entry: Entry, key: u8) -> (I::Report, SignedReport) {
+        let path: Vec<B256> =
+            (0..self.dice.roll(3)).map(|_| B256::repeat_byte(self.dice.roll(9) as u8)).collect();
+        let root = path.iter().fold(B256::from(entry.hash().0), |node, sibling| {
+            let (low, high) = if node < *sibling { (node, *sibling) } else { (*sibling, node) };
+            keccak256([low.0, high.0].concat())
+        });
+        let digest = calldata::report_digest(common::CHAIN_ID, self.network.addresses.coordinator, root);
+        let mut signature = wallet(key).sign_digest(digest);
+        let mut signer = Some(kernel_address(wallet(key).address()));
+        if self.dice.roll(15) == 0 {
+            (signature, signer) = ([0; 65], None);
+        }
+        (calldata::report(&entry, &path, &signature), SignedReport { entry, signer })
+    }
+
+    /// A late report of the last seal by some member of the partition.
+    fn late_report(&mut self, sender: u8) -> (u8, Address, Bytes, Call) {
+        let id = self.partition();
+        let partition = self.network.twin.partition(id).expect("a partition");
+        let mut entry = Entry {
+            partition: id,
+            epoch: partition.sealed_epoch,
+            round: LATE_ROUND,
+            checksum: partition.checksum,
+            ..Entry::default()
+        };
+        let mut members = self.network.keys(partition.members);
+        members.extend(self.network.keys(partition.previous_members));
+        let absent = |key: &u8| {
+            let account = kernel_address(wallet(*key).address());
+            self.network
+                .twin
+                .broker_index(account)
+                .is_some_and(|index| absent_seat(partition, index).is_some())
+        };
+        if self.dice.roll(3) > 0 && members.iter().any(absent) {
+            members.retain(absent);
+        }
+        match self.dice.roll(16) {
+            0 => entry.partition = PartitionId(9),
+            1 => entry.round = 0,
+            2 => entry.epoch += 1,
+            3 => entry.checksum = Hash([8; 32]),
+            4 => entry.custody = Hash([8; 32]),
+            5 => members = vec![self.key()],
+            _ => {}
+        }
+        let at = self.dice.roll(members.len().max(1) as u64) as usize;
+        let key = members.get(at).copied().unwrap_or(sender);
+        let (report, signed) = self.report(entry, key);
+        let data = calldata::report_late(report);
+        (sender, self.network.addresses.coordinator, data, Call::ReportLate(signed))
+    }
+
+    /// The governor is key 1, and any account may be a successor. Most accept only when the run ends.
+    fn succession(&mut self, sender: u8) -> (u8, Address, Bytes, Call) {
+        let coordinator = self.network.addresses.coordinator;
+        let proposed = self.network.twin.succession.proposed;
+        if self.dice.roll(2) == 0 {
+            let key = self.network.key_of(proposed).filter(|_| self.late).unwrap_or(20);
+            let key = if self.network.key_of(proposed) == Some(key) && !self.late { 21 } else { key };
+            return (key, coordinator, calldata::accept_succession(), Call::AcceptSuccession);
+        }
+        let successor = wallet(self.key()).address();
+        let by = if self.dice.roll(3) == 0 { sender } else { 1 };
+        let call = Call::ProposeSuccessor { successor: kernel_address(successor) };
+        (by, coordinator, calldata::propose_successor(successor), call)
+    }
+
+    fn pass_time(&mut self) {
         if self.dice.roll(4) == 0 {
-            let blocks = if self.dice.roll(60) == 0 { 260 } else { self.dice.roll(6) };
+            let blocks = match self.dice.roll(240) {
+                0 => 260,
+                1..=4 => 30,
+                _ => self.dice.roll(6),
+            };
             self.network.blocks(blocks);
         }
-        let Some((sender, to, data, call)) = self.call() else { return };
+    }
+
+    /// Makes a call; says how chain and twin differ.
+    fn step(&mut self, step: Step) -> Result<(), String> {
+        (self.dice, self.late) = (Dice(step.seed), step.late);
+        self.pass_time();
+        let Some((sender, to, data, call)) = self.call() else { return Ok(()) };
         let head = self.network.mirror.head().clone();
         let mirror = &self.network.mirror;
         let hash_of = |number| mirror.block(number).unwrap().map(|block| Hash(block.hash.0));
@@ -209,20 +352,46 @@ impl Run {
         let caller = kernel_address(wallet(sender).address());
         let foreseen = decide(&self.network.twin, block, caller, call.clone());
         let receipt = self.network.send(sender, to, data);
-        let names = match (receipt.failure(), foreseen) {
+        let function = variant(&format!("{call:?}"));
+        match (receipt.failure(), foreseen) {
             (None, Ok(facts)) => {
                 let happened = decode_block(&self.network.addresses, &mut self.streams, &receipt.logs);
-                assert_eq!(happened, facts, "{call:?}");
-                facts.iter().map(|fact| variant(&format!("{fact:?}"))).collect()
+                if happened != facts {
+                    return Err(format!("{call:?}: happened {happened:?}, foreseen {facts:?}"));
+                }
+                self.count(format!("call {function} done"));
+                facts.iter().for_each(|fact| self.count(format!("fact {}", variant(&format!("{fact:?}")))));
+                self.paid_once(&facts)?;
             }
             (Some(reason), Err(refusal)) => {
                 let name = refusal.name();
-                assert!(reason.starts_with(&format!("{name}(")), "{call:?}: {reason}, but {refusal}");
-                vec![name.to_string()]
+                if !reason.starts_with(&format!("{name}(")) {
+                    return Err(format!("{call:?}: {reason}, but {refusal}"));
+                }
+                self.count(format!("call {function} refused"));
+                self.count(format!("refusal {name}"));
             }
-            (happened, foreseen) => panic!("{call:?}: happened {happened:?}, foreseen {foreseen:?}"),
-        };
-        self.seen.extend(names);
+            (happened, foreseen) => {
+                return Err(format!("{call:?}: happened {happened:?}, foreseen {foreseen:?}"));
+            }
+        }
+        self.count("calls".into());
+        invariants(&self.network)
+    }
+
+    fn count(&mut self, what: String) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// Nobody is paid twice for one (partition, epoch): epochs are sealed in rising order.
+    fn paid_once(&mut self, facts: &[Fact]) -> Result<(), String> {
+        for fact in facts {
+            let Fact::PartitionSealed { partition, epoch, .. } = fact else { continue };
+            if self.sealed.insert(*partition, *epoch).is_some_and(|last| last >= *epoch) {
+                return Err(format!("epoch {epoch} of partition {partition} was paid before"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -232,75 +401,197 @@ fn variant(debug: &str) -> String {
 }
 
 /// What random calls must have met; the rest of the errors has its own tests.
-const MET: [&str; 40] = [
+const REFUSALS: &[&str] = &[
     "AlreadyFounded",
     "AlreadyLeft",
     "AlreadyRegistered",
     "AlreadyRemoved",
     "AlreadySealed",
-    "Approval",
-    "BrokerLeft",
-    "BrokerRegistered",
+    "AlreadySlashed",
     "CustodyNotZero",
     "DrawAlreadyRecorded",
-    "DrawMissed",
-    "DrawRecorded",
+    "DrawNotReady",
     "DuplicateSigner",
     "ERC20InsufficientAllowance",
     "ERC20InsufficientBalance",
     "EndpointLengthOutOfRange",
     "EpochNotOver",
     "InvalidSignature",
-    "MembersInstalled",
-    "MetadataUpdated",
     "NameTaken",
+    "NoBounty",
+    "NoConflict",
+    "NotAbsent",
+    "NotAccepted",
+    "NotFounded",
+    "NotGovernor",
+    "NotLate",
     "NotLeft",
     "NotPermitted",
+    "NotProposed",
     "NotRegistered",
+    "NotTheSigner",
+    "NothingStaked",
     "NothingToClaim",
-    "PartitionSealed",
-    "PermissionSet",
+    "OwnerPermissionsProtected",
+    "PartitionsOutOfRange",
     "PreviousMismatch",
+    "QuorumNotLost",
     "QuorumNotReached",
-    "RewardClaimed",
+    "SeatIsVacant",
     "SeatIsValid",
-    "SeatProposed",
-    "SeatVacated",
     "SignerNotMember",
-    "StakeWithdrawn",
+    "StakeLocked",
+    "StakeOutOfRange",
     "StillSeated",
-    "StreamCreated",
-    "StreamRemoved",
-    "Transfer",
+    "Succeeded",
+    "SuccessorFixed",
+    "TargetStillMoving",
+    "TooFewSeats",
+    "UnknownBroker",
+    "UnknownPartition",
+    "UnknownSeat",
     "WindowClosed",
 ];
 
+/// What must have happened at least once, and of which calls.
+const FACTS: &[&str] = &[
+    "Approval",
+    "BountyClaimed",
+    "BrokerLeft",
+    "BrokerRegistered",
+    "BrokerSlashed",
+    "DrawMissed",
+    "DrawRecorded",
+    "LateReportAccepted",
+    "MembersInstalled",
+    "MetadataUpdated",
+    "PartitionSealed",
+    "PermissionSet",
+    "QuorumLost",
+    "RewardClaimed",
+    "SeatProposed",
+    "SeatVacated",
+    "StakeWithdrawn",
+    "StreamCreated",
+    "StreamRemoved",
+    "SuccessorAccepted",
+    "SuccessorProposed",
+    "Transfer",
+];
+
+const CALLS: &[&str] = &[
+    "AcceptSuccession",
+    "Approve",
+    "Claim",
+    "ClaimBounty",
+    "CreateStream",
+    "DeclareQuorumLost",
+    "Evict",
+    "Found",
+    "Leave",
+    "ProposeSuccessor",
+    "Rebalance",
+    "RecordDraw",
+    "Register",
+    "RemoveStream",
+    "ReportLate",
+    "SetPermission",
+    "Slash",
+    "SubmitCertificates",
+    "Transfer",
+    "UpdateStream",
+    "WithdrawStake",
+];
+
+fn params(run: u64) -> Params {
+    Params {
+        replicas: [4, 3, 1, 6, 2, 4][run as usize % 6],
+        partitions: 3,
+        // Where brokers are too few for all seats, epochs are long enough to be asked to found in.
+        epoch_blocks: if run % 7 == 1 { 40 } else { 4 },
+        notice_epochs: 1 + run % 3,
+        draw_delay: [1, 6][run as usize % 2],
+        window_epochs: 3,
+        slash_share: [5_000, 10_000, 1][run as usize % 3],
+        reporter_share: [1_000, 3_333, 10_000][run as usize % 3],
+        governor: kernel_address(wallet(1).address()),
+        successor_notice: 1,
+        ..Params::default()
+    }
+}
+
+/// Plays steps on a fresh network; gives the counts, or the difference that ended it.
+fn play(run: u64, steps: &[Step]) -> Result<Counts, String> {
+    let mut network = Network::new(params(run));
+    for n in 1..3 + run as u8 % 7 {
+        network.join(n, 1_000 * DATA * u128::from(1 + n % 5));
+    }
+    let (dice, streams) = (Dice(0), BTreeSet::new());
+    let mut run = Run { network, dice, late: false, streams, counts: Counts::new(), sealed: BTreeMap::new() };
+    for (at, step) in steps.iter().enumerate() {
+        run.step(*step)?;
+        if at % 250 == 0 {
+            run.network.check();
+        }
+    }
+    run.network.check();
+    Ok(run.counts)
+}
+
+const STEPS_A_RUN: u64 = 1_500;
+
+fn steps(seed: u64, run: u64) -> Vec<Step> {
+    let mut dice = Dice(seed.wrapping_mul(1_000_003).wrapping_add(run));
+    let late = STEPS_A_RUN * 9 / 10;
+    (0..STEPS_A_RUN).map(|at| Step { seed: dice.roll(u64::MAX), late: at > late }).collect()
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name)
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 #[test]
 fn the_chain_does_what_the_twin_foresees() {
-    let mut seen = BTreeSet::new();
-    for (seed, replicas) in (0..).zip([4, 3, 1, 6, 2]) {
-        let params = Params {
-            replicas,
-            partitions: 3,
-            epoch_blocks: 4,
-            notice_epochs: 1,
-            window_epochs: 3,
-            ..Params::default()
-        };
-        let mut network = Network::new(params);
-        for n in 1..SENDERS as u8 / 2 + 2 {
-            network.join(n, 1_000 * DATA * u128::from(n));
-        }
-        let mut run = Run { network, dice: Dice(seed), streams: BTreeSet::new(), seen };
-        for step in 0..700 {
-            run.step();
-            if step % 100 == 0 {
-                run.network.check();
+    let (calls, seed) = (number("WEIR_PARITY_CALLS", 100_000), number("WEIR_PARITY_SEED", 1));
+    // Not every step makes a call, and there is a worker on each core.
+    let runs = calls.div_ceil(STEPS_A_RUN) + calls / STEPS_A_RUN / 10 + 1;
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let work = |worker: u64| {
+        let mut total = Counts::new();
+        for run in (worker..runs).step_by(workers as usize) {
+            let steps = steps(seed, run);
+            match play(run, &steps) {
+                Ok(counts) => counts.into_iter().for_each(|(what, n)| *total.entry(what).or_default() += n),
+                Err(difference) => {
+                    let least = shrink(&steps, |steps| play(run, steps).is_err());
+                    let last = play(run, &least).err();
+                    panic!("run {run}: {difference}\nthe least that differs: {least:#?}\n{last:?}");
+                }
             }
         }
-        run.network.check();
-        seen = run.seen;
-    }
-    let missed: Vec<_> = MET.iter().filter(|name| !seen.contains(**name)).collect();
+        total
+    };
+    let mut total = Counts::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+        for worker in workers {
+            let counts = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            counts.into_iter().for_each(|(what, n)| *total.entry(what).or_default() += n);
+        }
+    });
+    total.iter().for_each(|(what, n)| println!("{n:>8} {what}"));
+    let calls_met = CALLS.iter().map(|name| format!("call {name} done"));
+    let facts_met = FACTS.iter().map(|name| format!("fact {name}"));
+    let wanted = calls_met.chain(facts_met).chain(REFUSALS.iter().map(|name| format!("refusal {name}")));
+    let missed: Vec<_> = wanted.filter(|name| !total.contains_key(name)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");
+    assert!(total["calls"] >= calls, "{} calls were made, {calls} asked for", total["calls"]);
+}
+
+#[test]
+fn a_difference_shrinks_to_what_it_takes() {
+    let steps: Vec<u64> = (0..200).collect();
+    let least = shrink(&steps, |steps| steps.contains(&17) && steps.contains(&151));
+    assert_eq!(least, [17, 151]);
 }

@@ -1,13 +1,13 @@
-//! Streams, their registry and the token: each function, each named error, and the kernel's twin beside it.
+//! Streams and their registry: each function, each named error, and the kernel's twin beside it.
 
 mod common;
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
-use common::{Met, Network, SUPPLY, kernel_address, params, wallet};
-use weir_chain::bindings::{DataCoin, IStream, Stream, StreamRegistry as R};
+use common::{Met, Network, kernel_address, params, wallet};
+use weir_chain::bindings::{IStream, Stream, StreamRegistry as R};
 use weir_chain::calldata;
-use weir_kernel::coordinator::Permission;
+use weir_kernel::coordinator::{FeeTerms, Permission, Retention};
 use weir_kernel::ids::StreamId;
 
 fn create(network: &mut Network, n: u8, name: &str, public: bool) -> Address {
@@ -125,6 +125,222 @@ fn rights_to_grant_edit_and_delete_can_be_given() {
 }
 
 #[test]
+fn readers_have_keys_and_a_grant_only_raises() {
+    let mut network = Network::new(params());
+    let stream = create(&mut network, 1, "temperature", false);
+    let reader = wallet(3).address();
+    let key = |network: &Network| network.view(stream, Stream::publicKeyOfCall { user: reader });
+    let grant = |until: u64, bytes: Vec<u8>| {
+        let public_key = Bytes::from(bytes);
+        encode(Stream::grantReaderCall { user: reader, subscribeUntil: until, publicKey: public_key })
+    };
+    let kept = |network: &Network| network.view(stream, Stream::permissionOfCall { user: reader });
+    let until = network.mirror.head().header.timestamp + 100;
+    network.ok(1, stream, set(wallet(2).address(), permission(0, 0, true, false, false)));
+    network.ok(1, stream, set(reader, permission(0, 7, false, true, false)));
+    network.ok(2, stream, grant(until, vec![4; 33]));
+    assert!(network.view(stream, Stream::canSubscribeCall { user: reader }));
+    assert_eq!(
+        (kept(&network), key(&network)),
+        (permission(until, 7, false, true, false), vec![4; 33].into())
+    );
+    network.ok(2, stream, grant(until - 50, Vec::new()));
+    assert_eq!(
+        (kept(&network), key(&network)),
+        (permission(until, 7, false, true, false), vec![4; 33].into())
+    );
+    network.ok(2, stream, grant(until + 1, vec![5; 2_048]));
+    assert_eq!(kept(&network), permission(until + 1, 7, false, true, false));
+    assert_eq!(key(&network), vec![5; 2_048]);
+    network.ok(3, stream, encode(Stream::setPublicKeyCall { key: vec![6; 32].into() }));
+    assert_eq!(key(&network), vec![6; 32]);
+    network.ok(3, stream, encode(Stream::setPublicKeyCall { key: Bytes::new() }));
+    assert_eq!(key(&network), Bytes::new());
+}
+
+#[test]
+fn a_delegate_passes_on_until_its_own_end_and_takes_nothing_away() {
+    let mut network = Network::new(params());
+    let stream = create(&mut network, 1, "temperature", false);
+    let [delegate, second, reader] = [2, 3, 4].map(|n| wallet(n).address());
+    let end = network.mirror.head().header.timestamp + 40;
+    network.ok(1, stream, calldata::delegate(delegate, end, 0));
+    let delegation = |network: &Network, user| {
+        let found = network.view(stream, Stream::delegationOfCall { user });
+        let twin = stream_of(network, stream).delegation(kernel_address(user));
+        assert_eq!((found.subscribeUntil, found.publishUntil), (twin.subscribe_until, twin.publish_until));
+        (found.subscribeUntil, found.publishUntil)
+    };
+    assert_eq!(delegation(&network, delegate), (end, 0));
+    network.ok(2, stream, calldata::grant_reader(reader, end, &[4; 33]));
+    network.ok(2, stream, calldata::delegate(second, end - 5, 0));
+    network.ok(2, stream, calldata::delegate(second, end - 9, 0));
+    assert_eq!(delegation(&network, second), (end - 5, 0), "a delegate does not shorten");
+    network.ok(3, stream, calldata::grant(reader, end - 20, 0));
+    let kept = network.view(stream, Stream::permissionOfCall { user: reader });
+    assert_eq!(kept, permission(end, 0, false, false, false), "nor does a grant");
+    network.ok(1, stream, calldata::delegate(delegate, 0, 0));
+    assert_eq!(delegation(&network, delegate), (0, 0));
+    let ended = network.refused(2, stream, calldata::grant_reader(reader, end, &[]));
+    assert!(ended.starts_with("NotPermitted("), "{ended}");
+    network.ok(3, stream, calldata::grant(reader, end - 5, 0));
+    while network.mirror.head().header.timestamp < end - 6 {
+        network.blocks(1);
+    }
+    let over = network.refused(3, stream, calldata::grant_reader(reader, 0, &[5; 33]));
+    assert!(over.starts_with("NotPermitted("), "the end is exclusive: {over}");
+    assert!(network.view(stream, Stream::canSubscribeCall { user: reader }), "what was given stays");
+    assert_eq!(stream_of(&network, stream).public_key(kernel_address(reader)), [4; 33]);
+}
+
+#[test]
+fn a_stream_changes_hands_in_two_steps() {
+    let mut network = Network::new(params());
+    let registry = network.addresses.registry;
+    let stream = create(&mut network, 1, "temperature", false);
+    let [old, new] = [1, 2].map(|n| wallet(n).address());
+    network.ok(1, stream, calldata::transfer_ownership(wallet(3).address()));
+    network.ok(1, stream, calldata::transfer_ownership(new));
+    assert_eq!(network.view(stream, Stream::pendingOwnerCall {}), new);
+    assert_eq!(network.view(stream, Stream::ownerCall {}), old, "an offer changes nothing yet");
+    network.ok(2, stream, calldata::accept_ownership());
+    assert_eq!(network.view(stream, Stream::ownerCall {}), new);
+    assert_eq!(network.view(stream, Stream::pendingOwnerCall {}), Address::ZERO);
+    let by_name = |owner| R::streamByNameCall { owner, name: "temperature".into() };
+    assert_eq!(network.view(registry, by_name(old)), Address::ZERO);
+    assert_eq!(network.view(registry, by_name(new)), stream);
+    let page = |owner| R::streamsOfCall { owner, offset: U256::ZERO, limit: U256::from(9) };
+    assert_eq!(network.view(registry, page(old)), Vec::<Address>::new());
+    assert_eq!(network.view(registry, page(new)), [stream]);
+    assert!(!network.view(stream, Stream::canPublishCall { user: old }), "the old owner keeps nothing");
+    assert!(network.view(stream, Stream::canPublishCall { user: new }));
+    assert_eq!(stream_of(&network, stream).owner, kernel_address(new));
+    create(&mut network, 1, "temperature", false);
+    network.ok(2, stream, calldata::transfer_ownership(old));
+    let taken = network.refused(1, stream, calldata::accept_ownership());
+    assert!(taken.starts_with("NameTaken("), "{taken}");
+    network.ok(2, stream, calldata::transfer_ownership(Address::ZERO));
+    let withdrawn = network.refused(1, stream, calldata::accept_ownership());
+    assert!(withdrawn.starts_with("NotPendingOwner("), "{withdrawn}");
+}
+
+#[test]
+fn streams_are_found_by_key_until_removed() {
+    let mut network = Network::new(params());
+    let registry = network.addresses.registry;
+    let streams = ["a", "b", "c"].map(|name| create(&mut network, 1, name, false));
+    let key = |n: u8| B256::repeat_byte(n);
+    let eight: Vec<B256> = (1..=8).map(key).collect();
+    network.ok(1, streams[0], calldata::set_search_keys(&eight));
+    network.ok(1, streams[1], calldata::set_search_keys(&eight[6..]));
+    network.ok(1, streams[2], calldata::set_search_keys(&eight[7..]));
+    let page = |key, offset: u64, limit: u64| R::streamsByKeyCall {
+        key,
+        offset: U256::from(offset),
+        limit: U256::from(limit),
+    };
+    assert_eq!(network.view(registry, page(key(8), 0, 9)), streams);
+    assert_eq!(network.view(registry, page(key(8), 1, 1)), [streams[1]]);
+    assert_eq!(network.view(registry, page(key(7), 0, 9)), streams[..2]);
+    assert_eq!(network.view(registry, R::searchKeysOfCall { stream: streams[0] }), eight);
+    let found =
+        |network: &Network, n: u8| network.twin.streams_by_key(weir_kernel::ids::Hash([n; 32])).count();
+    assert_eq!([7, 8, 9].map(|n| found(&network, n)), [2, 3, 0]);
+    network.ok(1, streams[0], calldata::set_search_keys(&eight[..1]));
+    assert_eq!([1, 7, 8].map(|n| found(&network, n)), [1, 1, 2]);
+    network.ok(1, streams[0], calldata::remove_stream());
+    assert_eq!(found(&network, 1), 0);
+    assert_eq!(network.view(registry, page(key(1), 0, 9)), Vec::<Address>::new());
+    assert_eq!(network.view(registry, R::searchKeysOfCall { stream: streams[0] }), Vec::<B256>::new());
+    assert_eq!(network.view(registry, page(key(8), 0, 9)).len(), 2);
+}
+
+#[test]
+fn retention_and_fee_terms_are_said() {
+    let mut network = Network::new(params());
+    let stream = create(&mut network, 1, "temperature", false);
+    let retention = Retention { age_s: 86_400, size_bytes: 1 << 30 };
+    let fee_terms =
+        FeeTerms { event_price: u128::MAX, byte_price: 3, terms: weir_kernel::ids::Hash([9; 32]) };
+    network.ok(1, stream, set(wallet(2).address(), permission(0, 0, false, true, false)));
+    network.ok(2, stream, calldata::set_retention(&retention));
+    network.ok(2, stream, calldata::set_fee_terms(&fee_terms));
+    let kept = network.view(stream, Stream::retentionCall {});
+    assert_eq!((kept.ageSeconds, kept.sizeBytes), (retention.age_s, retention.size_bytes));
+    let asked = network.view(stream, Stream::feeTermsCall {});
+    assert_eq!((asked.eventPrice, asked.bytePrice, asked.terms.0), (u128::MAX, 3, [9; 32]));
+    let twin = stream_of(&network, stream);
+    assert_eq!((twin.retention, twin.fee_terms), (retention, fee_terms));
+}
+
+#[test]
+fn nothing_of_a_removed_stream_answers_yes() {
+    let mut network = Network::new(params());
+    let stream = create(&mut network, 1, "temperature", true);
+    let [owner, user] = [1, 2].map(|n| wallet(n).address());
+    network.ok(1, stream, set(user, permission(u64::MAX, u64::MAX, true, true, true)));
+    network.ok(1, stream, calldata::delegate(user, u64::MAX, u64::MAX));
+    network.ok(1, stream, calldata::remove_stream());
+    for who in [owner, user, Address::ZERO] {
+        assert!(!network.view(stream, Stream::canSubscribeCall { user: who }));
+        assert!(!network.view(stream, Stream::canPublishCall { user: who }));
+        let kept = network.view(stream, Stream::permissionOfCall { user: who });
+        assert_eq!(kept, permission(0, 0, false, false, false));
+        let delegation = network.view(stream, Stream::delegationOfCall { user: who });
+        assert_eq!((delegation.subscribeUntil, delegation.publishUntil), (0, 0));
+        assert_eq!(stream_of(&network, stream).permission(kernel_address(who)), Permission::default());
+    }
+}
+
+/// What a delegate may not do, and what nobody may.
+fn delegation_errors(network: &mut Network, met: &mut Met, stream: Address) {
+    let now = network.mirror.head().header.timestamp;
+    let (reader, limit) = (wallet(4).address(), now + 1_000);
+    for n in [1, 2, 3] {
+        met.expect("NothingGranted", network.refused(n, stream, calldata::grant(reader, 0, 0)));
+    }
+    met.expect("EverybodyNotAllowed", network.refused(1, stream, calldata::grant(Address::ZERO, 9, 0)));
+    met.expect("EverybodyNotAllowed", network.refused(1, stream, calldata::delegate(Address::ZERO, 9, 0)));
+    met.expect("NotPermitted", network.refused(3, stream, calldata::grant(reader, 9, 0)));
+    met.expect("NotPermitted", network.refused(3, stream, calldata::grant(reader, 0, 9)));
+    met.expect("NotPermitted", network.refused(3, stream, calldata::delegate(reader, 9, 9)));
+    network.ok(1, stream, calldata::delegate(wallet(3).address(), limit, limit + 1));
+    met.expect("NothingGranted", network.refused(3, stream, calldata::delegate(reader, 0, 0)));
+    for (subscribe, publish) in [(limit + 1, 0), (0, limit + 2), (limit, u64::MAX)] {
+        let call = calldata::grant(reader, subscribe, publish);
+        met.expect("GrantBeyondDelegation", network.refused(3, stream, call));
+        let call = calldata::delegate(reader, subscribe, publish);
+        met.expect("GrantBeyondDelegation", network.refused(3, stream, call));
+    }
+    let call = calldata::grant_reader(reader, limit + 1, &[]);
+    met.expect("GrantBeyondDelegation", network.refused(3, stream, call));
+    let call = calldata::grant(wallet(1).address(), limit, 0);
+    met.expect("OwnerPermissionsProtected", network.refused(3, stream, call));
+    network.ok(1, stream, calldata::delegate(wallet(3).address(), 0, 0));
+}
+
+/// What only an editor or the owner may do, and what they may not.
+fn steward_errors(network: &mut Network, met: &mut Met, stream: Address) {
+    let two = wallet(2).address();
+    let calls = [
+        calldata::set_search_keys(&[]),
+        calldata::set_retention(&Retention::default()),
+        calldata::set_fee_terms(&FeeTerms::default()),
+        calldata::transfer_ownership(two),
+    ];
+    for call in calls {
+        met.expect("NotPermitted", network.refused(2, stream, call));
+    }
+    let keys: Vec<B256> = (0..9).map(B256::repeat_byte).collect();
+    met.expect("TooManySearchKeys", network.refused(1, stream, calldata::set_search_keys(&keys)));
+    let twice = [keys[1], keys[2], keys[1]];
+    met.expect("DuplicateSearchKey", network.refused(1, stream, calldata::set_search_keys(&twice)));
+    met.expect("NotPendingOwner", network.refused(1, stream, calldata::accept_ownership()));
+    network.ok(1, stream, calldata::transfer_ownership(two));
+    met.expect("NotPendingOwner", network.refused(3, stream, calldata::accept_ownership()));
+}
+
+#[test]
 fn every_error_of_a_stream_has_its_case() {
     let mut met = Met::default();
     let mut network = Network::new(params());
@@ -153,7 +369,37 @@ fn every_error_of_a_stream_has_its_case() {
     met.expect("NameTaken", network.refused(1, stream, rename("taken", String::new())));
     met.expect("NameLengthOutOfRange", network.refused(1, stream, rename("", String::new())));
     met.expect("DescriptionTooLong", network.refused(1, stream, rename("heat", "x".repeat(4_097))));
+    let grant = |user: Address, bytes: usize| {
+        let public_key = Bytes::from(vec![7; bytes]);
+        encode(Stream::grantReaderCall { user, subscribeUntil: u64::MAX, publicKey: public_key })
+    };
+    met.expect("EverybodyNotAllowed", network.refused(1, stream, grant(Address::ZERO, 32)));
+    met.expect("NotPermitted", network.refused(3, stream, grant(wallet(3).address(), 32)));
+    met.expect("OwnerPermissionsProtected", network.refused(2, stream, grant(wallet(1).address(), 32)));
+    let key = |bytes: usize| encode(Stream::setPublicKeyCall { key: vec![7; bytes].into() });
+    for bytes in [1, 31, 2_049] {
+        met.expect("KeyLengthOutOfRange", network.refused(2, stream, grant(wallet(3).address(), bytes)));
+        met.expect("KeyLengthOutOfRange", network.refused(1, stream, key(bytes)));
+    }
+    met.expect("NotPermitted", network.refused(3, stream, key(32)));
+    delegation_errors(&mut network, &mut met, stream);
+    steward_errors(&mut network, &mut met, stream);
+    network.ok(1, stream, calldata::transfer_ownership(wallet(5).address()));
     network.ok(1, stream, encode(Stream::removeCall {}));
+    let calls = [
+        key(32),
+        grant(wallet(3).address(), 32),
+        calldata::grant(wallet(3).address(), 9, 9),
+        calldata::delegate(wallet(3).address(), 9, 9),
+        calldata::set_search_keys(&[]),
+        calldata::set_retention(&Retention::default()),
+        calldata::set_fee_terms(&FeeTerms::default()),
+        calldata::transfer_ownership(wallet(3).address()),
+        calldata::accept_ownership(),
+    ];
+    for call in calls {
+        met.expect("AlreadyRemoved", network.refused(1, stream, call));
+    }
     met.expect("AlreadyRemoved", network.refused(1, stream, update()));
     met.expect("AlreadyRemoved", network.refused(1, stream, encode(Stream::removeCall {})));
     met.expect("AlreadyRemoved", network.refused(1, stream, set(wallet(2).address(), nothing)));
@@ -191,10 +437,19 @@ fn every_error_of_the_registry_has_its_case() {
         R::streamUpdatedCall { oldName: "a".into(), newName: "b".into(), newDescription: String::new() };
     met.expect("NotAStream", network.refused(1, registry, encode(fake)));
     met.expect("NotAStream", network.refused(1, registry, encode(R::streamRemovedCall {})));
+    let fake = R::streamTransferredCall { previousOwner: wallet(1).address(), name: "taken".into() };
+    met.expect("NotAStream", network.refused(1, registry, encode(fake)));
+    met.expect("NotAStream", network.refused(1, registry, encode(R::streamKeysSetCall { keys: vec![] })));
+    let nine: Vec<B256> = (0..9).map(B256::repeat_byte).collect();
+    met.expect("TooManySearchKeys", network.refused(1, stream, calldata::set_search_keys(&nine)));
+    let twice = [nine[1], nine[1]];
+    met.expect("DuplicateSearchKey", network.refused(1, stream, calldata::set_search_keys(&twice)));
     let far = encode(R::streamAtCall { index: U256::from(3) });
     met.expect("StreamIndexOutOfRange", network.refused(1, registry, far));
     let owner = wallet(1).address();
     let page = R::streamsOfCall { owner, offset: U256::ZERO, limit: U256::from(1_000_000) };
+    met.expect("PageTooLong", network.refused(1, registry, encode(page)));
+    let page = R::streamsByKeyCall { key: B256::ZERO, offset: U256::ZERO, limit: U256::from(257) };
     met.expect("PageTooLong", network.refused(1, registry, encode(page)));
     assert_eq!(network.view(stream, Stream::nameCall {}), "taken");
     let clones = "a clone without value is always deployed";
@@ -208,94 +463,4 @@ fn the_longest_stream_is_created() {
     let call = calldata::create_stream(&name, &"d".repeat(4_096), 1_024, true, true);
     let receipt = network.ok(1, network.addresses.registry, call);
     assert!(receipt.gas_used < weir_chain::limits::TX_GAS_LIMIT / 2, "{}", receipt.gas_used);
-}
-
-#[test]
-fn tokens_are_sent_permitted_and_sent_with_a_call() {
-    let mut network = Network::new(params());
-    let token = network.addresses.token;
-    let (one, two) = (wallet(1).address(), wallet(2).address());
-    assert_eq!(network.view(token, DataCoin::totalSupplyCall {}).to::<u128>(), SUPPLY);
-    assert_eq!(network.view(token, DataCoin::decimalsCall {}), 18);
-    network.ok(0, token, calldata::transfer(one, 100));
-    let deadline = U256::from(network.mirror.head().header.timestamp + 100);
-    let permit = permit(&network, 1, two, 60, deadline);
-    network.ok(3, token, encode(permit));
-    let take =
-        |value: u64| encode(DataCoin::transferFromCall { from: one, to: two, value: U256::from(value) });
-    network.ok(2, token, take(60));
-    assert_eq!((network.tokens(one), network.tokens(two)), (40, 60));
-    let call = DataCoin::transferAndCallCall { to: two, amount: U256::from(1), data: Bytes::new() };
-    network.ok(1, token, encode(call));
-    assert_eq!((network.tokens(one), network.tokens(two)), (39, 61));
-    network.check();
-}
-
-fn permit(network: &Network, n: u8, spender: Address, value: u64, deadline: U256) -> DataCoin::permitCall {
-    let owner = wallet(n).address();
-    let token = network.addresses.token;
-    let nonce = network.view(token, DataCoin::noncesCall { owner });
-    let domain = network.view(token, DataCoin::DOMAIN_SEPARATORCall {});
-    let kind =
-        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
-    let value = U256::from(value);
-    let word = |address: Address| address.into_word();
-    let fields = [kind, word(owner), word(spender), value.into(), nonce.into(), deadline.into()].concat();
-    let digest =
-        keccak256([[0x19, 0x01].as_slice(), domain.as_slice(), keccak256(fields).as_slice()].concat());
-    let signature = wallet(n).sign_digest(digest);
-    DataCoin::permitCall {
-        owner,
-        spender,
-        value,
-        deadline,
-        v: signature[64],
-        r: B256::from_slice(&signature[..32]),
-        s: B256::from_slice(&signature[32..64]),
-    }
-}
-
-#[test]
-fn every_error_of_the_token_has_its_case() {
-    let mut met = Met::default();
-    let mut network = Network::new(params());
-    let token = network.addresses.token;
-    let (one, two) = (wallet(1).address(), wallet(2).address());
-    met.expect("ERC20InsufficientBalance", network.refused(1, token, calldata::transfer(two, 1)));
-    met.expect("ERC20InvalidReceiver", network.refused(0, token, calldata::transfer(Address::ZERO, 1)));
-    met.expect("ERC20InvalidSpender", network.refused(0, token, calldata::approve(Address::ZERO, 1)));
-    let take = DataCoin::transferFromCall { from: wallet(0).address(), to: one, value: U256::from(1) };
-    met.expect("ERC20InsufficientAllowance", network.refused(1, token, encode(take)));
-    let deadline = U256::from(network.mirror.head().header.timestamp + 100);
-    let good = permit(&network, 1, two, 5, deadline);
-    let expired = permit(&network, 1, two, 5, U256::from(1));
-    met.expect("ERC2612ExpiredSignature", network.refused(2, token, encode(expired)));
-    let mut forged = good.clone();
-    forged.value = U256::from(6);
-    met.expect("ERC2612InvalidSigner", network.refused(2, token, encode(forged)));
-    let mut garbage = good.clone();
-    garbage.v = 9;
-    met.expect("ECDSAInvalidSignature", network.refused(2, token, encode(garbage)));
-    let mut malleable = good;
-    malleable.s = B256::repeat_byte(0xf0);
-    met.expect("ECDSAInvalidSignatureS", network.refused(2, token, encode(malleable)));
-    let nobody = [DataCoin::BYTECODE.as_ref(), &[0; 64]].concat();
-    met.expect("ERC20InvalidReceiver", network.transact(0, TxKind::Create, nobody.into()).failure().unwrap());
-    // A receiver that is a contract and takes no tokens by call undoes the transfer.
-    let registry = network.addresses.registry;
-    let call = DataCoin::transferAndCallCall { to: registry, amount: U256::from(1), data: Bytes::new() };
-    let before = network.tokens(wallet(0).address());
-    network.refused(0, token, encode(call));
-    assert_eq!(network.tokens(wallet(0).address()), before);
-    let library = "the name and version of the EIP-712 domain are short";
-    let zero = "nobody signs for the zero address";
-    let unreachable = [
-        ("InvalidShortString", library),
-        ("StringTooLong", library),
-        ("ERC20InvalidApprover", zero),
-        ("ERC20InvalidSender", zero),
-        ("ECDSAInvalidSignatureLength", "v, r and s are given apart"),
-        ("InvalidAccountNonce", "a permit takes the nonce from the chain"),
-    ];
-    met.complete("DataCoin", &unreachable);
 }

@@ -4,19 +4,16 @@ pragma solidity 0.8.37;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Brokers} from "./coordinator/Brokers.sol";
-import {Targets} from "./coordinator/Targets.sol";
+import {Conduct} from "./coordinator/Conduct.sol";
 import {INetworkCoordinator} from "./interfaces/INetworkCoordinator.sol";
 import {Reports} from "./libraries/Reports.sol";
 import {Seats} from "./libraries/Seats.sol";
 
 /// @title The network coordinator (WP 2.5.3, 2.4.6, 2.4.7)
 /// @notice Nobody has privileges here. The token must be one that moves exactly the amount it is told to.
-/// This file takes certificates; brokers and targets are in the contracts it inherits.
-contract NetworkCoordinator is Targets, EIP712 {
+/// This file takes certificates; brokers, targets and their conduct are in the contracts it inherits.
+contract NetworkCoordinator is Conduct {
     using Seats for uint256;
-
-    /// @dev One report moves reliability by a sixteenth of the way.
-    uint16 private constant RELIABILITY_STEP = 16;
 
     /// @param token_ The DATA token.
     /// @param p Fixed for the life of this coordinator.
@@ -42,6 +39,7 @@ contract NetworkCoordinator is Targets, EIP712 {
 
     function _checkEntry(Entry calldata entry, PartitionSlot storage p) private view {
         if (p.sinceEpoch == 0) revert NotFounded(entry.partition);
+        if (_isSucceeded(entry.epoch)) revert Succeeded(successor, successorEpoch);
         uint64 current = epoch();
         if (entry.epoch >= current) revert EpochNotOver(entry.partition, entry.epoch, current);
         if (current - entry.epoch > _windowEpochs) {
@@ -95,7 +93,7 @@ contract NetworkCoordinator is Targets, EIP712 {
         p.checksum = entry.checksum;
         p.events += entry.events;
         p.volume += entry.volume;
-        if (entry.epoch >= p.sinceEpoch) _rate(p.members, signers, count);
+        p.absent = entry.epoch >= p.sinceEpoch ? _rate(p.members, signers, count) : 0;
 
         uint256 share = _epochReward / _partitionCount;
         uint256 available = reserve();
@@ -116,20 +114,6 @@ contract NetworkCoordinator is Targets, EIP712 {
             signers,
             reward
         );
-    }
-
-    function _rate(uint256 members, uint256 signers, uint8 count) private {
-        for (uint8 seat = 0; seat < _replicas; ++seat) {
-            uint24 index = members.brokerAt(seat);
-            if (index == 0) continue;
-            Broker storage b = _brokers[index];
-            uint16 present = b.reliability;
-            bool signed = signers.findBroker(count, index) != Seats.NONE;
-            uint16 next = signed
-                ? present + (FULL_RELIABILITY - present) / RELIABILITY_STEP
-                : present - present / RELIABILITY_STEP;
-            if (next != present) b.reliability = next;
-        }
     }
 
     /// @dev Lets newcomers of the target in. Only after an epoch of the present members was sealed, so that

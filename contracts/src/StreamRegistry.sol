@@ -15,6 +15,7 @@ contract StreamRegistry is IStreamRegistry {
     uint32 private constant MAXIMUM_PARTITIONS = 1024;
     uint256 private constant MAXIMUM_NAME_BYTES = 128;
     uint256 private constant MAXIMUM_DESCRIPTION_BYTES = 4096;
+    uint256 private constant MAXIMUM_SEARCH_KEYS = 8;
     uint256 private constant MAXIMUM_PAGE = 256;
 
     /// @inheritdoc IStreamRegistry
@@ -23,6 +24,8 @@ contract StreamRegistry is IStreamRegistry {
     EnumerableSet.AddressSet private _streams;
     mapping(address owner => EnumerableSet.AddressSet) private _streamsOf;
     mapping(address owner => mapping(bytes32 nameHash => address stream)) private _byName;
+    mapping(bytes32 key => EnumerableSet.AddressSet) private _byKey;
+    mapping(address stream => bytes32[]) private _keysOf;
 
     constructor() {
         implementation = address(new Stream());
@@ -62,8 +65,31 @@ contract StreamRegistry is IStreamRegistry {
     }
 
     /// @inheritdoc IStreamRegistry
+    function streamTransferred(address previousOwner, string calldata name) external {
+        if (!_streams.contains(msg.sender)) revert NotAStream(msg.sender);
+        address owner = IStream(msg.sender).owner();
+        delete _byName[previousOwner][keccak256(bytes(name))];
+        _streamsOf[previousOwner].remove(msg.sender);
+        _takeName(owner, name, msg.sender);
+        _streamsOf[owner].add(msg.sender);
+    }
+
+    /// @inheritdoc IStreamRegistry
+    function streamKeysSet(bytes32[] calldata keys) external {
+        if (!_streams.contains(msg.sender)) revert NotAStream(msg.sender);
+        if (keys.length > MAXIMUM_SEARCH_KEYS) revert TooManySearchKeys(keys.length, MAXIMUM_SEARCH_KEYS);
+        _clearKeys(msg.sender);
+        for (uint256 i = 0; i < keys.length; ++i) {
+            if (!_byKey[keys[i]].add(msg.sender)) revert DuplicateSearchKey(keys[i]);
+        }
+        _keysOf[msg.sender] = keys;
+        emit SearchKeysSet(msg.sender, keys);
+    }
+
+    /// @inheritdoc IStreamRegistry
     function streamRemoved() external {
         if (!_streams.remove(msg.sender)) revert NotAStream(msg.sender);
+        _clearKeys(msg.sender);
         address owner = IStream(msg.sender).owner();
         _streamsOf[owner].remove(msg.sender);
         delete _byName[owner][keccak256(bytes(IStream(msg.sender).name()))];
@@ -75,11 +101,21 @@ contract StreamRegistry is IStreamRegistry {
         uint256 offset,
         uint256 limit
     ) external view returns (address[] memory) {
-        if (limit > MAXIMUM_PAGE) revert PageTooLong(limit, MAXIMUM_PAGE);
-        uint256 count = _streamsOf[owner].length();
-        uint256 start = offset < count ? offset : count;
-        uint256 end = limit < count - start ? start + limit : count;
-        return _streamsOf[owner].values(start, end);
+        return _page(_streamsOf[owner], offset, limit);
+    }
+
+    /// @inheritdoc IStreamRegistry
+    function streamsByKey(
+        bytes32 key,
+        uint256 offset,
+        uint256 limit
+    ) external view returns (address[] memory) {
+        return _page(_byKey[key], offset, limit);
+    }
+
+    /// @inheritdoc IStreamRegistry
+    function searchKeysOf(address stream) external view returns (bytes32[] memory) {
+        return _keysOf[stream];
     }
 
     /// @inheritdoc IStreamRegistry
@@ -101,6 +137,27 @@ contract StreamRegistry is IStreamRegistry {
     function streamAt(uint256 index) external view returns (address) {
         if (index >= _streams.length()) revert StreamIndexOutOfRange(index, _streams.length());
         return _streams.at(index);
+    }
+
+    function _clearKeys(address stream) private {
+        bytes32[] storage keys = _keysOf[stream];
+        uint256 count = keys.length;
+        for (uint256 i = 0; i < count; ++i) {
+            _byKey[keys[i]].remove(stream);
+        }
+        delete _keysOf[stream];
+    }
+
+    function _page(
+        EnumerableSet.AddressSet storage streams,
+        uint256 offset,
+        uint256 limit
+    ) private view returns (address[] memory) {
+        if (limit > MAXIMUM_PAGE) revert PageTooLong(limit, MAXIMUM_PAGE);
+        uint256 count = streams.length();
+        uint256 start = offset < count ? offset : count;
+        uint256 end = limit < count - start ? start + limit : count;
+        return streams.values(start, end);
     }
 
     function _takeName(address owner, string calldata name, address stream) private {

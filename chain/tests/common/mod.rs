@@ -2,20 +2,23 @@
 //! fed the block's facts, and the contracts' views must say what the twin says.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod permit;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use alloy_primitives::aliases::U24;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_sol_types::SolCall;
 use weir_chain::bindings::{DataCoin, NetworkCoordinator as C};
 use weir_chain::calldata;
-use weir_chain::deploy::{Addresses, Deployment, deploy, token_balance};
+use weir_chain::deploy::{Addresses, Deployment, Economy, deploy_with, token_balance};
 use weir_chain::facts::decode_block;
 use weir_chain::limits;
 use weir_chain::mirror::{Genesis, Mirror, Receipt};
 use weir_chain::wallet::{Account, Wallet};
 use weir_kernel::coordinator::{
-    BlockRef, Certificate, Contracts, Entry, Params, State, begin_block, evolve, params::DATA,
+    BlockRef, Certificate, Entry, Params, State, begin_block, evolve, params::DATA,
 };
 use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
 
@@ -31,11 +34,18 @@ pub struct Network {
     fed: u64,
 }
 
-/// The n-th key; 0 deploys and owns the tokens.
+/// The n-th key, below 100; 0 deploys and owns the tokens.
 pub fn wallet(n: u8) -> Wallet {
-    let mut key = [0; 32];
-    key[31] = n + 1;
-    Wallet::from_bytes(&key).unwrap()
+    static WALLETS: OnceLock<Vec<Wallet>> = OnceLock::new();
+    let wallets = WALLETS.get_or_init(|| {
+        let wallet = |n: u8| {
+            let mut key = [0; 32];
+            key[31] = n + 1;
+            Wallet::from_bytes(&key).unwrap()
+        };
+        (0..100).map(wallet).collect()
+    });
+    wallets[usize::from(n)].clone()
 }
 
 pub fn kernel_address(address: Address) -> ids::Address {
@@ -48,16 +58,17 @@ pub fn params() -> Params {
 
 impl Network {
     pub fn new(params: Params) -> Self {
+        Self::with_economy(params, &Economy::default())
+    }
+
+    /// The same with other fees and karma.
+    pub fn with_economy(params: Params, economy: &Economy) -> Self {
         let alloc: BTreeMap<_, _> =
             (0..40).map(|n| (wallet(n).address(), limits::BROKER_ETHER_WEI)).collect();
         let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: 1_000, alloc });
         let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
-        let addresses = deploy(&mut mirror, &wallet(0), &deployment, 1_001).unwrap();
-        let contracts = Contracts {
-            coordinator: kernel_address(addresses.coordinator),
-            token: kernel_address(addresses.token),
-            registry: kernel_address(addresses.registry),
-        };
+        let addresses = deploy_with(&mut mirror, &wallet(0), &deployment, economy, 1_001).unwrap();
+        let contracts = addresses.contracts();
         let twin = State::new(CHAIN_ID, contracts, params);
         let mut network = Self { mirror, addresses, twin, streams: BTreeSet::new(), fed: 0 };
         network.feed();
@@ -201,11 +212,13 @@ impl Network {
     }
 
     pub fn keys(&self, seats: weir_kernel::coordinator::Seats) -> Vec<u8> {
-        let key = |index| {
-            let address = self.twin.address_of(index).unwrap();
-            (0..40).find(|n| kernel_address(wallet(*n).address()) == address).unwrap()
-        };
+        let key = |index| self.key_of(self.twin.address_of(index).unwrap()).unwrap();
         seats.brokers().map(key).collect()
+    }
+
+    /// The key of an account.
+    pub fn key_of(&self, account: ids::Address) -> Option<u8> {
+        (0..40).find(|n| kernel_address(wallet(*n).address()) == account)
     }
 
     /// Compares every view of coordinator and token with the twin, and checks that the books balance.
@@ -244,9 +257,20 @@ impl Network {
                 (found.sinceEpoch, found.sealedEpoch),
                 (partition.since_epoch, partition.sealed_epoch)
             );
-            assert_eq!(found.targetEpoch, partition.target_changed_epoch);
+            assert_eq!((found.targetEpoch, found.absent), (partition.target_changed_epoch, partition.absent));
             assert_eq!(found.checksum.0, partition.checksum.0);
             assert_eq!((found.events, found.volume), (partition.events, partition.volume));
+        }
+        let succession = self.twin.succession;
+        let (successor, from_epoch) = succession.accepted.unwrap_or_default();
+        assert_eq!(kernel_address(self.view(coordinator, C::successorCall {})), successor);
+        assert_eq!(self.view(coordinator, C::successorEpochCall {}), from_epoch);
+        let proposed = self.view(coordinator, C::proposedSuccessorCall {});
+        assert_eq!(kernel_address(proposed), succession.proposed);
+        for n in 0..40 {
+            let account = wallet(n).address();
+            let bounty = self.view(coordinator, C::bountyOfCall { account });
+            assert_eq!(bounty, self.twin.bounty(kernel_address(account)));
         }
         for (account, balance) in self.twin.balances.iter() {
             assert_eq!(self.tokens(Address::from(account.0)), *balance);
@@ -262,6 +286,51 @@ impl Network {
         let owed = self.twin.stakes + self.twin.pool + self.twin.unpaid;
         assert!(self.tokens(coordinator) >= owed, "the coordinator can pay what it owes");
     }
+}
+
+/// What must hold after every call; says what does not. Balances are the chain's own.
+pub fn invariants(network: &Network) -> Result<(), String> {
+    let (twin, holds) =
+        (&network.twin, |holds: bool, what: &str| holds.then_some(()).ok_or(what.to_string()));
+    holds(twin.supply() == SUPPLY, "tokens are neither made nor lost")?;
+    let held = network.tokens(network.addresses.coordinator);
+    let owed = twin.stakes + twin.pool + twin.unpaid;
+    holds(held == owed + twin.reserve() && held >= owed, "balance = stakes + pool + unpaid + reserve")?;
+    let stakes: u128 = twin.brokers.values().map(|broker| broker.stake).sum();
+    holds(twin.stakes == stakes, "stakes are the brokers'")?;
+    let rewards: u128 = twin.brokers.values().map(|broker| broker.accrued).sum();
+    let bounties: u128 = twin.bounties.values().sum();
+    holds(twin.unpaid == rewards + bounties, "unpaid is what is owed to somebody")?;
+    for partition in twin.partitions.iter() {
+        let sets = [partition.target, partition.members, partition.previous_members];
+        holds(sets.iter().all(|set| set.are_distinct()), "no broker sits twice")?;
+        holds(!partition.founded || partition.members.len() >= twin.quorum(), "members can be a quorum")?;
+    }
+    for (index, broker) in twin.brokers.iter() {
+        let seats = twin.partitions.iter().filter(|partition| partition.members.contains(*index)).count();
+        holds(broker.seats as usize == seats, "a broker sits where it is counted")?;
+    }
+    Ok(())
+}
+
+/// The shortest list found by taking out parts of `steps` as long as it still `differs`.
+pub fn shrink<T: Clone>(steps: &[T], differs: impl Fn(&[T]) -> bool) -> Vec<T> {
+    let mut least = steps.to_vec();
+    let mut chunk = least.len().div_ceil(2);
+    while chunk > 0 {
+        let mut at = 0;
+        while at < least.len() {
+            let mut fewer = least.clone();
+            fewer.drain(at..(at + chunk).min(least.len()));
+            if differs(&fewer) {
+                least = fewer;
+            } else {
+                at += chunk;
+            }
+        }
+        chunk /= 2;
+    }
+    least
 }
 
 /// The names of the errors in a contract's ABI.

@@ -13,6 +13,7 @@ abstract contract Brokers is INetworkCoordinator {
     uint256 internal constant MAXIMUM_LIST = 64;
     uint256 private constant MAXIMUM_ENDPOINT_BYTES = 256;
     uint16 internal constant FULL_RELIABILITY = 10_000;
+    uint16 internal constant FULL_SHARE = 10_000;
 
     IERC20 internal immutable _token;
     uint8 internal immutable _replicas;
@@ -28,6 +29,11 @@ abstract contract Brokers is INetworkCoordinator {
     uint256 internal immutable _ticketStake;
     uint256 internal immutable _joinFee;
     uint256 internal immutable _epochReward;
+    uint16 internal immutable _slashShare;
+    uint16 internal immutable _reporterShare;
+    uint64 internal immutable _quorumLostWindows;
+    uint64 private immutable _successorNotice;
+    address private immutable _governor;
 
     /// @inheritdoc INetworkCoordinator
     uint128 public stakes;
@@ -38,9 +44,19 @@ abstract contract Brokers is INetworkCoordinator {
     /// @inheritdoc INetworkCoordinator
     uint24 public brokerCount;
     /// @inheritdoc INetworkCoordinator
+    uint64 public successorEpoch;
+    /// @inheritdoc INetworkCoordinator
+    address public successor;
+    /// @inheritdoc INetworkCoordinator
+    address public proposedSuccessor;
+    /// @inheritdoc INetworkCoordinator
     mapping(address account => uint24 index) public brokerIndex;
 
+    /// @inheritdoc INetworkCoordinator
+    mapping(address account => uint128 amount) public bountyOf;
+
     mapping(uint24 index => Broker) internal _brokers;
+
     /// @param token_ The DATA token.
     /// @param p Fixed for the life of this coordinator.
     constructor(address token_, Params memory p) {
@@ -55,7 +71,11 @@ abstract contract Brokers is INetworkCoordinator {
         _requireRange("drawDelay", p.drawDelay, 1, type(uint32).max);
         _requireRange("epochReward", p.epochReward, 0, type(uint128).max);
         _requireRange("noticeEpochs", p.noticeEpochs, 0, type(uint32).max);
-        _requireRange("windowEpochs", p.windowEpochs, 1, type(uint64).max);
+        _requireRange("windowEpochs", p.windowEpochs, 1, type(uint32).max);
+        _requireRange("slashShare", p.slashShare, 0, FULL_SHARE);
+        _requireRange("reporterShare", p.reporterShare, 0, FULL_SHARE);
+        _requireRange("quorumLostWindows", p.quorumLostWindows, 1, type(uint32).max);
+        _requireRange("successorNotice", p.successorNotice, 1, type(uint32).max);
         _token = IERC20(token_);
         _replicas = p.replicas;
         _quorum = Seats.quorumOf(p.replicas);
@@ -70,6 +90,11 @@ abstract contract Brokers is INetworkCoordinator {
         _ticketStake = p.ticketStake;
         _joinFee = p.joinFee;
         _epochReward = p.epochReward;
+        _slashShare = p.slashShare;
+        _reporterShare = p.reporterShare;
+        _quorumLostWindows = p.quorumLostWindows;
+        _successorNotice = p.successorNotice;
+        _governor = p.governor;
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -78,6 +103,7 @@ abstract contract Brokers is INetworkCoordinator {
         string calldata endpoint,
         bytes32 tlsKeyHash
     ) external returns (uint24 index) {
+        if (_isSucceeded(epoch())) revert Succeeded(successor, successorEpoch);
         if (brokerIndex[msg.sender] != 0) revert AlreadyRegistered(msg.sender, brokerIndex[msg.sender]);
         if (stake < _minimumStake || stake > type(uint128).max) {
             revert StakeOutOfRange(stake, _minimumStake, type(uint128).max);
@@ -130,10 +156,7 @@ abstract contract Brokers is INetworkCoordinator {
     function leave() external {
         (uint24 index, Broker storage b) = _caller();
         if (b.left) revert AlreadyLeft(index);
-        b.left = true;
-        b.tickets = 0;
-        b.withdrawableEpoch = epoch() + _noticeEpochs;
-        emit BrokerLeft(index, b.withdrawableEpoch);
+        _leave(index, b);
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -141,7 +164,7 @@ abstract contract Brokers is INetworkCoordinator {
         (uint24 index, Broker storage b) = _caller();
         if (!b.left) revert NotLeft(index);
         if (epoch() <= b.withdrawableEpoch) revert StakeLocked(index, b.withdrawableEpoch, epoch());
-        if (b.seats != 0) revert StillSeated(index, b.seats);
+        if (b.seats != 0 && !_isSucceeded(epoch())) revert StillSeated(index, b.seats);
         uint128 amount = b.stake;
         if (amount == 0) revert NothingStaked(index);
         b.stake = 0;
@@ -159,6 +182,33 @@ abstract contract Brokers is INetworkCoordinator {
         unpaid -= amount;
         emit RewardClaimed(index, amount);
         _token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function claimBounty() external {
+        uint128 amount = bountyOf[msg.sender];
+        if (amount == 0) revert NoBounty(msg.sender);
+        bountyOf[msg.sender] = 0;
+        unpaid -= amount;
+        emit BountyClaimed(msg.sender, amount);
+        _token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function proposeSuccessor(address successor_) external {
+        if (msg.sender != _governor) revert NotGovernor(msg.sender);
+        if (successorEpoch != 0) revert SuccessorFixed(successor, successorEpoch);
+        proposedSuccessor = successor_;
+        emit SuccessorProposed(successor_);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function acceptSuccession() external {
+        if (msg.sender != proposedSuccessor) revert NotProposed(msg.sender);
+        proposedSuccessor = address(0);
+        successor = msg.sender;
+        successorEpoch = epoch() + _successorNotice;
+        emit SuccessorAccepted(msg.sender, successorEpoch);
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -189,7 +239,12 @@ abstract contract Brokers is INetworkCoordinator {
             drawDelay: _drawDelay,
             epochReward: _epochReward,
             noticeEpochs: _noticeEpochs,
-            windowEpochs: _windowEpochs
+            windowEpochs: _windowEpochs,
+            slashShare: _slashShare,
+            reporterShare: _reporterShare,
+            quorumLostWindows: _quorumLostWindows,
+            governor: _governor,
+            successorNotice: _successorNotice
         });
     }
 
@@ -206,6 +261,18 @@ abstract contract Brokers is INetworkCoordinator {
     /// @inheritdoc INetworkCoordinator
     function reserve() public view returns (uint256) {
         return _token.balanceOf(address(this)) - (uint256(stakes) + pool + unpaid);
+    }
+
+    /// @dev A broker that leaves, or is made to, loses its tickets at once and answers for a notice longer.
+    function _leave(uint24 index, Broker storage b) internal {
+        b.left = true;
+        b.tickets = 0;
+        b.withdrawableEpoch = epoch() + _noticeEpochs;
+        emit BrokerLeft(index, b.withdrawableEpoch);
+    }
+
+    function _isSucceeded(uint64 epoch_) internal view returns (bool) {
+        return successorEpoch != 0 && epoch_ >= successorEpoch;
     }
 
     function _caller() private view returns (uint24 index, Broker storage b) {

@@ -18,6 +18,7 @@ abstract contract Targets is Brokers {
         uint64 sinceEpoch;
         uint64 sealedEpoch;
         uint64 targetEpoch;
+        uint8 absent;
         bytes32 checksum;
         uint128 events;
         uint128 volume;
@@ -101,9 +102,10 @@ abstract contract Targets is Brokers {
         return Scores.beats(mine, change.broker, lowestScore, target.brokerAt(lowest)) ? lowest : Seats.NONE;
     }
 
-    /// @dev The first members. There is nothing to seal before them, so the epochs until now count as sealed.
-    /// Seats whose ticket is no longer valid stay vacant, so that nobody is bound, or acts, after leaving.
-    function _found(uint32 partition_, PartitionSlot storage p) private {
+    /// @dev Members by the target alone. Nothing waits to be sealed before them, so the epochs until now count
+    /// as sealed. Seats whose ticket is no longer valid stay vacant, so that nobody is bound, or acts, after
+    /// leaving.
+    function _found(uint32 partition_, PartitionSlot storage p) internal {
         uint256 target = p.target;
         uint256 members;
         for (uint8 seat = 0; seat < _replicas; ++seat) {
@@ -130,7 +132,8 @@ abstract contract Targets is Brokers {
             checksum: p.checksum,
             events: p.events,
             volume: p.volume,
-            targetEpoch: p.targetEpoch
+            targetEpoch: p.targetEpoch,
+            absent: p.absent
         });
     }
 
@@ -149,7 +152,7 @@ abstract contract Targets is Brokers {
         return set.ticketAt(seat) < _brokers[set.brokerAt(seat)].tickets;
     }
 
-    function _validSeats(uint256 set) private view returns (uint8 count) {
+    function _validSeats(uint256 set) internal view returns (uint8 count) {
         for (uint8 seat = 0; seat < _replicas; ++seat) {
             if (_isValid(set, seat)) ++count;
         }

@@ -20,7 +20,10 @@ interface INetworkCoordinator {
     /// maximumTickets: most tickets of one broker. joinFee: paid to the pool at registration, never returned.
     /// drawDelay: blocks from registration to the block whose hash is the draw, at least 1.
     /// epochReward: emission of the whole network an epoch. noticeEpochs: epochs from leaving to withdrawal.
-    /// windowEpochs: how many epochs after its own a certificate may come, at least 1.
+    /// windowEpochs: how many epochs after its own a certificate may come, at least 1. slashShare: what a
+    /// conflict costs of the stake, and reporterShare what of that goes to the reporter, in basis points.
+    /// quorumLostWindows: after how many windows without a seal the quorum is lost, at least 1. governor: who
+    /// may propose a successor; nobody if zero. successorNotice: epochs from its acceptance to the switch.
     struct Params {
         uint8 replicas;
         uint32 partitions;
@@ -33,6 +36,11 @@ interface INetworkCoordinator {
         uint256 epochReward;
         uint64 noticeEpochs;
         uint64 windowEpochs;
+        uint16 slashShare;
+        uint16 reporterShare;
+        uint64 quorumLostWindows;
+        address governor;
+        uint64 successorNotice;
     }
 
     /// @notice A broker. `draw` is zero until recorded; `tickets` is zero once it left.
@@ -55,7 +63,8 @@ interface INetworkCoordinator {
 
     /// @notice A partition. `members` act from `sinceEpoch`, `previousMembers` in the epochs before it;
     /// `sinceEpoch` is zero until the partition is founded. `events` and `volume` (bytes) are totals over all
-    /// sealed epochs. `targetEpoch` is the epoch in which the target last changed.
+    /// sealed epochs. `targetEpoch` is the epoch in which the target last changed. `absent` has a bit for each
+    /// seat that did not sign the last seal, of the set that was rated for it.
     struct Partition {
         uint256 members;
         uint256 previousMembers;
@@ -66,6 +75,7 @@ interface INetworkCoordinator {
         uint128 events;
         uint128 volume;
         uint64 targetEpoch;
+        uint8 absent;
     }
 
     /// @notice A proposed improvement of a partition's target: this ticket of this broker.
@@ -92,6 +102,14 @@ interface INetworkCoordinator {
     struct Certificate {
         Entry entry;
         bytes[] signatures;
+    }
+
+    /// @notice What one replica signed: an entry under the root of its report, with the Merkle path between
+    /// them (pairs sorted before they are hashed); without a path the entry is its own root.
+    struct Report {
+        Entry entry;
+        bytes32[] path;
+        bytes signature;
     }
 
     /// @notice A broker registered; the hash of block `drawBlock` will decide its draw.
@@ -153,6 +171,34 @@ interface INetworkCoordinator {
 
     /// @notice A broker took its rewards.
     event RewardClaimed(uint24 indexed index, uint256 amount);
+
+    /// @notice A broker signed two checksums for one (partition, epoch, round, previous): `amount` of its stake
+    /// is gone, `reward` of it to the reporter and the rest to the pool.
+    event BrokerSlashed(
+        uint24 indexed index,
+        address indexed reporter,
+        uint32 partition,
+        uint64 epoch,
+        uint32 round,
+        bytes32 previous,
+        uint256 amount,
+        uint256 reward
+    );
+
+    /// @notice A member that missed the last certificate attested it; its fall of reliability is undone.
+    event LateReportAccepted(uint32 indexed partition, uint64 indexed epoch, uint24 indexed index);
+
+    /// @notice Nothing was sealed since `sealedEpoch` for too long: `members` lose the partition.
+    event QuorumLost(uint32 indexed partition, uint64 sealedEpoch, uint256 members);
+
+    /// @notice Somebody took what it had earned for reports and changes.
+    event BountyClaimed(address indexed account, uint256 amount);
+
+    /// @notice The governor wants this coordinator to follow; zero takes a proposal back.
+    event SuccessorProposed(address indexed successor);
+
+    /// @notice The successor accepted: from epoch `fromEpoch` on nobody registers and nothing is sealed here.
+    event SuccessorAccepted(address indexed successor, uint64 fromEpoch);
 
     /// @notice A constructor parameter must lie between `minimum` and `maximum`.
     error ParameterOutOfRange(bytes32 parameter, uint256 given, uint256 minimum, uint256 maximum);
@@ -259,6 +305,43 @@ interface INetworkCoordinator {
     /// @notice The member set `members` needs `quorum` signers and has `signers`.
     error QuorumNotReached(uint32 partition, uint64 epoch, uint256 members, uint8 signers, uint8 quorum);
 
+    /// @notice The two reports do not conflict: partition, epoch, round and previous must be equal, the checksums
+    /// not.
+    error NoConflict(uint24 index);
+
+    /// @notice The broker's account did not sign this.
+    error NotTheSigner(uint24 index, address recovered);
+
+    /// @notice This conflict was punished before.
+    error AlreadySlashed(uint24 index, uint32 partition, uint64 epoch, uint32 round);
+
+    /// @notice A late report is for round 2^32 - 1.
+    error NotLate(uint32 partition, uint32 round);
+
+    /// @notice The accepted checksum of the last sealed epoch is another.
+    error NotAccepted(uint32 partition, uint64 epoch, uint64 sealedEpoch, bytes32 checksum);
+
+    /// @notice The signer did not miss the last certificate, or reported late before.
+    error NotAbsent(uint32 partition, uint64 epoch, address signer);
+
+    /// @notice The quorum is lost after `patience` epochs without a seal.
+    error QuorumNotLost(uint32 partition, uint64 sealedEpoch, uint64 currentEpoch, uint64 patience);
+
+    /// @notice The account has earned nothing by reports or changes, or took it before.
+    error NoBounty(address account);
+
+    /// @notice Only the governor proposes a successor.
+    error NotGovernor(address caller);
+
+    /// @notice Only the proposed successor accepts.
+    error NotProposed(address caller);
+
+    /// @notice A successor is fixed once it accepted.
+    error SuccessorFixed(address successor, uint64 fromEpoch);
+
+    /// @notice The network is the successor's from epoch `fromEpoch` on.
+    error Succeeded(address successor, uint64 fromEpoch);
+
     /// @notice Registers the caller as a broker; moves `stake + joinFee` from it.
     /// @param stake Between `minimumStake` and 2^128 - 1; gives min(maximumTickets, stake / ticketStake)
     /// tickets.
@@ -306,6 +389,41 @@ interface INetworkCoordinator {
     /// @notice Pays the calling broker's rewards.
     function claim() external;
 
+    /// @notice Punishes a broker that signed two checksums for one (partition, epoch, round, previous); anybody
+    /// may call (WP 2.4.6). It loses a share of its stake, of which the caller earns one, and its tickets.
+    function slash(uint24 index, Report calldata a, Report calldata b) external;
+
+    /// @notice Undoes the fall of reliability of a member that missed the last certificate and attests, in round
+    /// 2^32 - 1, the checksum that was accepted; until the next seal; anybody may hand it in.
+    function reportLate(Report calldata report) external;
+
+    /// @notice Gives a partition without seals for `quorumLostWindows` windows to its target, on top of the last
+    /// sealed checksum; anybody may call. All of the members count as absent.
+    function declareQuorumLost(uint32 partition) external;
+
+    /// @notice Pays what the caller earned by reports and changes.
+    function claimBounty() external;
+
+    /// @notice Names the coordinator that shall follow this one, or nobody; by the governor.
+    function proposeSuccessor(address successor_) external;
+
+    /// @notice Fixes the caller as the successor, after a notice; by the one that is proposed.
+    /// @dev From then on nobody registers here and no epoch is sealed, but stakes, rewards and bounties are paid,
+    /// and offences punished, as ever. A seat then keeps nobody's stake.
+    function acceptSuccession() external;
+
+    /// @notice What an account can take with `claimBounty`.
+    function bountyOf(address account) external view returns (uint128);
+
+    /// @notice The successor that the governor proposed, or zero.
+    function proposedSuccessor() external view returns (address);
+
+    /// @notice The successor that accepted, or zero.
+    function successor() external view returns (address);
+
+    /// @notice The epoch from which the network is the successor's, 0 while there is none.
+    function successorEpoch() external view returns (uint64);
+
     /// @notice Unclaimed rewards of a broker; 0 for an unknown index.
     function accruedOf(uint24 index) external view returns (uint256);
 
@@ -339,10 +457,10 @@ interface INetworkCoordinator {
     /// @notice The sum of all stakes.
     function stakes() external view returns (uint128);
 
-    /// @notice Join fees collected.
+    /// @notice Join fees and slashed stakes collected.
     function pool() external view returns (uint128);
 
-    /// @notice The sum of all rewards accrued and not yet claimed.
+    /// @notice The sum of all rewards and bounties earned and not yet claimed.
     function unpaid() external view returns (uint128);
 
     /// @notice What can still be paid as rewards: the balance beyond stakes, pool and unpaid rewards.

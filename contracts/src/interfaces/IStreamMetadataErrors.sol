@@ -12,4 +12,10 @@ interface IStreamMetadataErrors {
 
     /// @notice The owner already has a stream of this name, at `stream`.
     error NameTaken(address owner, string name, address stream);
+
+    /// @notice A stream has at most `maximum` search keys.
+    error TooManySearchKeys(uint256 count, uint256 maximum);
+
+    /// @notice A search key is given once.
+    error DuplicateSearchKey(bytes32 key);
 }

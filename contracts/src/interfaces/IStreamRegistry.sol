@@ -14,6 +14,9 @@ interface IStreamRegistry is IStreamMetadataErrors {
         uint32 partitions
     );
 
+    /// @notice A stream is found under exactly these keys now.
+    event SearchKeysSet(address indexed stream, bytes32[] keys);
+
     /// @notice The number of partitions must lie between 1 and `maximum`.
     error PartitionsOutOfRange(uint32 partitions, uint32 maximum);
 
@@ -48,6 +51,12 @@ interface IStreamRegistry is IStreamMetadataErrors {
         string calldata newDescription
     ) external;
 
+    /// @notice Called by a stream that `previousOwner` handed over: moves it and its name to the new owner.
+    function streamTransferred(address previousOwner, string calldata name) external;
+
+    /// @notice Called by a stream whose search keys change: at most 8, each once.
+    function streamKeysSet(bytes32[] calldata keys) external;
+
     /// @notice Called by a stream that is removed: takes it out of every list and frees its name.
     function streamRemoved() external;
 
@@ -56,6 +65,19 @@ interface IStreamRegistry is IStreamMetadataErrors {
     /// @param offset How many to leave out.
     /// @param limit How many to return, at most 256.
     function streamsOf(address owner, uint256 offset, uint256 limit) external view returns (address[] memory);
+
+    /// @notice The existing streams that are found under a key. The order changes when one leaves.
+    /// @param key What to look for.
+    /// @param offset How many to leave out.
+    /// @param limit How many to return, at most 256.
+    function streamsByKey(
+        bytes32 key,
+        uint256 offset,
+        uint256 limit
+    ) external view returns (address[] memory);
+
+    /// @notice The keys under which an existing stream is found.
+    function searchKeysOf(address stream) external view returns (bytes32[] memory);
 
     /// @notice The owner's stream of this name, or address(0).
     function streamByName(address owner, string calldata name) external view returns (address);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {INetworkCoordinator} from "../interfaces/INetworkCoordinator.sol";
 
 /// @title What replicas sign (WP 2.4.6)
@@ -10,6 +11,12 @@ library Reports {
     /// @notice The root of a single entry: the hash of its fields, each padded to 32 bytes, in their order.
     function rootOf(INetworkCoordinator.Entry calldata entry) internal pure returns (bytes32) {
         return keccak256(abi.encode(entry));
+    }
+
+    /// @notice The root that a report signed, from one of its entries. Leaves are 256 bytes long and nodes 64, so
+    /// that neither passes for the other.
+    function rootOf(INetworkCoordinator.Report calldata report) internal pure returns (bytes32) {
+        return MerkleProof.processProofCalldata(report.path, rootOf(report.entry));
     }
 
     /// @notice The EIP-712 struct hash of a report.

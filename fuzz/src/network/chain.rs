@@ -17,7 +17,7 @@ use crate::verifier::{DOMAIN, recover_report};
 const HOLDER: Address = Address([0xFF; 20]);
 
 const CONTRACTS: Contracts =
-    Contracts { coordinator: DOMAIN.coordinator, token: Address([0xC1; 20]), registry: Address([0xC2; 20]) };
+    Contracts::of(DOMAIN.coordinator, Address([0xC1; 20]), Address([0xC2; 20]));
 
 /// Contracts, and what they have ever sealed.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use weir_chain::deploy::Addresses;
 use weir_chain::facts::decode_block;
 use weir_chain::mirror::HistoryError;
 use weir_chain::port::Chain;
-use weir_kernel::coordinator::{BlockRef, Contracts, Params, State, begin_block, evolve};
-use weir_kernel::ids::{Address, StreamId};
+use weir_kernel::coordinator::{BlockRef, Params, State, begin_block, evolve};
+use weir_kernel::ids::StreamId;
 
 /// Why the chain cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +49,7 @@ impl<C: Chain> Follower<C> {
     /// Follows `chain` from its first block. A block counts once `confirmations` blocks, itself included, are there.
     pub fn new(chain: C, addresses: Addresses, params: Params, confirmations: u64) -> Self {
         assert!(confirmations > 0, "a block is its own first confirmation");
-        let contracts = Contracts {
-            coordinator: Address(addresses.coordinator.into_array()),
-            token: Address(addresses.token.into_array()),
-            registry: Address(addresses.registry.into_array()),
-        };
+        let contracts = addresses.contracts();
         let state = Arc::new(State::new(chain.chain_id(), contracts, params));
         Self { chain, addresses, confirmations, streams: BTreeSet::new(), state, next: 0, last_hash: None }
     }

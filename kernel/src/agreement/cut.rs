@@ -42,7 +42,8 @@ impl LaneHead {
         Self { lane, next_sequence: 0, volume: 0, digest: Hash::ZERO }
     }
 
-    fn leaf(&self) -> Hash {
+    /// The leaf of this head.
+    pub fn leaf(&self) -> Hash {
         sha256(&[
             &[0x02],
             &self.lane.0,
@@ -92,14 +93,13 @@ impl Cut {
 
     /// The rolling checksum (WP 2.4.6): commits to this cut and every cut before it.
     pub fn checksum(&self) -> Hash {
-        sha256(&[
-            &[0x04],
-            &self.previous.0,
-            &self.partition.0.to_be_bytes(),
-            &self.epoch.to_be_bytes(),
-            &self.root().0,
-        ])
+        rolled(&self.previous, self.partition, self.epoch, &self.root())
     }
+}
+
+/// The checksum `previous` rolled on by the cut with this root.
+pub fn rolled(previous: &Hash, partition: PartitionId, epoch: Epoch, root: &Hash) -> Hash {
+    sha256(&[&[0x04], &previous.0, &partition.0.to_be_bytes(), &epoch.to_be_bytes(), &root.0])
 }
 
 /// The join of lane heads: for each lane the longest. Heads of one lane must lie on one branch.

@@ -7,6 +7,8 @@ use super::BlockRef;
 use super::certificates::Entry;
 use super::fact::Change;
 use super::permissions::Permission;
+use super::registry::{FeeTerms, Retention};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
 
 /// The longest list that a call takes: changes of a rebalance, certificates of a submission.
@@ -45,6 +47,15 @@ pub struct SignedEntry {
     pub signers: Vec<Option<Address>>,
 }
 
+/// An entry with the account that its one signature recovers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedReport {
+    /// What is reported.
+    pub entry: Entry,
+    /// Who signed, or `None` where no account can have made the signature.
+    pub signer: Option<Address>,
+}
+
 /// A call of one of the contracts. Amounts are in the token's smallest unit.
 #[allow(missing_docs)]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +72,24 @@ pub enum Call {
     UpdateStream { stream: StreamId, name: String, description: String },
     /// `Stream.setPermission`: by the owner or who may grant.
     SetPermission { stream: StreamId, user: Address, permission: Permission },
+    /// `Stream.grant`: by the owner, who may grant, or a delegate.
+    Grant { stream: StreamId, user: Address, subscribe_until: u64, publish_until: u64 },
+    /// `Stream.grantReader`: by the owner, who may grant, or a delegate.
+    GrantReader { stream: StreamId, user: Address, subscribe_until: u64, public_key: Vec<u8> },
+    /// `Stream.delegate`: by the owner, who may grant, or a delegate.
+    Delegate { stream: StreamId, to: Address, subscribe_until: u64, publish_until: u64 },
+    /// `Stream.setPublicKey`: by who may subscribe.
+    SetPublicKey { stream: StreamId, key: Vec<u8> },
+    /// `Stream.setSearchKeys`: by the owner or who may edit.
+    SetSearchKeys { stream: StreamId, keys: Vec<Hash> },
+    /// `Stream.setRetention`: by the owner or who may edit.
+    SetRetention { stream: StreamId, retention: Retention },
+    /// `Stream.setFeeTerms`: by the owner or who may edit.
+    SetFeeTerms { stream: StreamId, fee_terms: FeeTerms },
+    /// `Stream.transferOwnership`: by the owner.
+    TransferOwnership { stream: StreamId, new_owner: Address },
+    /// `Stream.acceptOwnership`: by whom the stream was offered.
+    AcceptOwnership { stream: StreamId },
     /// `Stream.remove`: by the owner or who may delete.
     RemoveStream { stream: StreamId },
     /// `NetworkCoordinator.register`.
@@ -83,8 +112,28 @@ pub enum Call {
     SubmitCertificates(Vec<SignedEntry>),
     /// `NetworkCoordinator.claim`.
     Claim,
+    /// `NetworkCoordinator.slash`: by anybody.
+    Slash { index: BrokerIndex, reports: [SignedReport; 2] },
+    /// `NetworkCoordinator.reportLate`: by anybody.
+    ReportLate(SignedReport),
+    /// `NetworkCoordinator.declareQuorumLost`: by anybody.
+    DeclareQuorumLost { partition: PartitionId },
+    /// `NetworkCoordinator.claimBounty`.
+    ClaimBounty,
+    /// `NetworkCoordinator.proposeSuccessor`: by the governor.
+    ProposeSuccessor { successor: Address },
+    /// `NetworkCoordinator.acceptSuccession`: by the proposed one.
+    AcceptSuccession,
     /// The token's `transfer`.
     Transfer { to: Address, value: u128 },
     /// The token's `approve`.
     Approve { spender: Address, value: u128 },
+    /// A call of LaneFees.
+    Fees(fees::Call),
+    /// A call of Karma.
+    Karma(karma::Call),
+    /// A call of DataLicenseFactory or of a product's DataLicense.
+    Licenses(licenses::Call),
+    /// A call of EventDelivery.
+    Delivery(delivery::Call),
 }

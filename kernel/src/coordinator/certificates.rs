@@ -103,6 +103,7 @@ pub(super) fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
     if epoch <= partition.sealed_epoch {
         return Err(Refusal::AlreadySealed { partition: id, epoch, sealed_epoch: partition.sealed_epoch });
     }
+    super::succession::check(state, epoch)?;
     let (current_epoch, window_epochs) = (state.epoch(), state.params.window_epochs);
     if epoch >= current_epoch {
         return Err(Refusal::EpochNotOver { partition: id, epoch, current_epoch });

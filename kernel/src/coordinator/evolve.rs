@@ -7,14 +7,18 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use super::conduct;
 use super::fact::Fact;
 use super::params::Params;
-use super::permissions::HISTORY_EPOCHS;
+use super::permissions::{Delegation, HISTORY_EPOCHS};
 use super::reliability;
 use super::seats::{Seat, Seats};
 use super::state::{Broker, State, Stream};
+use super::succession::Succession;
 use super::{BlockRef, begin_block};
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Applies a fact of `block` to the state.
@@ -25,12 +29,18 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
         Fact::StreamCreated { stream, owner, name, description, partitions } => {
             let created = Stream {
                 owner: *owner,
+                pending_owner: None,
                 name: name.clone(),
                 description: description.clone(),
                 partitions: *partitions,
                 created_block: block,
                 removed_block: None,
                 permissions: Default::default(),
+                delegations: Default::default(),
+                public_keys: Default::default(),
+                search_keys: Vec::new(),
+                retention: Default::default(),
+                fee_terms: Default::default(),
             };
             Arc::make_mut(&mut state.streams).insert(*stream, Arc::new(created));
             Arc::make_mut(&mut state.stream_by_name).insert((*owner, name.clone()), *stream);
@@ -41,7 +51,31 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             let permissions = &mut state.stream_mut(*stream).permissions;
             permissions.entry(*user).or_default().set(block, *permission, oldest);
         }
+        Fact::PublicKeySet { stream, user, public_key } => {
+            let keys = &mut state.stream_mut(*stream).public_keys;
+            if public_key.is_empty() {
+                keys.remove(user)
+            } else {
+                keys.insert(*user, public_key.as_slice().into())
+            };
+        }
+        Fact::DelegationSet { stream, delegate, delegation } => {
+            let delegations = &mut state.stream_mut(*stream).delegations;
+            if *delegation == Delegation::default() {
+                delegations.remove(delegate)
+            } else {
+                delegations.insert(*delegate, *delegation)
+            };
+        }
+        Fact::OwnershipTransferStarted { stream, new_owner, .. } => {
+            state.stream_mut(*stream).pending_owner = Some(*new_owner).filter(|owner| !owner.is_zero());
+        }
+        Fact::OwnershipTransferred { stream, new_owner, .. } => hand_over(state, *stream, *new_owner),
+        Fact::RetentionSet { stream, retention } => state.stream_mut(*stream).retention = *retention,
+        Fact::FeeTermsSet { stream, fee_terms } => state.stream_mut(*stream).fee_terms = *fee_terms,
+        Fact::SearchKeysSet { stream, keys } => set_search_keys(state, *stream, keys),
         Fact::StreamRemoved { stream } => {
+            set_search_keys(state, *stream, &[]);
             let removed = state.stream_mut(*stream);
             removed.removed_block = Some(block);
             let key = (removed.owner, removed.name.clone());
@@ -100,8 +134,40 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             broker.claimed += amount;
             state.unpaid = state.unpaid.checked_sub(*amount).expect("unpaid rewards add up");
         }
+        Fact::BrokerSlashed { index, reporter, partition, epoch, round, previous, amount, reward } => {
+            let broker = state.broker_mut(*index);
+            broker.stake = broker.stake.checked_sub(*amount).expect("no more than the stake is taken");
+            state.stakes = state.stakes.checked_sub(*amount).expect("stakes add up");
+            state.pool += amount - reward;
+            earn(state, *reporter, *reward);
+            let conflict = (*index, *partition, *epoch, *round, *previous);
+            let first = Arc::make_mut(&mut state.punished).insert(conflict);
+            assert!(first, "a conflict is punished once");
+        }
+        Fact::LateReportAccepted { partition, index, .. } => excuse(state, *partition, *index),
+        Fact::QuorumLost { partition, members, .. } => {
+            let epoch = state.epoch_of(block);
+            let lost = state.partition_mut(*partition);
+            lost.sealed_epoch = epoch;
+            lost.absent = 0;
+            rate(state, *members, Seats::VACANT);
+        }
+        Fact::BountyClaimed { account, amount } => {
+            let bounty = Arc::make_mut(&mut state.bounties).remove(account);
+            assert_eq!(bounty, Some(*amount), "a bounty is claimed whole");
+            state.unpaid = state.unpaid.checked_sub(*amount).expect("unpaid bounties add up");
+        }
+        Fact::SuccessorProposed { successor } => state.succession.proposed = *successor,
+        Fact::SuccessorAccepted { successor, from_epoch } => {
+            state.succession =
+                Succession { proposed: Address::ZERO, accepted: Some((*successor, *from_epoch)) };
+        }
         Fact::Transfer { from, to, value } => transfer(state, *from, *to, *value),
         Fact::Approval { owner, spender, value } => allow(state, *owner, *spender, *value),
+        Fact::Fees(fact) => fees::evolve(state, fact),
+        Fact::Karma(fact) => karma::evolve(state, fact),
+        Fact::Licenses(fact) => licenses::evolve(state, block, fact),
+        Fact::Delivery(fact) => delivery::evolve(state, fact),
     }
 }
 
@@ -114,6 +180,28 @@ fn rename(state: &mut State, id: StreamId, name: &str, description: &str) {
     let names = Arc::make_mut(&mut state.stream_by_name);
     names.remove(&(owner, old));
     names.insert((owner, String::from(name)), id);
+}
+
+/// A stream has a new owner, who accepted it.
+fn hand_over(state: &mut State, id: StreamId, owner: Address) {
+    let stream = state.stream_mut(id);
+    let previous = core::mem::replace(&mut stream.owner, owner);
+    stream.pending_owner = None;
+    let name = stream.name.clone();
+    let names = Arc::make_mut(&mut state.stream_by_name);
+    names.remove(&(previous, name.clone()));
+    names.insert((owner, name), id);
+}
+
+/// A stream is found under these keys.
+fn set_search_keys(state: &mut State, id: StreamId, keys: &[Hash]) {
+    let before = core::mem::replace(&mut state.stream_mut(id).search_keys, keys.to_vec());
+    if before.is_empty() && keys.is_empty() {
+        return;
+    }
+    let by_key = Arc::make_mut(&mut state.stream_by_key);
+    before.into_iter().for_each(|key| assert!(by_key.remove(&(key, id)), "every search key is indexed"));
+    keys.iter().for_each(|key| assert!(by_key.insert((*key, id)), "search keys differ"));
 }
 
 /// A broker joined. The token reports no use of an allowance (OpenZeppelin's ERC-20), so the registration
@@ -187,10 +275,37 @@ fn seal(state: &mut State, id: PartitionId, sealed: Sealed, signers: Seats, rewa
         signer.reports += 1;
         state.unpaid += reward;
     }
-    for index in rated.brokers() {
-        let broker = state.broker_mut(index);
-        let step = if signers.contains(index) { reliability::signed } else { reliability::silent };
+    let absent = rate(state, rated, signers);
+    state.partition_mut(id).absent = absent;
+}
+
+/// Moves the reliability of a set; gives a bit for each of its seats that did not sign.
+fn rate(state: &mut State, rated: Seats, signers: Seats) -> u8 {
+    let mut absent = 0;
+    for (at, seat) in rated.taken() {
+        let signed = signers.contains(seat.broker);
+        let step = if signed { reliability::signed } else { reliability::silent };
+        absent |= u8::from(!signed) << at;
+        let broker = state.broker_mut(seat.broker);
         broker.reliability = step(broker.reliability);
+    }
+    absent
+}
+
+/// A member that was absent at the last seal turns out to hold what it sealed.
+fn excuse(state: &mut State, id: PartitionId, index: BrokerIndex) {
+    let partition = state.partition_mut(id);
+    let seat = conduct::absent_seat(partition, index).expect("only an absent member reports late");
+    partition.absent &= !(1 << seat);
+    let broker = state.broker_mut(index);
+    broker.reliability = reliability::late(broker.reliability);
+}
+
+/// An account has a bounty.
+fn earn(state: &mut State, account: Address, amount: u128) {
+    if amount > 0 {
+        *Arc::make_mut(&mut state.bounties).entry(account).or_default() += amount;
+        state.unpaid += amount;
     }
 }
 
@@ -213,7 +328,7 @@ fn transfer(state: &mut State, from: Address, to: Address, value: u128) {
 }
 
 /// An allowance is this much now.
-fn allow(state: &mut State, owner: Address, spender: Address, value: u128) {
+pub(super) fn allow(state: &mut State, owner: Address, spender: Address, value: u128) {
     let allowances = Arc::make_mut(&mut state.allowances);
     if value == 0 {
         allowances.remove(&(owner, spender));

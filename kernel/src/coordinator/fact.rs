@@ -10,8 +10,10 @@ use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
 use super::certificates::Certificate;
-use super::permissions::Permission;
+use super::permissions::{Delegation, Permission};
+use super::registry::{FeeTerms, Retention};
 use super::seats::Seats;
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Something that happened on the chain. Fields are those of the Solidity event of the same name.
@@ -24,6 +26,20 @@ pub enum Fact {
     MetadataUpdated { stream: StreamId, name: String, description: String },
     /// What an address, or everybody if it is zero, may do with a stream (WP 2.5.1).
     PermissionSet { stream: StreamId, user: Address, permission: Permission },
+    /// A reader has this public key (WP 2.4.10); none if it is empty.
+    PublicKeySet { stream: StreamId, user: Address, public_key: Vec<u8> },
+    /// What a delegate may pass on (WP 2.5.1).
+    DelegationSet { stream: StreamId, delegate: Address, delegation: Delegation },
+    /// A stream is offered to another owner; to nobody if that is zero.
+    OwnershipTransferStarted { stream: StreamId, previous_owner: Address, new_owner: Address },
+    /// A stream has another owner.
+    OwnershipTransferred { stream: StreamId, previous_owner: Address, new_owner: Address },
+    /// How long brokers keep what a stream carries (WP 2.4.8).
+    RetentionSet { stream: StreamId, retention: Retention },
+    /// What a subscriber is asked to pay.
+    FeeTermsSet { stream: StreamId, fee_terms: FeeTerms },
+    /// A stream is found under these keys (WP 2.5.2).
+    SearchKeysSet { stream: StreamId, keys: Vec<Hash> },
     /// A stream is gone.
     StreamRemoved { stream: StreamId },
     /// A broker joined with its stake (WP 2.4.6).
@@ -65,10 +81,40 @@ pub enum Fact {
     },
     /// A broker was paid what it had accrued.
     RewardClaimed { index: BrokerIndex, amount: u128 },
+    /// A broker signed two checksums for one (partition, epoch, round, previous) and lost `amount` of its stake,
+    /// `reward` of it to the reporter and the rest to the pool.
+    BrokerSlashed {
+        index: BrokerIndex,
+        reporter: Address,
+        partition: PartitionId,
+        epoch: Epoch,
+        round: u32,
+        previous: Hash,
+        amount: u128,
+        reward: u128,
+    },
+    /// A member that missed the last certificate attested it.
+    LateReportAccepted { partition: PartitionId, epoch: Epoch, index: BrokerIndex },
+    /// Nothing was sealed since `sealed_epoch` for too long; `members` lose the partition.
+    QuorumLost { partition: PartitionId, sealed_epoch: Epoch, members: Seats },
+    /// An account was paid what it had earned by reports and changes.
+    BountyClaimed { account: Address, amount: u128 },
+    /// The governor wants this coordinator to follow, or none if it is zero.
+    SuccessorProposed { successor: Address },
+    /// The network is the successor's from `from_epoch` on.
+    SuccessorAccepted { successor: Address, from_epoch: Epoch },
     /// Tokens moved (ERC-20); from the zero address they were minted.
     Transfer { from: Address, to: Address, value: u128 },
     /// `spender` may move this much of `owner`'s tokens (ERC-20); more than fits reads as [`u128::MAX`].
     Approval { owner: Address, spender: Address, value: u128 },
+    /// An event of LaneFees (WP 2.4.7).
+    Fees(fees::Fact),
+    /// An event of Karma (WP 3).
+    Karma(karma::Fact),
+    /// An event of DataLicenseFactory or of a DataLicense (WP 2.3, 2.5.4).
+    Licenses(licenses::Fact),
+    /// An event of EventDelivery (WP 2.4.3).
+    Delivery(delivery::Fact),
 }
 
 /// A change of a partition's target: seat this broker with this ticket.

@@ -25,7 +25,14 @@
 //! | what seals an epoch, and who must sign | [`certificates`] | 2.4.6, 2.4.7 |
 //! | what a seal pays, and to whom | [`rewards`], [`reliability`] | 2.4.7 |
 //! | joining, drawing, leaving, being paid | [`registration`] | 2.4.6, 2.5.3 |
+//! | two checksums, late reports, lost quorums | [`conduct`] | 2.4.6 |
+//! | the coordinator that follows | [`succession`] | 2.5.3 |
 //! | streams and who may use them | [`registry`], [`permissions`] | 2.4.2, 2.5.1, 2.5.2 |
+//! | passing rights on; readers' keys | [`grants`] | 2.4.10, 2.5.1 |
+//! | allotments, settlement, receipts, fork proofs | [`fees`] | 2.4.7 |
+//! | reputation that decays | [`karma`] | 3 |
+//! | products, licences, escrow | [`licenses`] | 2.3, 2.5.4 |
+//! | contracts as subscribers | [`delivery`] | 2.4.3, 2.4.7 |
 //! | the token | [`token`] | 3 |
 //!
 //! # Example
@@ -56,9 +63,15 @@
 
 mod call;
 pub mod certificates;
+pub mod conduct;
+pub mod delivery;
 mod evolve;
 mod fact;
+pub mod fees;
 pub mod founding;
+pub mod grants;
+pub mod karma;
+pub mod licenses;
 pub mod newcomers;
 pub mod params;
 pub mod permissions;
@@ -70,6 +83,7 @@ pub mod rewards;
 pub mod score;
 pub mod seats;
 mod state;
+pub mod succession;
 pub mod targets;
 #[cfg(test)]
 mod tests;
@@ -80,13 +94,14 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry};
+pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry, SignedReport};
 pub use certificates::{Certificate, Entry, report_signing_hash};
 pub use evolve::evolve;
 pub use fact::{Change, Fact, Intent};
 pub use params::Params;
-pub use permissions::Permission;
+pub use permissions::{Delegation, Permission};
 pub use refusal::Refusal;
+pub use registry::{FeeTerms, Retention};
 pub use seats::{Seat, Seats};
 pub use state::{Broker, Contracts, Partition, State, Stream};
 pub use targets::useful_changes;
@@ -126,6 +141,27 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::SetPermission { stream, user, permission } => {
             one(registry::set_permission(now, caller, stream, user, permission))
         }
+        Call::Grant { stream, user, subscribe_until, publish_until } => {
+            let rights = Delegation { subscribe_until, publish_until };
+            one(grants::grant(now, caller, stream, user, rights))
+        }
+        Call::GrantReader { stream, user, subscribe_until, public_key } => {
+            grants::grant_reader(now, caller, stream, user, subscribe_until, public_key)
+        }
+        Call::Delegate { stream, to, subscribe_until, publish_until } => {
+            let delegation = Delegation { subscribe_until, publish_until };
+            one(grants::delegate(now, caller, stream, to, delegation))
+        }
+        Call::SetPublicKey { stream, key } => one(grants::set_public_key(now, caller, stream, key)),
+        Call::SetSearchKeys { stream, keys } => one(registry::set_search_keys(now, caller, stream, keys)),
+        Call::SetRetention { stream, retention } => {
+            one(registry::set_retention(now, caller, stream, retention))
+        }
+        Call::SetFeeTerms { stream, fee_terms } => {
+            one(registry::set_fee_terms(now, caller, stream, fee_terms))
+        }
+        Call::TransferOwnership { stream, new_owner } => one(registry::offer(now, caller, stream, new_owner)),
+        Call::AcceptOwnership { stream } => registry::accept(now, caller, stream),
         Call::RemoveStream { stream } => one(registry::remove(now, caller, stream)),
         Call::Register { stake, endpoint, tls_key_hash } => {
             registration::register(now, caller, stake, endpoint, tls_key_hash)
@@ -141,8 +177,18 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::Evict { partition, seat } => one(targets::evict(now, partition, seat)),
         Call::Found { partition } => one(founding::found(now, partition)),
         Call::SubmitCertificates(certificates) => draft.submit(&certificates),
+        Call::Slash { index, reports } => conduct::slash(now, caller, index, &reports),
+        Call::ReportLate(report) => one(conduct::report_late(now, &report)),
+        Call::DeclareQuorumLost { partition } => conduct::declare_quorum_lost(now, partition),
+        Call::ClaimBounty => registration::claim_bounty(now, caller),
+        Call::ProposeSuccessor { successor } => one(succession::propose(now, caller, successor)),
+        Call::AcceptSuccession => one(succession::accept(now, caller)),
         Call::Transfer { to, value } => one(token::transfer(now, caller, to, value)),
         Call::Approve { spender, value } => one(token::approve(caller, spender, value)),
+        Call::Fees(call) => fees::decide(now, caller, call),
+        Call::Karma(call) => karma::decide(now, caller, call),
+        Call::Licenses(call) => licenses::decide(now, caller, call),
+        Call::Delivery(call) => delivery::decide(now, caller, call),
     }
 }
 

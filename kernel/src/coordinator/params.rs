@@ -7,6 +7,7 @@
 use bincode::{Decode, Encode};
 
 use super::seats::SEATS;
+use crate::ids::Address;
 
 /// What a coordinator is deployed with; fixed for its life. Token amounts are in the token's smallest unit.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -33,6 +34,16 @@ pub struct Params {
     pub notice_epochs: u64,
     /// How many epochs back an epoch can still be sealed.
     pub window_epochs: u64,
+    /// What signing two checksums costs of the stake, in basis points.
+    pub slash_share: u16,
+    /// What of that goes to the reporter, in basis points.
+    pub reporter_share: u16,
+    /// After how many windows without a seal a partition's quorum is lost, at least 1.
+    pub quorum_lost_windows: u64,
+    /// Who may propose a successor; nobody if zero.
+    pub governor: Address,
+    /// Epochs between the acceptance of a successor and the switch, at least 1.
+    pub successor_notice: u64,
 }
 
 /// One whole DATA in its smallest unit.
@@ -53,6 +64,11 @@ impl Default for Params {
             epoch_reward: 100 * DATA,
             notice_epochs: 4,
             window_epochs: 64,
+            slash_share: 5_000,
+            reporter_share: 1_000,
+            quorum_lost_windows: 2,
+            governor: Address::ZERO,
+            successor_notice: 64,
         }
     }
 }

@@ -43,6 +43,16 @@ impl Permission {
     };
 }
 
+/// Until when an address may pass on rights of a stream, and the latest end that it may give them, in Unix
+/// seconds; 0 is no delegation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Delegation {
+    /// For rights to subscribe.
+    pub subscribe_until: u64,
+    /// For rights to publish.
+    pub publish_until: u64,
+}
+
 /// Whether something granted until `until` is granted at `time_s`, both in Unix seconds.
 pub fn holds(until: u64, time_s: u64) -> bool {
     until > time_s

@@ -2,40 +2,67 @@
 //! arguments.
 
 use alloc::string::String;
-use core::fmt;
 
 use super::seats::Seats;
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
+/// An enum of refusals: those of other contracts first (`nested`), then its own.
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* } => $message:literal;)*) => {
+    (
+        nested { $($(#[$nested_doc:meta])* $nested:ident($inner:ty),)* }
+        $($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* } => $message:literal;)*
+    ) => {
         /// A refused call: what the Solidity error of the same name says.
         #[allow(missing_docs)]
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Refusal {
+            $($(#[$nested_doc])* $nested($inner),)*
             $($(#[$doc])* $name { $($field: $kind),* },)*
         }
+
+        $(impl From<$inner> for Refusal {
+            fn from(inner: $inner) -> Self {
+                Self::$nested(inner)
+            }
+        })*
 
         impl Refusal {
             /// The name of the Solidity error.
             pub fn name(&self) -> &'static str {
                 match self {
+                    $(Self::$nested(inner) => inner.name(),)*
                     $(Self::$name { .. } => stringify!($name),)*
                 }
             }
         }
 
-        impl fmt::Display for Refusal {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::error::Error for Refusal {}
+
+        impl core::fmt::Display for Refusal {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self {
+                    $(Self::$nested(inner) => core::fmt::Display::fmt(inner, f),)*
                     $(Self::$name { $($field),* } => write!(f, $message),)*
                 }
             }
         }
     };
 }
+pub(super) use refusals;
 
 refusals! {
+    nested {
+        /// Of LaneFees.
+        Fees(fees::Refusal),
+        /// Of Karma.
+        Karma(karma::Refusal),
+        /// Of DataLicenseFactory and of products.
+        Licenses(licenses::Refusal),
+        /// Of EventDelivery.
+        Delivery(delivery::Refusal),
+    }
+
     // Streams.
     PartitionsOutOfRange { partitions: u32, maximum: u32 } =>
         "{partitions} stream partitions asked for; choose 1 to {maximum}";
@@ -52,6 +79,17 @@ refusals! {
     OwnerPermissionsProtected { owner: Address, caller: Address } =>
         "{caller} cannot change the permissions of the owner {owner}; only the owner can";
     AlreadyRemoved {} => "the stream was removed";
+    TooManySearchKeys { count: usize, maximum: usize } =>
+        "{count} search keys given; choose at most {maximum}";
+    DuplicateSearchKey { key: Hash } => "the search key {key} is given twice; leave one out";
+    EverybodyNotAllowed {} => "name an address; rights of everybody are set as a permission";
+    NothingGranted {} => "both times are 0; give one of the rights a time";
+    GrantBeyondDelegation { caller: Address, until: u64, limit: u64 } =>
+        "the delegation of {caller} reaches to {limit}, not to {until}; grant less or ask for more";
+    NotPendingOwner { caller: Address, pending_owner: Address } =>
+        "the stream is offered to {pending_owner}, not to {caller}; ask its owner for it";
+    KeyLengthOutOfRange { length: usize, minimum: usize, maximum: usize } =>
+        "the public key has {length} bytes; give one of {minimum} to {maximum}";
 
     // Brokers.
     StakeOutOfRange { stake: u128, minimum: u128, maximum: u128 } =>
@@ -116,6 +154,33 @@ refusals! {
     QuorumNotReached { partition: PartitionId, epoch: Epoch, members: Seats, signers: usize, quorum: usize } =>
         "epoch {epoch} of partition {partition} needs {quorum} signers of {members:?} and has {signers}";
 
+    // Conduct.
+    NoConflict { index: BrokerIndex } =>
+        "the two reports of broker {index} do not differ in the checksum alone: they prove nothing";
+    NotTheSigner { index: BrokerIndex, recovered: Address } =>
+        "the report was signed by {recovered}, not by broker {index}";
+    AlreadySlashed { index: BrokerIndex, partition: PartitionId, epoch: Epoch, round: u32 } =>
+        "broker {index} was punished for round {round} of epoch {epoch} of partition {partition} before";
+    NotLate { partition: PartitionId, round: u32 } =>
+        "a late report for partition {partition} names round 4294967295, not {round}";
+    NotAccepted { partition: PartitionId, epoch: Epoch, sealed_epoch: Epoch, checksum: Hash } =>
+        "epoch {epoch} with this checksum is not the last seal of partition {partition}: that is {checksum} of \
+         epoch {sealed_epoch}";
+    NotAbsent { partition: PartitionId, epoch: Epoch, signer: Address } =>
+        "{signer} did not miss the seal of epoch {epoch} of partition {partition}";
+    QuorumNotLost { partition: PartitionId, sealed_epoch: Epoch, current_epoch: Epoch, patience: u64 } =>
+        "partition {partition} sealed epoch {sealed_epoch}; its quorum is lost {patience} epochs after that, and \
+         now is epoch {current_epoch}";
+    NoBounty { account: Address } => "{account} has no bounty to claim";
+
+    // Succession.
+    NotGovernor { caller: Address } => "{caller} is not the governor, who alone proposes a successor";
+    NotProposed { caller: Address } => "{caller} is not the proposed successor";
+    SuccessorFixed { successor: Address, from_epoch: Epoch } =>
+        "the successor is {successor} from epoch {from_epoch} on, and stays so";
+    Succeeded { successor: Address, from_epoch: Epoch } =>
+        "the network is the coordinator {successor} from epoch {from_epoch} on: go there";
+
     // The token (OpenZeppelin's ERC-20 errors, ERC-6093).
     ERC20InsufficientBalance { sender: Address, balance: u128, needed: u128 } =>
         "{sender} has {balance} of the token and needs {needed}";
@@ -124,8 +189,6 @@ refusals! {
     ERC20InvalidReceiver { receiver: Address } => "tokens cannot be sent to {receiver}";
     ERC20InvalidSpender { spender: Address } => "{spender} cannot be approved";
 }
-
-impl core::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {

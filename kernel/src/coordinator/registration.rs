@@ -31,6 +31,7 @@ pub(super) fn register(
     tls_key_hash: Hash,
 ) -> Result<Vec<Fact>, Refusal> {
     let params = &state.params;
+    super::succession::check(state, state.epoch())?;
     if let Some(index) = state.broker_index(caller) {
         return Err(Refusal::AlreadyRegistered { account: caller, index });
     }
@@ -42,7 +43,12 @@ pub(super) fn register(
     if registered == MAX_BROKER {
         return Err(Refusal::TooManyBrokers { maximum: MAX_BROKER });
     }
-    let payment = token::transfer_from(state, caller, stake.saturating_add(params.join_fee))?;
+    let payment = token::transfer_from(
+        state,
+        state.contracts.coordinator,
+        caller,
+        stake.saturating_add(params.join_fee),
+    )?;
     let joined = Fact::BrokerRegistered {
         index: BrokerIndex(registered + 1),
         broker: caller,
@@ -88,10 +94,23 @@ pub(super) fn leave(state: &State, caller: Address) -> Result<Fact, Refusal> {
     let (index, broker) = registered(state, caller)?;
     match broker.left {
         Some(_) => Err(Refusal::AlreadyLeft { index }),
-        None => {
-            Ok(Fact::BrokerLeft { index, withdrawable_epoch: state.epoch() + state.params.notice_epochs })
-        }
+        None => Ok(left(state, index)),
     }
+}
+
+/// A broker leaves in the newest block, or is made to.
+pub(super) fn left(state: &State, index: BrokerIndex) -> Fact {
+    Fact::BrokerLeft { index, withdrawable_epoch: state.epoch() + state.params.notice_epochs }
+}
+
+/// `claimBounty`.
+pub(super) fn claim_bounty(state: &State, account: Address) -> Result<Vec<Fact>, Refusal> {
+    let amount = state.bounty(account);
+    if amount == 0 {
+        return Err(Refusal::NoBounty { account });
+    }
+    let payment = token::transfer(state, state.contracts.coordinator, account, amount)?;
+    Ok(vec![Fact::BountyClaimed { account, amount }, payment])
 }
 
 /// `withdrawStake`.
@@ -102,7 +121,7 @@ pub(super) fn withdraw_stake(state: &State, caller: Address) -> Result<Vec<Fact>
     if current_epoch <= withdrawable_epoch {
         return Err(Refusal::StakeLocked { index, withdrawable_epoch, current_epoch });
     }
-    if broker.seats != 0 {
+    if broker.seats != 0 && super::succession::check(state, current_epoch).is_ok() {
         return Err(Refusal::StillSeated { index, seats: broker.seats });
     }
     let amount = broker.stake;

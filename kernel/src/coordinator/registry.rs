@@ -4,6 +4,10 @@
 //! one's own or everybody's; but only the owner changes the owner's own. A name is unique among its owner's
 //! existing streams.
 //!
+//! Who may edit also sets the keys under which the registry finds the stream, how long brokers keep what it
+//! carries, and what its subscribers are asked to pay. Handing a stream over takes two: its owner offers it,
+//! the other accepts, so that none is lost to an address that nobody answers for.
+//!
 //! The registry creates each stream's contract with `CREATE`, so a stream's id is
 //! `keccak256(rlp([registry, nonce]))[12..]`. A contract's nonce starts at 1 (EIP-161); that one made the
 //! implementation that all streams share, so the first stream is made with 2.
@@ -12,12 +16,14 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use bincode::{Decode, Encode};
+
 use super::fact::Fact;
 use super::permissions::Permission;
 use super::refusal::Refusal;
 use super::state::{State, Stream};
 use crate::hash::keccak256;
-use crate::ids::{Address, StreamId};
+use crate::ids::{Address, Hash, StreamId};
 
 /// The most partitions of a stream.
 pub const MAXIMUM_PARTITIONS: u32 = 1024;
@@ -25,6 +31,29 @@ pub const MAXIMUM_PARTITIONS: u32 = 1024;
 pub const MAXIMUM_NAME_BYTES: usize = 128;
 /// The longest description of a stream, in bytes.
 pub const MAXIMUM_DESCRIPTION_BYTES: usize = 4096;
+
+/// The most search keys of a stream.
+pub const MAXIMUM_SEARCH_KEYS: usize = 8;
+
+/// How long brokers keep what a stream carries (WP 2.4.8); 0 leaves a bound to the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Retention {
+    /// Events not older than this, in seconds.
+    pub age_s: u64,
+    /// Of those, the newest that have this many bytes of content.
+    pub size_bytes: u64,
+}
+
+/// What a subscriber is asked to pay, in the token's smallest unit. Information: nothing collects it by this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct FeeTerms {
+    /// For an event.
+    pub event_price: u128,
+    /// For a byte of content.
+    pub byte_price: u128,
+    /// The hash or the content address of a text, or zero.
+    pub terms: Hash,
+}
 
 /// The registry's nonce when it creates its first stream.
 const FIRST_NONCE: u64 = 2;
@@ -71,11 +100,80 @@ pub(super) fn update(
     name: String,
     description: String,
 ) -> Result<Fact, Refusal> {
-    let stream = existing(state, id)?;
-    permitted(stream, caller, |permission| permission.can_edit)?;
+    let stream = editable(state, caller, id)?;
     check_metadata(&name, &description)?;
     check_name(state, stream.owner, &name, Some(id))?;
     Ok(Fact::MetadataUpdated { stream: id, name, description })
+}
+
+/// `setSearchKeys`.
+pub(super) fn set_search_keys(
+    state: &State,
+    caller: Address,
+    id: StreamId,
+    keys: Vec<Hash>,
+) -> Result<Fact, Refusal> {
+    editable(state, caller, id)?;
+    let (count, maximum) = (keys.len(), MAXIMUM_SEARCH_KEYS);
+    if count > maximum {
+        return Err(Refusal::TooManySearchKeys { count, maximum });
+    }
+    match (1..count).find(|&at| keys[..at].contains(&keys[at])) {
+        Some(at) => Err(Refusal::DuplicateSearchKey { key: keys[at] }),
+        None => Ok(Fact::SearchKeysSet { stream: id, keys }),
+    }
+}
+
+/// `setRetention`.
+pub(super) fn set_retention(
+    state: &State,
+    caller: Address,
+    id: StreamId,
+    retention: Retention,
+) -> Result<Fact, Refusal> {
+    editable(state, caller, id)?;
+    Ok(Fact::RetentionSet { stream: id, retention })
+}
+
+/// `setFeeTerms`.
+pub(super) fn set_fee_terms(
+    state: &State,
+    caller: Address,
+    id: StreamId,
+    fee_terms: FeeTerms,
+) -> Result<Fact, Refusal> {
+    editable(state, caller, id)?;
+    Ok(Fact::FeeTermsSet { stream: id, fee_terms })
+}
+
+/// `transferOwnership`.
+pub(super) fn offer(
+    state: &State,
+    caller: Address,
+    id: StreamId,
+    new_owner: Address,
+) -> Result<Fact, Refusal> {
+    let stream = existing(state, id)?;
+    if caller != stream.owner {
+        return Err(Refusal::NotPermitted { caller });
+    }
+    Ok(Fact::OwnershipTransferStarted { stream: id, previous_owner: caller, new_owner })
+}
+
+/// `acceptOwnership`.
+pub(super) fn accept(state: &State, caller: Address, id: StreamId) -> Result<Vec<Fact>, Refusal> {
+    let stream = existing(state, id)?;
+    let previous_owner = stream.owner;
+    if stream.pending_owner != Some(caller) {
+        let pending_owner = stream.pending_owner.unwrap_or_default();
+        return Err(Refusal::NotPendingOwner { caller, pending_owner });
+    }
+    check_name(state, caller, &stream.name, Some(id))?;
+    Ok(vec![
+        Fact::OwnershipTransferred { stream: id, previous_owner, new_owner: caller },
+        Fact::PermissionSet { stream: id, user: previous_owner, permission: Permission::default() },
+        Fact::PermissionSet { stream: id, user: caller, permission: Permission::ALL },
+    ])
 }
 
 /// `setPermission`.
@@ -88,9 +186,7 @@ pub(super) fn set_permission(
 ) -> Result<Fact, Refusal> {
     let stream = existing(state, id)?;
     permitted(stream, caller, |permission| permission.can_grant)?;
-    if caller != stream.owner && user == stream.owner {
-        return Err(Refusal::OwnerPermissionsProtected { owner: stream.owner, caller });
-    }
+    protect_owner(stream, caller, user)?;
     Ok(Fact::PermissionSet { stream: id, user, permission })
 }
 
@@ -100,12 +196,29 @@ pub(super) fn remove(state: &State, caller: Address, id: StreamId) -> Result<Fac
     Ok(Fact::StreamRemoved { stream: id })
 }
 
-fn existing(state: &State, id: StreamId) -> Result<&Stream, Refusal> {
+/// Only the owner changes what the owner may do.
+pub(super) fn protect_owner(stream: &Stream, caller: Address, user: Address) -> Result<(), Refusal> {
+    let owner = stream.owner;
+    let protected = caller != owner && user == owner;
+    if protected { Err(Refusal::OwnerPermissionsProtected { owner, caller }) } else { Ok(()) }
+}
+
+pub(super) fn existing(state: &State, id: StreamId) -> Result<&Stream, Refusal> {
     let stream = state.stream(id).ok_or(Refusal::NotAStream { caller: id })?;
     if stream.removed_block.is_some() { Err(Refusal::AlreadyRemoved {}) } else { Ok(stream) }
 }
 
-fn permitted(stream: &Stream, caller: Address, may: impl Fn(Permission) -> bool) -> Result<(), Refusal> {
+fn editable(state: &State, caller: Address, id: StreamId) -> Result<&Stream, Refusal> {
+    let stream = existing(state, id)?;
+    permitted(stream, caller, |permission| permission.can_edit)?;
+    Ok(stream)
+}
+
+pub(super) fn permitted(
+    stream: &Stream,
+    caller: Address,
+    may: impl Fn(Permission) -> bool,
+) -> Result<(), Refusal> {
     let by_permission = || may(stream.permission(caller)) || may(stream.permission(Address::ZERO));
     if caller == stream.owner || by_permission() { Ok(()) } else { Err(Refusal::NotPermitted { caller }) }
 }
@@ -132,7 +245,7 @@ fn check_name(state: &State, owner: Address, name: &str, holder: Option<StreamId
 }
 
 /// The address of the contract that `creator` makes with `CREATE` at a nonce above 0.
-fn created_address(creator: Address, nonce: u64) -> StreamId {
+pub(super) fn created_address(creator: Address, nonce: u64) -> StreamId {
     let digits = nonce.to_be_bytes();
     let digits = &digits[nonce.leading_zeros() as usize / 8..];
     let mut number = Vec::with_capacity(9);

@@ -20,6 +20,12 @@ pub fn silent(reliability: u16) -> u16 {
     reliability - reliability / 16
 }
 
+/// After a late report: the value before the silence, or one above it where the division was rounded.
+pub fn late(reliability: u16) -> u16 {
+    assert!(reliability <= FULL, "reliability is at most {FULL} basis points");
+    (reliability + reliability / 15).min(FULL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +35,12 @@ mod tests {
         assert_eq!(silent(FULL), 9_375);
         assert_eq!(signed(9_375), 9_414);
         assert_eq!(signed(FULL), FULL);
+    }
+
+    #[test]
+    fn a_late_report_undoes_silence() {
+        assert!((0..=FULL).all(|before| matches!(late(silent(before)).abs_diff(before), 0 | 1)));
+        assert_eq!(late(silent(FULL)), FULL);
     }
 
     #[test]

@@ -3,16 +3,20 @@
 //! A node shares one state among many readers and clones it where a block changes it, so the big maps are
 //! behind [`Arc`]s: what a block does not touch is not copied.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::conduct::Conflict;
 use super::params::Params;
-use super::permissions::{self, History, Permission};
+use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
+use super::registry::{FeeTerms, Retention};
 use super::score;
 use super::seats::Seats;
+use super::succession::Succession;
+use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
 
 /// Where the contracts live.
@@ -24,6 +28,29 @@ pub struct Contracts {
     pub token: Address,
     /// The stream registry.
     pub registry: Address,
+    /// LaneFees; zero if the network has none.
+    pub fees: Address,
+    /// Karma; zero if the network has none.
+    pub karma: Address,
+    /// DataLicenseFactory; zero if the network has none.
+    pub license_factory: Address,
+    /// EventDelivery; zero if the network has none.
+    pub event_delivery: Address,
+}
+
+impl Contracts {
+    /// A network of these three alone.
+    pub const fn of(coordinator: Address, token: Address, registry: Address) -> Self {
+        Self {
+            coordinator,
+            token,
+            registry,
+            fees: Address::ZERO,
+            karma: Address::ZERO,
+            license_factory: Address::ZERO,
+            event_delivery: Address::ZERO,
+        }
+    }
 }
 
 /// A registered broker. Amounts are in the token's smallest unit.
@@ -89,6 +116,8 @@ pub struct Partition {
     pub events: u128,
     /// Content bytes sealed so far.
     pub volume: u128,
+    /// A bit for each seat that did not sign the last seal, of the set that was rated for it.
+    pub absent: u8,
     /// Whether it ever had members.
     pub founded: bool,
 }
@@ -106,6 +135,7 @@ impl Partition {
             checksum: Hash::ZERO,
             events: 0,
             volume: 0,
+            absent: 0,
             founded: false,
         }
     }
@@ -114,8 +144,10 @@ impl Partition {
 /// A stream; removed ones stay, for the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Who created it.
+    /// Who owns it: its creator, until it is handed over.
     pub owner: Address,
+    /// To whom it is offered.
+    pub pending_owner: Option<Address>,
     /// Its name, unique among its owner's.
     pub name: String,
     /// What it carries.
@@ -128,6 +160,16 @@ pub struct Stream {
     pub removed_block: Option<u64>,
     /// What each address may do; the zero address is everybody.
     pub permissions: BTreeMap<Address, History>,
+    /// What each delegate may pass on; no entry is none.
+    pub delegations: BTreeMap<Address, Delegation>,
+    /// The readers' public keys (WP 2.4.10); no entry is empty. A key alone is no right.
+    pub public_keys: BTreeMap<Address, Arc<[u8]>>,
+    /// The keys under which it is found, in the order given; none once it is removed.
+    pub search_keys: Vec<Hash>,
+    /// How long brokers keep what it carries.
+    pub retention: Retention,
+    /// What a subscriber is asked to pay.
+    pub fee_terms: FeeTerms,
 }
 
 impl Stream {
@@ -146,9 +188,21 @@ impl Stream {
         self.may(user, block, |permission| permissions::holds(permission.subscribe_until, time_s))
     }
 
-    /// The permission stored for exactly this address.
+    /// The permission stored for exactly this address; none once the stream is removed.
     pub fn permission(&self, user: Address) -> Permission {
-        self.permissions.get(&user).map(History::latest).unwrap_or_default()
+        let stored = self.permissions.get(&user).filter(|_| self.removed_block.is_none());
+        stored.map(History::latest).unwrap_or_default()
+    }
+
+    /// What an address may pass on; nothing once the stream is removed.
+    pub fn delegation(&self, delegate: Address) -> Delegation {
+        let stored = self.delegations.get(&delegate).filter(|_| self.removed_block.is_none());
+        stored.copied().unwrap_or_default()
+    }
+
+    /// The public key of a reader, empty if it has none. Whether it may read is another question.
+    pub fn public_key(&self, user: Address) -> &[u8] {
+        self.public_keys.get(&user).map_or(&[], |key| key)
     }
 
     fn may(&self, user: Address, block: u64, allows: impl Fn(Permission) -> bool) -> bool {
@@ -181,6 +235,8 @@ pub struct State {
     pub streams: Arc<BTreeMap<StreamId, Arc<Stream>>>,
     /// Existing streams by owner and name.
     pub stream_by_name: Arc<BTreeMap<(Address, String), StreamId>>,
+    /// Existing streams by search key.
+    pub stream_by_key: Arc<BTreeSet<(Hash, StreamId)>>,
     /// Token balances; no entry is 0.
     pub balances: Arc<BTreeMap<Address, u128>>,
     /// What (owner, spender) allows; no entry is 0, [`u128::MAX`] is without end.
@@ -189,8 +245,22 @@ pub struct State {
     pub stakes: u128,
     /// Fees that the coordinator holds.
     pub pool: u128,
-    /// Rewards that the coordinator owes.
+    /// Rewards and bounties that the coordinator owes.
     pub unpaid: u128,
+    /// The bounties among them, by account; no entry is 0.
+    pub bounties: Arc<BTreeMap<Address, u128>>,
+    /// Conflicts that were punished.
+    pub punished: Arc<BTreeSet<Conflict>>,
+    /// Who follows this coordinator.
+    pub succession: Succession,
+    /// What LaneFees holds.
+    pub fees: Arc<fees::State>,
+    /// What Karma holds.
+    pub karma: Arc<karma::State>,
+    /// What the products hold.
+    pub licenses: Arc<licenses::State>,
+    /// What EventDelivery holds.
+    pub delivery: Arc<delivery::State>,
 }
 
 impl Default for State {
@@ -218,11 +288,19 @@ impl State {
             partitions: Arc::new(partitions),
             streams: Arc::default(),
             stream_by_name: Arc::default(),
+            stream_by_key: Arc::default(),
             balances: Arc::default(),
             allowances: Arc::default(),
             stakes: 0,
             pool: 0,
             unpaid: 0,
+            bounties: Arc::default(),
+            punished: Arc::default(),
+            succession: Succession::default(),
+            fees: Arc::default(),
+            karma: Arc::default(),
+            licenses: Arc::default(),
+            delivery: Arc::default(),
         }
     }
 
@@ -301,6 +379,12 @@ impl State {
         self.streams.get(&stream).map(Arc::as_ref)
     }
 
+    /// The existing streams that are found under a search key, in the order of their ids (WP 2.5.2).
+    pub fn streams_by_key(&self, key: Hash) -> impl Iterator<Item = StreamId> + '_ {
+        let (first, last) = ((key, StreamId::ZERO), (key, StreamId([0xFF; 20])));
+        self.stream_by_key.range(first..=last).map(|(_, stream)| *stream)
+    }
+
     /// Whether `user` may publish to a stream at `time_s`, by the permissions as they stood after `block`.
     pub fn can_publish_at(&self, stream: StreamId, user: Address, block: u64, time_s: u64) -> bool {
         self.stream(stream).is_some_and(|stream| stream.can_publish_at(user, block, time_s))
@@ -329,6 +413,11 @@ impl State {
     /// The tokens of all accounts together.
     pub fn supply(&self) -> u128 {
         self.balances.values().sum()
+    }
+
+    /// What an account can claim as bounties.
+    pub fn bounty(&self, account: Address) -> u128 {
+        self.bounties.get(&account).copied().unwrap_or(0)
     }
 
     pub(super) fn known_partition(&self, id: PartitionId) -> Result<&Partition, Refusal> {

@@ -2,8 +2,8 @@
 //!
 //! The supply is 10^9 · 10^18, which fits 128 bits. An allowance of 2^128 or more reads as [`u128::MAX`] and
 //! is never used up; the token treats only 2^256 − 1 so, but no account can ever spend down to the
-//! difference. The token's log does not tell when an allowance is used, so only the coordinator's is
-//! followed, by its registrations.
+//! difference. The token's log does not tell when an allowance is used, so only those of
+//! our contracts are followed, by what they report when they take tokens.
 
 use super::fact::Fact;
 use super::refusal::Refusal;
@@ -22,9 +22,13 @@ pub(super) fn transfer(state: &State, from: Address, to: Address, value: u128) -
     Ok(Fact::Transfer { from, to, value })
 }
 
-/// The coordinator takes `value` from `owner`, who allowed it.
-pub(super) fn transfer_from(state: &State, owner: Address, value: u128) -> Result<Fact, Refusal> {
-    let spender = state.contracts.coordinator;
+/// The contract `spender` takes `value` from `owner`, who allowed it.
+pub(super) fn transfer_from(
+    state: &State,
+    spender: Address,
+    owner: Address,
+    value: u128,
+) -> Result<Fact, Refusal> {
     let allowance = state.allowance(owner, spender);
     if allowance < value {
         return Err(Refusal::ERC20InsufficientAllowance { spender, allowance, needed: value });

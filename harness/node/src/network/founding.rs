@@ -76,8 +76,7 @@ fn begin(directory: &StateDirectory, options: &Options) -> Result<Settings, Netw
     let genesis_time_s = now_s();
     let brokers = options.new_brokers();
     let each = options.new_partitions_per_broker();
-    let unknown = alloy_primitives::Address::ZERO;
-    let nowhere = weir_chain::deploy::Addresses { token: unknown, registry: unknown, coordinator: unknown };
+    let nowhere = weir_chain::deploy::Addresses::default();
     let mut settings = Settings::new(CHAIN_ID, genesis_time_s, &params, brokers, each, nowhere);
     options.check_against(&settings, brokers)?;
     let mut mirror = Mirror::open(&path, &accounts::genesis(genesis_time_s))?;

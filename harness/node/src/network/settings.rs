@@ -59,6 +59,18 @@ pub struct ContractSettings {
     pub registry: String,
     /// The network coordinator.
     pub coordinator: String,
+    /// LaneFees; networks from before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fees: Option<String>,
+    /// Karma; networks from before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub karma: Option<String>,
+    /// DataLicenseFactory; networks from before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license_factory: Option<String>,
+    /// EventDelivery; networks from before it have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_delivery: Option<String>,
 }
 
 impl Settings {
@@ -88,6 +100,10 @@ impl Settings {
                 token: text(addresses.token),
                 registry: text(addresses.registry),
                 coordinator: text(addresses.coordinator),
+                fees: addresses.fees.map(text),
+                karma: addresses.karma.map(text),
+                license_factory: addresses.license_factory.map(text),
+                event_delivery: addresses.event_delivery.map(text),
             },
             samples: BTreeMap::new(),
         }
@@ -113,6 +129,10 @@ impl Settings {
             token: read(&self.contracts.token),
             registry: read(&self.contracts.registry),
             coordinator: read(&self.contracts.coordinator),
+            fees: self.contracts.fees.as_deref().map(read),
+            karma: self.contracts.karma.as_deref().map(read),
+            license_factory: self.contracts.license_factory.as_deref().map(read),
+            event_delivery: self.contracts.event_delivery.as_deref().map(read),
         }
     }
 
@@ -157,8 +177,9 @@ impl Settings {
         if !in_range {
             return Err("brokers, replicas, partitions or epoch_blocks are out of range".into());
         }
-        let ContractSettings { token, registry, coordinator } = &self.contracts;
-        let wrong = [token, registry, coordinator].into_iter().chain(self.samples.values());
+        let ContractSettings { token, registry, coordinator, fees, karma, license_factory, event_delivery } =
+            &self.contracts;
+        let wrong = [token, registry, coordinator].into_iter().chain(fees).chain(karma).chain(license_factory).chain(event_delivery).chain(self.samples.values());
         match wrong.into_iter().find(|text| text.parse::<Address>().is_err()) {
             Some(text) => Err(format!("{text:?} is no address")),
             None => Ok(()),
@@ -205,7 +226,7 @@ mod tests {
 
     fn settings() -> Settings {
         let address = alloy_primitives::Address::repeat_byte;
-        let addresses = Addresses { token: address(1), registry: address(2), coordinator: address(3) };
+        let addresses = Addresses { token: address(1), registry: address(2), coordinator: address(3), ..Default::default() };
         let mut settings = Settings::new(31337, 1_800_000_000, &Params::default(), 5, 2, addresses);
         settings.samples.insert("quakes".into(), StreamId([4; 20]).to_string());
         settings

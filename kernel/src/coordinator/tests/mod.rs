@@ -2,6 +2,7 @@
 
 mod calls;
 mod certificates;
+mod grants;
 mod properties;
 mod targets;
 mod vectors;
@@ -17,8 +18,7 @@ use crate::ids::{BrokerIndex, Hash};
 /// Who holds all tokens at first.
 const HOLDER: Address = Address([0xFF; 20]);
 
-const CONTRACTS: Contracts =
-    Contracts { coordinator: Address([0xC0; 20]), token: Address([0xC1; 20]), registry: Address([0xC2; 20]) };
+const CONTRACTS: Contracts = Contracts::of(Address([0xC0; 20]), Address([0xC1; 20]), Address([0xC2; 20]));
 
 /// A chain with the contracts on it.
 #[derive(Clone, Debug)]
@@ -134,7 +134,8 @@ impl World {
         let owed = state.stakes + state.pool + state.unpaid;
         assert!(state.balance(CONTRACTS.coordinator) >= owed, "the coordinator covers what it owes");
         assert_eq!(state.stakes, state.brokers.values().map(|broker| broker.stake).sum::<u128>());
-        assert_eq!(state.unpaid, state.brokers.values().map(|broker| broker.accrued).sum::<u128>());
+        let rewards = state.brokers.values().map(|broker| broker.accrued).sum::<u128>();
+        assert_eq!(state.unpaid, rewards + state.bounties.values().sum::<u128>());
         for partition in state.partitions.iter() {
             for seats in [partition.target, partition.members, partition.previous_members] {
                 assert!(seats.are_distinct() && seats.taken().all(|(at, _)| at < state.params.seats()));
