@@ -10,10 +10,10 @@
 //! in its brokers' stores. The set-up looks at the chain and does what is missing, on the first start and on every
 //! other, so that it may be killed at any instant:
 //!
-//! 1. lock the directory, open the chain or begin one ([`founding`]), follow it to its end;
-//! 2. decide who takes part ([`membership`]), start the brokers;
+//! 1. lock the directory, open the chain or begin one (`founding`), follow it to its end;
+//! 2. decide who takes part (`membership`), start the brokers;
 //! 3. fund and register those that are new; their own agents draw, take seats and found the partitions;
-//! 4. create the sample streams ([`samples`]), open the interfaces.
+//! 4. create the sample streams (`samples`), open the interfaces.
 //!
 //! While that lasts blocks come fast; afterwards one a block time.
 
