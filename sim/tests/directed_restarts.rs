@@ -40,7 +40,16 @@ fn the_whole_network_is_killed_at_once_and_goes_on() {
     for seed in 1..4 {
         let all = |at_ms| (0..5).map(move |broker| fault(at_ms, broker, FaultKind::Crash, 2_000));
         let faults = all(35_000).chain(all(47_500)).chain(all(60_250)).collect();
-        let scenario = Scenario { faults, duration_ms: 120_000, heal_ms: 40_000, ..Scenario::calm(5) };
+        // Slow disks and busy publishers: at each instant something is on its way to a disk.
+        let scenario = Scenario {
+            faults,
+            sync_us: (20_000, 90_000),
+            publishers: 6,
+            publish_interval_ms: 60,
+            duration_ms: 120_000,
+            heal_ms: 40_000,
+            ..Scenario::calm(5)
+        };
         let report = held(seed, &scenario);
         assert_eq!((report.crashes, report.quarantines), (15, 0));
     }
