@@ -4,7 +4,7 @@
 mod common;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use alloy_sol_types::{SolCall, SolValue, sol};
+use alloy_sol_types::{SolCall, SolValue};
 use common::{CHAIN_ID, Network, kernel_address, params, wallet};
 use weir_chain::bindings::{DataLicense, DataLicenseFactory, EventDelivery, IStream, Stream};
 use weir_chain::calldata;
@@ -18,20 +18,19 @@ use weir_kernel::coordinator::params::DATA;
 use weir_kernel::ids::{Hash, StreamId, StreamPartition};
 use weir_kernel::signature::{SECP256K1, Signature};
 
-sol!(
-    #[derive(Debug)]
-    HostileSubscriber,
-    "../contracts/artifacts/testing/HostileSubscriber.json"
-);
-
 mod hostile {
+    alloy_sol_types::sol!(
+        #[derive(Debug)]
+        HostileSubscriber,
+        "../contracts/artifacts/testing/HostileSubscriber.json"
+    );
     alloy_sol_types::sol!(
         #[derive(Debug)]
         HostileToken,
         "../contracts/artifacts/testing/HostileToken.json"
     );
 }
-use hostile::HostileToken;
+use hostile::{HostileSubscriber, HostileToken};
 
 const OBEY: u8 = 0;
 const RETURN_FALSE: u8 = 1;

@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::SolCall;
 use common::{CHAIN_ID, Network, SUPPLY, kernel_address, params, wallet};
 use weir_chain::bindings::{EventDelivery, IStream, Stream};
 use weir_chain::calldata;
@@ -21,11 +21,14 @@ use weir_kernel::coordinator::{Block, Call, Fact, Permission, decide};
 use weir_kernel::ids::{self, Hash, StreamId, StreamPartition};
 use weir_kernel::signature::{SECP256K1, Signature};
 
-sol!(
-    #[derive(Debug)]
-    HostileSubscriber,
-    "../contracts/artifacts/testing/HostileSubscriber.json"
-);
+mod hostile {
+    alloy_sol_types::sol!(
+        #[derive(Debug)]
+        HostileSubscriber,
+        "../contracts/artifacts/testing/HostileSubscriber.json"
+    );
+}
+use hostile::HostileSubscriber;
 
 const SEED: u64 = 23;
 const CALLS: u64 = 21_000;
