@@ -16,8 +16,7 @@ use crate::verifier::{DOMAIN, recover_report};
 /// Who holds all tokens at first, and owns the stream.
 const HOLDER: Address = Address([0xFF; 20]);
 
-const CONTRACTS: Contracts =
-    Contracts::of(DOMAIN.coordinator, Address([0xC1; 20]), Address([0xC2; 20]));
+const CONTRACTS: Contracts = Contracts::of(DOMAIN.coordinator, Address([0xC1; 20]), Address([0xC2; 20]));
 
 /// Contracts, and what they have ever sealed.
 #[derive(Debug)]

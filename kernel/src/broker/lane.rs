@@ -119,7 +119,7 @@ impl Lane {
         }
         let last = self.last_header();
         if header.previous != head.digest {
-            return match last.and_then(|last| Fork::new(last.clone(), offered.clone())) {
+            return match last.and_then(|last| Fork::new(*last, *offered)) {
                 Some(fork) => Offer::Fork(alloc::boxed::Box::new(fork)),
                 None => Offer::Broken("the first batch of a lane must name a previous of zero"),
             };
@@ -146,7 +146,7 @@ impl Lane {
             .iter()
             .map(|mark| &mark.header)
             .chain(&self.sealed_header)
-            .find_map(|held| Fork::new(held.clone(), offered.clone()))
+            .find_map(|held| Fork::new(*held, *offered))
             .map_or(Offer::Broken("overlaps events that are sealed already"), |fork| {
                 Offer::Fork(alloc::boxed::Box::new(fork))
             })
@@ -189,7 +189,7 @@ impl Lane {
         }
         assert_eq!(self.heads.len(), self.marks.len(), "each mark has its head");
         if let Some(last) = sealed.last() {
-            self.sealed_header = Some(last.header.clone());
+            self.sealed_header = Some(last.header);
             self.sealed = *head;
         }
         assert!(self.durable >= self.sealed.next_sequence, "what is sealed is on disk");

@@ -3,11 +3,11 @@
 //! | table | key (integers big-endian) | value |
 //! | --- | --- | --- |
 //! | `Marker` | partition u32 | [`PartitionRow`] |
-//! | `Lane` | partition u32, lane [32] | [`LaneRow`] |
-//! | `Mark` | partition u32, lane [32], next sequence u64 | [`Mark`](super::lane::Mark) |
-//! | `Report` | partition u32, epoch u64, round u32, previous [32] | [`ReportRow`] |
+//! | `Lane` | partition u32, lane \[32\] | [`LaneRow`] |
+//! | `Mark` | partition u32, lane \[32\], next sequence u64 | [`Mark`](super::lane::Mark) |
+//! | `Report` | partition u32, epoch u64, round u32, previous \[32\] | [`ReportRow`] |
 //! | `Cut` | partition u32, epoch u64 | [`Cut`] |
-//! | `Evidence` | partition u32, lane [32] | [`Fork`](crate::agreement::Fork) |
+//! | `Evidence` | partition u32, lane \[32\] | [`Fork`](crate::agreement::Fork) |
 //!
 //! Values are in the frame codec ([`crate::wire`]).
 

@@ -179,7 +179,13 @@ impl Settings {
         }
         let ContractSettings { token, registry, coordinator, fees, karma, license_factory, event_delivery } =
             &self.contracts;
-        let wrong = [token, registry, coordinator].into_iter().chain(fees).chain(karma).chain(license_factory).chain(event_delivery).chain(self.samples.values());
+        let wrong = [token, registry, coordinator]
+            .into_iter()
+            .chain(fees)
+            .chain(karma)
+            .chain(license_factory)
+            .chain(event_delivery)
+            .chain(self.samples.values());
         match wrong.into_iter().find(|text| text.parse::<Address>().is_err()) {
             Some(text) => Err(format!("{text:?} is no address")),
             None => Ok(()),
@@ -226,7 +232,12 @@ mod tests {
 
     fn settings() -> Settings {
         let address = alloy_primitives::Address::repeat_byte;
-        let addresses = Addresses { token: address(1), registry: address(2), coordinator: address(3), ..Default::default() };
+        let addresses = Addresses {
+            token: address(1),
+            registry: address(2),
+            coordinator: address(3),
+            ..Default::default()
+        };
         let mut settings = Settings::new(31337, 1_800_000_000, &Params::default(), 5, 2, addresses);
         settings.samples.insert("quakes".into(), StreamId([4; 20]).to_string());
         settings
