@@ -274,7 +274,7 @@ impl Run {
         *self.met.entry(name).or_default() += 1;
         let about = stream.or_else(|| self.recent.last().copied());
         if let Some(stream) = about {
-            self.check(stream, number % 8 == 0);
+            self.check(stream, number.is_multiple_of(8));
         }
     }
 
