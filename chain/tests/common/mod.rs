@@ -234,6 +234,10 @@ impl Network {
             let index = U24::from(index.0);
             let found = self.view(coordinator, C::brokerCall { index });
             assert_eq!(kernel_address(found.account), broker.address);
+            let rated = (broker.settled_reliability, broker.rated_epoch);
+            assert_eq!((found.settledReliability, u64::from(found.ratedEpoch)), rated, "{index}");
+            let tickets = self.view(coordinator, C::ticketsOfCall { index });
+            assert_eq!(tickets, broker.tickets_in(self.epoch()), "{index}");
             assert_eq!((found.tickets, found.reliability), (broker.tickets, broker.reliability), "{index}");
             assert_eq!(
                 (found.stake, found.accrued, found.seats),

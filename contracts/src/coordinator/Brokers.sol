@@ -120,6 +120,7 @@ abstract contract Brokers is INetworkCoordinator {
         b.drawBlock = uint64(block.number) + _drawDelay;
         b.tickets = affordable < _maximumTickets ? uint8(affordable) : _maximumTickets;
         b.reliability = FULL_RELIABILITY;
+        b.settledReliability = FULL_RELIABILITY;
         b.stake = uint128(stake);
         b.tlsKeyHash = tlsKeyHash;
         b.endpoint = endpoint;
@@ -222,6 +223,11 @@ abstract contract Brokers is INetworkCoordinator {
     }
 
     /// @inheritdoc INetworkCoordinator
+    function ticketsOf(uint24 index) external view returns (uint8) {
+        return _ticketsOf(_brokers[index]);
+    }
+
+    /// @inheritdoc INetworkCoordinator
     function quorum() external view returns (uint8) {
         return _quorum;
     }
@@ -269,6 +275,19 @@ abstract contract Brokers is INetworkCoordinator {
         b.tickets = 0;
         b.withdrawableEpoch = epoch() + _noticeEpochs;
         emit BrokerLeft(index, b.withdrawableEpoch);
+    }
+
+    /// @dev By the reliability that stood when the epoch began, so that scores do not change within one.
+    function _ticketsOf(Broker storage b) internal view returns (uint8) {
+        uint256 reliability = b.ratedEpoch == uint32(epoch()) ? b.settledReliability : b.reliability;
+        return uint8((b.tickets * reliability + FULL_RELIABILITY - 1) / FULL_RELIABILITY);
+    }
+
+    function _setReliability(Broker storage b, uint16 reliability) internal {
+        if (b.reliability == reliability) return;
+        uint32 current = uint32(epoch());
+        if (b.ratedEpoch != current) (b.ratedEpoch, b.settledReliability) = (current, b.reliability);
+        b.reliability = reliability;
     }
 
     function _isSucceeded(uint64 epoch_) internal view returns (bool) {

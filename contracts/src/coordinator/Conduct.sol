@@ -75,7 +75,7 @@ abstract contract Conduct is Targets, EIP712 {
         p.absent ^= uint8(1 << seat);
         Broker storage b = _brokers[index];
         uint16 regained = b.reliability + b.reliability / (RELIABILITY_STEP - 1);
-        b.reliability = regained < FULL_RELIABILITY ? regained : FULL_RELIABILITY;
+        _setReliability(b, regained < FULL_RELIABILITY ? regained : FULL_RELIABILITY);
         emit LateReportAccepted(entry.partition, entry.epoch, index);
     }
 
@@ -115,7 +115,7 @@ abstract contract Conduct is Targets, EIP712 {
             uint16 next = signed
                 ? present + (FULL_RELIABILITY - present) / RELIABILITY_STEP
                 : present - present / RELIABILITY_STEP;
-            if (next != present) b.reliability = next;
+            _setReliability(b, next);
         }
     }
 

@@ -63,7 +63,7 @@ abstract contract Targets is Brokers {
     function _propose(Change calldata change) private {
         if (change.partition >= _partitionCount) return;
         Broker storage candidate = _brokers[change.broker];
-        if (change.ticket >= candidate.tickets || candidate.draw == 0) return;
+        if (change.ticket >= _ticketsOf(candidate) || candidate.draw == 0) return;
         PartitionSlot storage p = _partitions[change.partition];
         uint256 target = p.target;
         uint8 seat = _usefulSeat(change, target, candidate.draw);
@@ -149,7 +149,7 @@ abstract contract Targets is Brokers {
 
     /// @dev Whether a seat's broker still holds that ticket; a vacant seat is not valid.
     function _isValid(uint256 set, uint8 seat) internal view returns (bool) {
-        return set.ticketAt(seat) < _brokers[set.brokerAt(seat)].tickets;
+        return set.ticketAt(seat) < _ticketsOf(_brokers[set.brokerAt(seat)]);
     }
 
     function _validSeats(uint256 set) internal view returns (uint8 count) {

@@ -43,19 +43,22 @@ interface INetworkCoordinator {
         uint64 successorNotice;
     }
 
-    /// @notice A broker. `draw` is zero until recorded; `tickets` is zero once it left.
-    /// @dev reliability is in basis points; seats counts the member sets it sits in; accrued is unclaimed
+    /// @notice A broker. `draw` is zero until recorded; `tickets` are those of its stake, zero once it left.
+    /// @dev reliability is in basis points; it last moved in `ratedEpoch` and was `settledReliability` before that
+    /// epoch; seats counts the member sets it sits in; accrued is unclaimed
     /// reward.
     struct Broker {
         address account;
-        uint64 drawBlock;
         uint8 tickets;
         uint16 reliability;
+        uint16 settledReliability;
+        uint32 ratedEpoch;
         bool left;
         uint128 stake;
         uint128 accrued;
         uint64 withdrawableEpoch;
         uint32 seats;
+        uint64 drawBlock;
         bytes32 draw;
         bytes32 tlsKeyHash;
         string endpoint;
@@ -429,6 +432,10 @@ interface INetworkCoordinator {
 
     /// @notice A broker; all zero for an unknown index.
     function broker(uint24 index) external view returns (Broker memory);
+
+    /// @notice The tickets that a broker can sit with in this epoch: those of its stake times its reliability at
+    /// the end of the epoch before, rounded up. They do not change within an epoch (WP 2.4.6).
+    function ticketsOf(uint24 index) external view returns (uint8);
 
     /// @notice The index of a broker's address; 0 if it never registered.
     function brokerIndex(address account) external view returns (uint24);

@@ -92,6 +92,8 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
                 draw_block: *draw_block,
                 left: None,
                 reliability: reliability::FULL,
+                settled_reliability: reliability::FULL,
+                rated_epoch: 0,
                 accrued: 0,
                 claimed: 0,
                 reports: 0,
@@ -286,8 +288,8 @@ fn rate(state: &mut State, rated: Seats, signers: Seats) -> u8 {
         let signed = signers.contains(seat.broker);
         let step = if signed { reliability::signed } else { reliability::silent };
         absent |= u8::from(!signed) << at;
-        let broker = state.broker_mut(seat.broker);
-        broker.reliability = step(broker.reliability);
+        let epoch = state.epoch();
+        state.broker_mut(seat.broker).rate(epoch, step);
     }
     absent
 }
@@ -297,8 +299,8 @@ fn excuse(state: &mut State, id: PartitionId, index: BrokerIndex) {
     let partition = state.partition_mut(id);
     let seat = conduct::absent_seat(partition, index).expect("only an absent member reports late");
     partition.absent &= !(1 << seat);
-    let broker = state.broker_mut(index);
-    broker.reliability = reliability::late(broker.reliability);
+    let epoch = state.epoch();
+    state.broker_mut(index).rate(epoch, reliability::late);
 }
 
 /// An account has a bounty.

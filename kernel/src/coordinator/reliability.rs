@@ -20,6 +20,13 @@ pub fn silent(reliability: u16) -> u16 {
     reliability - reliability / 16
 }
 
+/// The tickets that are left of a stake's at some reliability, rounded up: at least one of any.
+pub fn tickets(of_stake: u8, reliability: u16) -> u8 {
+    assert!(reliability <= FULL, "reliability is at most {FULL} basis points");
+    let left = (u32::from(of_stake) * u32::from(reliability)).div_ceil(u32::from(FULL));
+    u8::try_from(left).expect("no more than there were")
+}
+
 /// After a late report: the value before the silence, or one above it where the division was rounded.
 pub fn late(reliability: u16) -> u16 {
     assert!(reliability <= FULL, "reliability is at most {FULL} basis points");
@@ -41,6 +48,15 @@ mod tests {
     fn a_late_report_undoes_silence() {
         assert!((0..=FULL).all(|before| matches!(late(silent(before)).abs_diff(before), 0 | 1)));
         assert_eq!(late(silent(FULL)), FULL);
+    }
+
+    #[test]
+    fn an_unreliable_broker_has_fewer_tickets_but_one() {
+        assert_eq!(
+            [FULL, FULL - 15, 7_500, 7_501, 15].map(|reliability| tickets(4, reliability)),
+            [4, 4, 3, 4, 1]
+        );
+        assert_eq!(tickets(0, FULL), 0);
     }
 
     #[test]

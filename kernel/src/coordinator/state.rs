@@ -13,6 +13,7 @@ use super::params::Params;
 use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
 use super::registry::{FeeTerms, Retention};
+use super::reliability;
 use super::score;
 use super::seats::Seats;
 use super::succession::Succession;
@@ -64,7 +65,7 @@ pub struct Broker {
     pub tls_key_hash: Hash,
     /// Its stake; 0 once withdrawn.
     pub stake: u128,
-    /// Its tickets; 0 once it left.
+    /// The tickets of its stake; 0 once it left.
     pub tickets: u8,
     /// Its draw, once recorded: without one it takes no seat.
     pub draw: Option<Hash>,
@@ -74,6 +75,10 @@ pub struct Broker {
     pub left: Option<Epoch>,
     /// How reliably it reports, in basis points: 10 000 at the start.
     pub reliability: u16,
+    /// The same before the epoch in which it last moved.
+    pub settled_reliability: u16,
+    /// The epoch in which it last moved.
+    pub rated_epoch: Epoch,
     /// Rewards earned and not yet claimed.
     pub accrued: u128,
     /// Rewards claimed so far.
@@ -85,10 +90,31 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Its key in scores, if it may hold the seat of this ticket: it has a draw, has not left, and the ticket
-    /// is its.
-    pub fn ticket_key(&self, ticket: u8) -> Option<u64> {
-        let active = self.left.is_none() && ticket < self.tickets;
+    /// The tickets that it can sit with in `epoch`, which has begun and not ended: those of its stake times the
+    /// reliability that it had when the epoch began, rounded up. So they do not change within an epoch, and an
+    /// unreliable broker is less likely to be assigned, but never shut out.
+    pub fn tickets_in(&self, epoch: Epoch) -> u8 {
+        let settled = self.rated_epoch == epoch;
+        let reliability = if settled { self.settled_reliability } else { self.reliability };
+        reliability::tickets(self.tickets, reliability)
+    }
+
+    /// Moves its reliability in `epoch`.
+    pub(super) fn rate(&mut self, epoch: Epoch, step: impl Fn(u16) -> u16) {
+        let next = step(self.reliability);
+        if next == self.reliability {
+            return;
+        }
+        if self.rated_epoch != epoch {
+            (self.rated_epoch, self.settled_reliability) = (epoch, self.reliability);
+        }
+        self.reliability = next;
+    }
+
+    /// Its key in scores, if it may hold the seat of this ticket in `epoch`: it has a draw, has not left, and
+    /// the ticket is its.
+    pub fn ticket_key(&self, ticket: u8, epoch: Epoch) -> Option<u64> {
+        let active = self.left.is_none() && ticket < self.tickets_in(epoch);
         self.draw.filter(|_| active).map(|draw| score::broker_key(&draw))
     }
 }

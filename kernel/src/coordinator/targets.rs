@@ -53,7 +53,7 @@ impl Candidate {
 
 /// The score of a seat in a partition, if the seat is valid: its broker is active and has the ticket.
 pub fn seat_score(state: &State, partition: &Partition, seat: Seat) -> Option<u64> {
-    let key = state.broker(seat.broker)?.ticket_key(seat.ticket)?;
+    let key = state.broker(seat.broker)?.ticket_key(seat.ticket, state.epoch())?;
     Some(score::score(partition.key, key, seat.ticket))
 }
 
@@ -101,8 +101,10 @@ pub(super) fn evict(state: &State, id: PartitionId, seat: u8) -> Result<Fact, Re
 
 /// The brokers that may take seats, by index.
 pub fn candidates(state: &State) -> Vec<Candidate> {
+    let epoch = state.epoch();
     let candidate = |(index, broker): (&BrokerIndex, &alloc::sync::Arc<super::state::Broker>)| {
-        broker.ticket_key(0).map(|key| Candidate { broker: *index, key, tickets: broker.tickets })
+        let tickets = broker.tickets_in(epoch);
+        broker.ticket_key(0, epoch).map(|key| Candidate { broker: *index, key, tickets })
     };
     state.brokers.iter().filter_map(candidate).collect()
 }
