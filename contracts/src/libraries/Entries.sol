@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @notice The first word of an entry, from its highest bits: partition (32 bits), epoch (32), round (32), events (64)
+/// and volume (64) since the last seal, and a hint (32): the first 4 bytes of the checksum that it rolls on from.
+/// @dev The coordinator takes that checksum from its storage. The hint is not signed; it lets a stale entry be named.
+type EntrySummary is uint256;
+
+using Entries for EntrySummary global;
+
+/// @title What is sealed: one epoch of one partition (WP 2.4.6)
+library Entries {
+    /// @notice A summary of its parts.
+    function summaryOf(
+        uint32 partition,
+        uint32 epoch,
+        uint32 round,
+        uint64 events,
+        uint64 volume,
+        bytes4 hint
+    ) internal pure returns (EntrySummary) {
+        uint256 upper = (uint256(partition) << 224) | (uint256(epoch) << 192) | (uint256(round) << 160);
+        uint256 lower = (uint256(events) << 96) | (uint256(volume) << 32) | uint32(hint);
+        return EntrySummary.wrap(upper | lower);
+    }
+
+    /// @notice The partition.
+    function partition(EntrySummary summary) internal pure returns (uint32) {
+        return uint32(EntrySummary.unwrap(summary) >> 224);
+    }
+
+    /// @notice The epoch; everything since the last sealed one is sealed with it.
+    function epoch(EntrySummary summary) internal pure returns (uint32) {
+        return uint32(EntrySummary.unwrap(summary) >> 192);
+    }
+
+    /// @notice The round of agreement in which it was proposed.
+    function round(EntrySummary summary) internal pure returns (uint32) {
+        return uint32(EntrySummary.unwrap(summary) >> 160);
+    }
+
+    /// @notice Events since the last seal.
+    function events(EntrySummary summary) internal pure returns (uint64) {
+        return uint64(EntrySummary.unwrap(summary) >> 96);
+    }
+
+    /// @notice Content bytes since the last seal.
+    function volume(EntrySummary summary) internal pure returns (uint64) {
+        return uint64(EntrySummary.unwrap(summary) >> 32);
+    }
+
+    /// @notice The first 4 bytes of the checksum that it rolls on from.
+    function hint(EntrySummary summary) internal pure returns (bytes4) {
+        return bytes4(uint32(EntrySummary.unwrap(summary)));
+    }
+
+    /// @notice The hash of an entry: of its summary without the hint, the checksum it rolls on from, its own, and a
+    /// reserved zero. Leaves are 128 bytes and the tree's nodes 64, so that neither passes for the other.
+    function leafOf(
+        EntrySummary summary,
+        bytes32 previous,
+        bytes32 checksum
+    ) internal pure returns (bytes32) {
+        uint256 signed = EntrySummary.unwrap(summary) & ~uint256(type(uint32).max);
+        return keccak256(abi.encode(signed, previous, checksum, bytes32(0)));
+    }
+}
