@@ -1,5 +1,6 @@
 //! What a node sends to the contracts, as calldata.
 
+pub(crate) mod batch;
 pub mod market;
 
 use alloy_primitives::aliases::U24;

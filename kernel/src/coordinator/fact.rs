@@ -68,6 +68,8 @@ pub enum Fact {
     SeatVacated { partition: PartitionId, seat: u8, broker: BrokerIndex },
     /// A partition's members are these from `since_epoch` on.
     MembersInstalled { partition: PartitionId, since_epoch: Epoch, members: Seats },
+    /// The network has this many partitions (WP 2.4.5); lanes can be at home in the new ones from this epoch on.
+    PartitionsGrown { from_epoch: Epoch, partitions: u32 },
     /// A certificate was accepted (WP 2.4.6, 2.4.7): `reward` is each signer's.
     PartitionSealed {
         partition: PartitionId,

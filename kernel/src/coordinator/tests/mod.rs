@@ -3,6 +3,7 @@
 mod calls;
 mod certificates;
 mod grants;
+mod growth;
 mod properties;
 mod targets;
 mod vectors;
