@@ -7,7 +7,7 @@
 //!     │◄────────── Propose │                                           │
 //!     │ fetches, checks,   │                                           │
 //!     │ persists, signs    │                                           │
-//!     │ Report ───────────►│ q reports of every needed set ───────────►│ PartitionSealed
+//!     │ Report ───────────►│ q reports of every needed set ───────────►│ PartitionsSealed
 //! ```
 //!
 //! Nobody signs below its closing heads, and at most once for each (epoch, round, previous). If a round brings
@@ -346,7 +346,10 @@ impl Sealer {
         if !s.is_quorum(ctx.view, &who) || !(all || half_passed) {
             return;
         }
-        let certificate = Certificate { entry: *entry, signatures: lead.reports.values().copied().collect() };
+        let certificate = Certificate {
+            entries: alloc::vec![*entry],
+            signatures: lead.reports.values().copied().collect(),
+        };
         ctx.submit(Intent::SubmitCertificate(certificate));
         if let Some(lead) = &mut s.lead {
             lead.submitted = true;
@@ -436,6 +439,5 @@ fn entry_of(cut: &Cut, round: u32, replica: &Replica) -> Entry {
         checksum: cut.checksum(),
         events,
         volume,
-        custody: Hash::ZERO,
     }
 }
