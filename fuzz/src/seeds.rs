@@ -64,7 +64,6 @@ fn entry() -> Entry {
         checksum: cut.checksum(),
         events: 4,
         volume: 20,
-        custody: Hash::ZERO,
     }
 }
 
