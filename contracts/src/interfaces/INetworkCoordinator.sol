@@ -137,6 +137,10 @@ interface INetworkCoordinator {
         Signature signature;
     }
 
+    /// @notice The coordinator was deployed, with what it keeps for its life. No view gives it again: that would cost
+    /// code that the limit of EIP-170 leaves no room for.
+    event CoordinatorFounded(address indexed token, Params params);
+
     /// @notice A broker registered; the hash of block `drawBlock` will decide its draw.
     event BrokerRegistered(
         uint24 indexed index,
@@ -519,9 +523,6 @@ interface INetworkCoordinator {
     /// @notice The epoch from which the network is the successor's, 0 while there is none.
     function successorEpoch() external view returns (uint64);
 
-    /// @notice Unclaimed rewards of a broker; 0 for an unknown index.
-    function accruedOf(uint24 index) external view returns (uint256);
-
     /// @notice A broker; all zero for an unknown index.
     function broker(uint24 index) external view returns (Broker memory);
 
@@ -556,9 +557,6 @@ interface INetworkCoordinator {
 
     /// @notice The current epoch.
     function epoch() external view returns (uint64);
-
-    /// @notice The parameters fixed at deployment.
-    function params() external view returns (Params memory);
 
     /// @notice The token of stakes, fees and rewards.
     function token() external view returns (address);

@@ -10,20 +10,6 @@ using Entries for EntrySummary global;
 
 /// @title What is sealed: one epoch of one partition (WP 2.4.6)
 library Entries {
-    /// @notice A summary of its parts.
-    function summaryOf(
-        uint32 partition,
-        uint32 epoch,
-        uint32 round,
-        uint64 events,
-        uint64 volume,
-        bytes4 hint
-    ) internal pure returns (EntrySummary) {
-        uint256 upper = (uint256(partition) << 224) | (uint256(epoch) << 192) | (uint256(round) << 160);
-        uint256 lower = (uint256(events) << 96) | (uint256(volume) << 32) | uint32(hint);
-        return EntrySummary.wrap(upper | lower);
-    }
-
     /// @notice The partition.
     function partition(EntrySummary summary) internal pure returns (uint32) {
         return uint32(EntrySummary.unwrap(summary) >> 224);
