@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Brokers} from "./coordinator/Brokers.sol";
 import {Conduct} from "./coordinator/Conduct.sol";
 import {INetworkCoordinator} from "./interfaces/INetworkCoordinator.sol";
-import {Entries, EntrySummary} from "./libraries/Entries.sol";
+import {Entries} from "./libraries/Entries.sol";
 import {Members} from "./libraries/Members.sol";
 import {Reports} from "./libraries/Reports.sol";
 import {Seats} from "./libraries/Seats.sol";
@@ -15,6 +15,7 @@ import {Tallies} from "./libraries/Tallies.sol";
 /// @notice Nobody has privileges here. The token must be one that moves exactly the amount it is told to.
 /// This file takes certificates; brokers, partitions, targets and conduct are in the contracts it inherits.
 contract NetworkCoordinator is Conduct {
+    using Entries for uint256;
     using Members for uint192;
     using Seats for uint256;
     using Tallies for uint256;
@@ -67,7 +68,7 @@ contract NetworkCoordinator is Conduct {
         uint64 current = epoch();
         uint64 succeededFrom = _succeededFrom();
         for (uint256 i = 0; i < entries.length; ++i) {
-            EntrySummary summary = entries[i].summary;
+            uint256 summary = entries[i].summary;
             uint32 id = summary.partition();
             if (i != 0 && id <= entries[i - 1].summary.partition()) revert EntriesNotAscending(id);
             PartitionSlot storage p = _partitions[id];
@@ -96,7 +97,7 @@ contract NetworkCoordinator is Conduct {
     function _signersOf(
         bytes32 digest,
         Signature[] calldata signatures,
-        EntrySummary first
+        uint256 first
     ) private view returns (Signers memory signers) {
         uint256 given = signatures.length;
         for (uint256 i = 0; i < given; ++i) {
@@ -138,7 +139,7 @@ contract NetworkCoordinator is Conduct {
 
     /// @return inMembers The mask of the members' seats that signed. @return inFormer That of the previous members.
     function _checkSigners(
-        EntrySummary summary,
+        uint256 summary,
         Signers memory signers,
         uint192 members,
         uint192 former
@@ -238,7 +239,7 @@ contract NetworkCoordinator is Conduct {
         }
     }
 
-    function _refuseQuorum(EntrySummary summary, uint192 members, uint256 signers) private view {
+    function _refuseQuorum(uint256 summary, uint192 members, uint256 signers) private view {
         revert QuorumNotReached(
             summary.partition(), summary.epoch(), members, uint8(signers), _quorum
         );

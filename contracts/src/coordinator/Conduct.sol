@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {INetworkCoordinator} from "../interfaces/INetworkCoordinator.sol";
-import {EntrySummary} from "../libraries/Entries.sol";
+import {Entries} from "../libraries/Entries.sol";
 import {Members} from "../libraries/Members.sol";
 import {Reports} from "../libraries/Reports.sol";
 import {MemberSlot, SealSlot} from "../libraries/Slots.sol";
@@ -12,6 +12,7 @@ import {Targets} from "./Targets.sol";
 
 /// @title Conduct: what follows from reporting well, late, twice or not at all (WP 2.4.6)
 abstract contract Conduct is Targets {
+    using Entries for uint256;
     using Members for uint192;
     using Tallies for uint256;
 
@@ -122,7 +123,7 @@ abstract contract Conduct is Targets {
 
     /// @dev What two reports must share to conflict.
     function _conflictOf(uint24 index, Report calldata report) private pure returns (bytes32) {
-        EntrySummary summary = report.entry.summary;
+        uint256 summary = report.entry.summary;
         bytes memory shared = abi.encode(
             index, summary.partition(), summary.epoch(), summary.round(), report.previous
         );
@@ -142,7 +143,7 @@ abstract contract Conduct is Targets {
     function _recover(
         bytes32 digest,
         Signature calldata signature,
-        EntrySummary summary,
+        uint256 summary,
         uint256 position
     ) internal pure returns (address) {
         (address signer, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, signature.r, signature.vs);

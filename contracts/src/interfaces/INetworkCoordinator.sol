@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {EntrySummary} from "../libraries/Entries.sol";
-
 /// @title The network coordinator: brokers, seats, checksums and rewards (WP 2.5.3, 2.4.6, 2.4.7)
 /// @notice Words. An epoch is `epochBlocks` blocks, `epoch = block.number / epochBlocks`. A partition has R
 /// seats (`replicas`); f = (R - 1) / 3 liars are tolerated and q = (R + f) / 2 + 1 seats are a quorum.
@@ -110,7 +108,7 @@ interface INetworkCoordinator {
     /// and the rolling checksum, of which the last 8 bytes are zero. It rolls on from the stored one.
     /// @dev 96 bits of a checksum resist collisions; so it shares its slot with the epoch.
     struct Entry {
-        EntrySummary summary;
+        uint256 summary;
         bytes24 checksum;
     }
 
