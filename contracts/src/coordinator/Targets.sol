@@ -74,7 +74,10 @@ abstract contract Targets is Partitions {
     /// @dev The target changed: in this epoch, or as good as never if all of it are members.
     function _retarget(PartitionSlot storage p, MemberSlot slot, uint256 target) private {
         p.target = target;
-        uint64 targetEpoch = _isWithin(target, slot.members()) ? 0 : epoch();
+        uint64 targetEpoch = epoch();
+        // Of a founded partition 0 says that nobody waits; its members seal epoch 1 first.
+        if (targetEpoch == 0 && slot.sinceEpoch() != 0) targetEpoch = 1;
+        if (_isWithin(target, slot.members())) targetEpoch = 0;
         if (targetEpoch == slot.targetEpoch()) return;
         p.members = Slots.membership(slot.members(), slot.sinceEpoch(), targetEpoch);
     }
