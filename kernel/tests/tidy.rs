@@ -75,6 +75,7 @@ fn files() -> BTreeMap<String, String> {
             if path.is_dir() && is_ours {
                 folders.push(path);
             } else if path.is_file()
+                && is_ours
                 && !["Cargo.lock", "package-lock.json"].iter().any(|lock| name == *lock)
                 && let Ok(text) = fs::read_to_string(&path)
             {

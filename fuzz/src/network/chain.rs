@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{
-    Block, Call, Contracts, Fact, Intent, Params, SealedEntry, SignedCertificate, State, begin_block, decide, evolve,
-    report_signing_hash,
+    Block, Call, Contracts, Fact, Intent, Params, SealedEntry, SignedCertificate, State, begin_block, decide,
+    evolve, report_signing_hash,
 };
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId, StreamId};

@@ -269,6 +269,8 @@ fn retarget(
     partition.target.set(usize::from(at), seat);
     let sponsor = Some(sponsor).filter(|sponsor| *sponsor != BrokerIndex(0));
     partition.sponsors.set(usize::from(at), sponsor.map(|broker| Seat { broker, ticket: 0 }));
+    // Of a founded partition 0 says that nobody waits; its members seal epoch 1 first.
+    let epoch = if partition.founded { epoch.max(1) } else { epoch };
     partition.target_changed_epoch = if partition.is_settled() { 0 } else { epoch };
     assert!(partition.target.are_distinct(), "no broker has two seats of one partition");
 }
