@@ -11,11 +11,15 @@ use std::collections::BTreeSet;
 use alloy_primitives::aliases::{U24, U192};
 use alloy_primitives::{Address, Log, U256};
 use alloy_sol_types::SolEventInterface;
-use weir_kernel::coordinator::{Delegation, Fact, FeeTerms, Permission, Retention, SealedEntry, Seats, fees, karma};
+use weir_kernel::coordinator::{
+    Delegation, Fact, FeeTerms, Permission, Retention, SealedEntry, Seats, fees, karma,
+};
 use weir_kernel::ids::{self, BrokerIndex, Hash, LaneId, PartitionId, StreamId};
 
 use crate::bindings::fees::LaneFees;
-use crate::bindings::{DataCoin, INetworkCoordinator as I, Karma, NetworkCoordinator, Stream, StreamRegistry};
+use crate::bindings::{
+    DataCoin, INetworkCoordinator as I, Karma, NetworkCoordinator, Stream, StreamRegistry,
+};
 use crate::deploy::Addresses;
 
 /// The facts of a block's log entries, in order. New streams are added to `streams`.
@@ -138,9 +142,7 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
             reward: amount(e.reward),
             paid: amount(e.paid),
         },
-        E::PartitionsGrown(e) => {
-            Fact::PartitionsGrown { from_epoch: e.fromEpoch, partitions: e.partitions }
-        }
+        E::PartitionsGrown(e) => Fact::PartitionsGrown { from_epoch: e.fromEpoch, partitions: e.partitions },
         E::BrokerRejoined(e) => Fact::BrokerRejoined { index: broker(e.index), fee: amount(e.fee) },
         E::RewardClaimed(e) => Fact::RewardClaimed { index: broker(e.index), amount: amount(e.amount) },
         E::BrokerSlashed(e) => Fact::BrokerSlashed {
