@@ -101,7 +101,7 @@ use bincode::{Decode, Encode};
 pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry, SignedReport};
 pub use certificates::{Certificate, Entry, report_signing_hash};
 pub use evolve::evolve;
-pub use fact::{Change, Fact, Intent};
+pub use fact::{Change, Fact, Intent, Report, Settlement};
 pub use homes::Home;
 pub use params::Params;
 pub use permissions::{Delegation, Permission};
