@@ -20,6 +20,7 @@
 //! | scores; jump hash | [`score`] | 2.4.5, 2.4.6 |
 //! | the packed set of seats | [`seats`] | 2.4.6 |
 //! | useful changes, eviction, the target | [`targets`] | 2.4.6 |
+//! | the same for tens of thousands of partitions and brokers | [`assignment`] | 2.4.6 |
 //! | the first members | [`founding`] | 2.4.6 |
 //! | more partitions for more brokers | [`growth`] | 2.4.5 |
 //! | which partition carries a lane meanwhile | [`homes`] | 2.4.5 |
@@ -63,6 +64,7 @@
 //! assert_eq!(state.height, 2);
 //! ```
 
+pub mod assignment;
 mod call;
 pub mod certificates;
 pub mod conduct;
