@@ -250,6 +250,10 @@ pub enum Trace {
     DutyRefused(String),
     /// Another coordinator has taken over from this epoch on: nothing is sealed here any more.
     Succeeded(Address, u64),
+    /// The chain gave up epochs of a partition that nobody sealed, up to this one.
+    QuorumLost(PartitionId, u64),
+    /// A broker signed two checksums: the partition, and who.
+    MisconductFound(PartitionId, Address),
     /// The store lacked its continuity marker: nothing is signed for the partition up to this epoch.
     Quarantined(PartitionId, u64),
     /// A row of the store could not be read: what and why.
