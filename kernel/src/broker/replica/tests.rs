@@ -37,7 +37,8 @@ fn view() -> State {
             tls_key_hash: Hash::ZERO,
             draw_block: 0,
         };
-        evolve(&mut view, BlockRef::default(), &registered);
+        let block = BlockRef { number: view.height, timestamp_s: 0 };
+        evolve(&mut view, block, &registered);
     }
     let partition = &mut Arc::make_mut(&mut view.partitions)[0];
     partition.founded = true;
