@@ -26,7 +26,7 @@ use crate::signature::SECP256K1;
 use crate::wire;
 
 /// One broker's agent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Agent {
     pacing: Pacing,
     /// Passes over the cuts of partitions whose lanes are being settled.

@@ -24,7 +24,7 @@ use crate::ids::{Address, LaneId, StreamPartition};
 const SHOWN_UNIT: u128 = DATA / 10_000;
 
 /// What publishers owe one replica's partition.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Deposits {
     height: Option<u64>,
     owed: BTreeMap<(Address, StreamPartition), u128>,

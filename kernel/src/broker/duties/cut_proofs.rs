@@ -13,7 +13,7 @@ use crate::ids::{Hash, LaneId};
 use crate::merkle;
 
 /// A pass under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gathering {
     wanted: BTreeSet<LaneId>,
     found: BTreeMap<LaneId, (LaneHead, CutProof)>,

@@ -57,7 +57,7 @@ impl Misconduct {
 }
 
 /// What one partition's reports showed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Witness {
     seen: BTreeMap<Identity, Report>,
     proofs: BTreeMap<Identity, Misconduct>,

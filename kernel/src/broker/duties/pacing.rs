@@ -10,7 +10,7 @@ use super::Duty;
 use crate::limits::{DUTY_DOUBLINGS, DUTY_PATIENCE_BLOCKS};
 
 /// When each duty was sent last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pacing {
     sent: BTreeMap<Duty, Sent>,
 }
