@@ -14,17 +14,23 @@
 pub mod admission;
 mod agent;
 pub mod context;
+pub mod deposits;
+pub mod duties;
 mod edge;
 mod io;
 pub mod lane;
 mod message;
+mod open_error;
 mod refusal;
 mod replica;
 pub mod rows;
 mod sealer;
 mod shard;
+mod summary;
 
 pub use io::{Command, From, Input, Level, Output, Reading, Reply, SessionId, Token, Trace};
 pub use message::{Message, SignedEntry};
+pub use open_error::OpenError;
 pub use refusal::{Refusal, RefusalCode};
-pub use shard::{OpenError, Shard, Summary, Why};
+pub use shard::{Shard, Why};
+pub use summary::Summary;

@@ -1,25 +1,27 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
-use super::edge::Edge;
+use super::duties::misconduct::{self, Misconduct};
+use super::edge::{Edge, Flow};
 use super::io::{Input, Output, Token, Trace};
 use super::lane::Mark;
 use super::message::{Message, SignedEntry};
+use super::open_error::OpenError;
 use super::refusal::Refusal;
 use super::replica::{Replica, Source};
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
 use super::sealer::Sealer;
+use super::summary::Summary;
 use crate::agreement::{Cut, Fork};
 use crate::coordinator::{Partition, State};
 use crate::hash::sha256;
-use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
+use crate::ids::{Address, BrokerIndex, Hash, LaneId, PartitionId};
 use crate::limits::{CHUNK_BYTES, CUTS_BYTES, REPAIR_BYTES};
 use crate::log::{Checkpoint, Chunk, Query, Table};
 use crate::time::Now;
@@ -66,45 +68,6 @@ pub enum Why {
     Replica(PartitionId),
     /// A partition's seal makes no progress.
     Sealer(PartitionId),
-}
-
-/// Why a store cannot be taken up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OpenError {
-    /// The store belongs to another broker: whose it is, who asked.
-    Foreign(Address, Address),
-    /// A row does not decode: table and key.
-    Row(Table, String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign(owner, asked) => {
-                write!(f, "this store belongs to broker {owner}, not {asked}: use its own directory and key")
-            }
-            Self::Row(table, key) => write!(f, "row {key} of table {table:?} is damaged: restore the store"),
-        }
-    }
-}
-
-impl core::error::Error for OpenError {}
-
-/// One partition as a broker holds it, for status and tests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// The partition.
-    pub partition: PartitionId,
-    /// Epoch of the last cut adopted here.
-    pub sealed_epoch: Epoch,
-    /// Its checksum.
-    pub checksum: Hash,
-    /// Whether it answers readers.
-    pub serves: bool,
-    /// Heads on disk, sealed or not, of lanes that may still grow: lane and events.
-    pub lanes: Vec<(LaneId, u64)>,
-    /// Events on disk that are not sealed yet.
-    pub unsealed_events: u64,
 }
 
 impl Shard {
@@ -222,6 +185,9 @@ impl Machines {
             }
             Table::Mark => replica.restore_mark(wire::decode_row::<Mark>(value).ok_or_else(damaged)?),
             Table::Report => sealer.restore_report(wire::decode_row::<ReportRow>(value).ok_or_else(damaged)?),
+            Table::Evidence if key.len() == misconduct::ROW_KEY_BYTES => {
+                sealer.restore_misconduct(wire::decode_row::<Misconduct>(value).ok_or_else(damaged)?);
+            }
             Table::Evidence => replica.restore_fork(wire::decode_row::<Fork>(value).ok_or_else(damaged)?),
             Table::Marker | Table::Cut => {}
         }
@@ -239,17 +205,21 @@ impl Machines {
                     self.on_loaded(ctx, purpose, chunk);
                 }
             }
-            Input::LoadFailed(_, reason) => {
-                if let Some(Purpose::Answer(edge, token)) = purpose {
+            Input::LoadFailed(_, reason) => match purpose {
+                Some(Purpose::Answer(edge, token)) => {
                     ctx.send(edge, Message::ReadFailed { token, reason }, &[]);
                 }
-            }
-            Input::Signed(_, signature) => {
-                if let Some(Purpose::Report(_, entry, leader)) = purpose {
+                Some(Purpose::Settlement(partition)) => self.agent.on_cuts_failed(partition),
+                _ => {}
+            },
+            Input::Signed(_, signature) => match purpose {
+                Some(Purpose::Report(_, entry, leader)) => {
                     let report = SignedEntry { entry: *entry, signature: signature.to_vec() };
                     ctx.send(leader, Message::Report(report), &[]);
                 }
-            }
+                Some(Purpose::LateReport(entry)) => self.agent.on_late_report(ctx, *entry, signature),
+                _ => {}
+            },
             Input::Elapsed => {
                 self.edge.on_elapsed(ctx);
                 for (replica, sealer) in self.partitions.values_mut() {
@@ -274,7 +244,7 @@ impl Machines {
                 }
             }
         }
-        self.agent.on_view(ctx);
+        self.agent.on_view(ctx, &self.partitions);
         self.edge.on_view(ctx);
     }
 
@@ -401,27 +371,28 @@ impl Machines {
             Message::Read { token, query, budget_bytes } => {
                 self.on_read(ctx, from, token, query, budget_bytes)
             }
-            Message::Answer { token, order, last_index, next } => {
-                let chunk = Chunk { batches: stored, order, last_index, next };
+            Message::Answer { token, order, last_index, total, next } => {
+                let chunk = Chunk { batches: stored, order, last_index, total, next };
                 self.edge.on_answer(ctx, from, token, chunk);
             }
             Message::ReadFailed { token, reason } => self.edge.on_read_failed(ctx, from, token, &reason),
-            Message::Follow { slot } => {
-                let home = ctx.view.home(slot);
-                self.with(home, |replica, _| replica.on_follow(ctx, from, slot));
+            Message::Follow { partition, slot } => {
+                self.with(partition, |replica, _| replica.on_follow(ctx, from, slot));
             }
-            Message::Unfollow { slot } => {
-                let home = ctx.view.home(slot);
-                self.with(home, |replica, _| replica.on_unfollow(from, slot));
+            Message::Unfollow { partition, slot } => {
+                self.with(partition, |replica, _| replica.on_unfollow(from, slot));
             }
-            Message::Following { slot, index } => self.edge.on_following(ctx, from, slot, index),
-            Message::Live { slot, previous_index, index } => {
+            Message::Following { partition, slot, index } => {
+                self.edge.on_following(ctx, from, Flow { slot, home: partition }, index);
+            }
+            Message::Live { partition, slot, previous_index, index } => {
                 if let Some(batch) = batches.first() {
-                    self.edge.on_live(ctx, from, slot, previous_index, index, batch);
+                    let flow = Flow { slot, home: partition };
+                    self.edge.on_live(ctx, from, flow, previous_index, index, batch);
                 }
             }
-            Message::Withdrawn { slot, lane, from: sequence } => {
-                self.edge.on_withdrawn(ctx, from, slot, lane, sequence);
+            Message::Withdrawn { partition, slot, lane, from: sequence } => {
+                self.edge.on_withdrawn(ctx, from, Flow { slot, home: partition }, lane, sequence);
             }
         }
     }
@@ -484,10 +455,15 @@ impl Machines {
                 }
             }
             Purpose::Answer(to, token) => {
-                let Chunk { batches, order, last_index, next } = chunk;
-                ctx.send_stored(to, Message::Answer { token, order, last_index, next }, batches);
+                let Chunk { batches, order, last_index, total, next } = chunk;
+                ctx.send_stored(to, Message::Answer { token, order, last_index, total, next }, batches);
             }
-            Purpose::Report(..) => {}
+            Purpose::Settlement(partition) => {
+                if let Some((replica, _)) = self.partitions.get(&partition) {
+                    self.agent.on_cuts(ctx, partition, chunk, replica);
+                }
+            }
+            Purpose::Report(..) | Purpose::LateReport(_) => {}
         }
     }
 }

@@ -20,6 +20,7 @@
 //! | scores; jump hash | [`score`] | 2.4.5, 2.4.6 |
 //! | the packed set of seats | [`seats`] | 2.4.6 |
 //! | useful changes, eviction, the target | [`targets`] | 2.4.6 |
+//! | the same for tens of thousands of partitions and brokers | [`assignment`] | 2.4.6 |
 //! | the first members | [`founding`] | 2.4.6 |
 //! | more partitions for more brokers | [`growth`] | 2.4.5 |
 //! | which partition carries a lane meanwhile | [`homes`] | 2.4.5 |
@@ -67,6 +68,7 @@
 //! assert_eq!(state.height, 2);
 //! ```
 
+pub mod assignment;
 pub mod bounties;
 mod broker;
 mod call;
@@ -113,7 +115,7 @@ pub use call::{Block, Call, MAXIMUM_LIST, SignedCertificate, SignedReport};
 pub use certificates::Certificate;
 pub use entry::{Entry, SealedEntry, report_signing_hash};
 pub use evolve::evolve;
-pub use fact::{Change, Fact, Intent};
+pub use fact::{Change, Fact, Intent, Report, Settlement};
 pub use homes::Home;
 pub use params::Params;
 pub use partition::Partition;

@@ -72,7 +72,12 @@ pub fn mix64(mut z: u64) -> u64 {
 
 /// The score of a ticket in a partition; see the module's text.
 pub fn score(partition_key: u64, broker_key: u64, ticket: u8) -> u64 {
-    mix64(partition_key ^ broker_key.wrapping_add(u64::from(ticket).wrapping_mul(GOLDEN)))
+    mix64(partition_key ^ ticket_key(broker_key, ticket))
+}
+
+/// What a ticket's scores in all partitions are made of: `score` is `mix64(partition_key ^ ticket_key)`.
+pub fn ticket_key(broker_key: u64, ticket: u8) -> u64 {
+    broker_key.wrapping_add(u64::from(ticket).wrapping_mul(GOLDEN))
 }
 
 /// Compares two candidates of a partition: `Greater` means that the first wins. Only a broker compared with

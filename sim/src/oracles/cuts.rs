@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use weir_kernel::agreement::Cut;
+use weir_kernel::coordinator::conduct::LATE_ROUND;
 use weir_kernel::coordinator::{Entry, State, report_signing_hash};
 use weir_kernel::ids::{Epoch, Hash, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
@@ -52,7 +53,10 @@ impl Cuts {
         for record in records {
             match record {
                 Record::Put { table: Table::Cut, value, .. } => match wire::decode_row::<Cut>(value) {
-                    Some(cut) => self.on_cut(now_us, &cut, view, publications, violations),
+                    Some(cut) => {
+                        self.may_attest(node, &cut, view);
+                        self.on_cut(now_us, &cut, view, publications, violations);
+                    }
                     None => note(violations, now_us, "rows", format!("node {node} wrote a broken cut")),
                 },
                 Record::Put { table: Table::Report, value, .. } => {
@@ -68,6 +72,15 @@ impl Cuts {
                 _ => {}
             }
         }
+    }
+
+    /// Who has adopted a cut may attest it late, without a row of its own for that.
+    fn may_attest(&mut self, node: usize, cut: &Cut, view: &State) {
+        let Cut { partition, epoch, previous, .. } = *cut;
+        let checksum = cut.checksum();
+        let entry = Entry { partition, epoch, round: LATE_ROUND, previous, checksum, ..Entry::default() };
+        let digest = report_signing_hash(view.chain_id, &view.contracts.coordinator, &entry.hash());
+        self.written.insert((node, digest), ((partition, epoch, LATE_ROUND, previous), checksum));
     }
 
     /// Brokers adopt cuts in their order, so the first to adopt one has told of all before it.
@@ -89,7 +102,8 @@ impl Cuts {
         for (lane, sequence, publication) in publications.acknowledged() {
             let in_time = publication.stored_us.is_some_and(|stored_us| stored_us < *over_us);
             let next = sealed.heads.get(&lane).copied().unwrap_or(0);
-            if in_time && next < publication.next_sequence && view.home(publication.slot) == cut.partition {
+            let home = view.home_at(publication.slot, publication.opening_block);
+            if in_time && next < publication.next_sequence && home == cut.partition {
                 let what = format!(
                     "partition {}: lane {lane}, sequence {sequence} was stored before epoch {} ended; its cut has {next}",
                     cut.partition, cut.epoch

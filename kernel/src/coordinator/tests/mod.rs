@@ -1,5 +1,6 @@
 //! A world to try the rules in: contracts, accounts and blocks.
 
+mod assignment;
 mod bounties;
 mod calls;
 mod certificates;
