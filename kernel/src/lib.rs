@@ -42,7 +42,8 @@
 //! | partition key → stream partition (WP 2.4.5) | [`partition_key`] | `vectors/batch.json` |
 //! | stream partition → partition, seats, tickets, epochs, rewards (WP 2.4.5–2.4.7) | [`coordinator`] | the contracts' bytecode |
 //! | cuts, checksums, forks, rounds (WP 2.4.6) | [`agreement`] | `vectors/frames.txt` |
-//! | who may publish what (WP 2.4.2) | [`broker::admission`] | |
+//! | who may publish what (WP 2.4.2), and what has to be allotted for it (WP 2.4.7) | [`broker::admission`], [`broker::deposits`] | |
+//! | what a broker asks of the chain (WP 2.4.6, 2.4.7) | [`broker::duties`] | |
 //! | frames between brokers | [`wire`], [`broker::Message`] | `vectors/frames.txt` |
 //! | what is on disk | [`log`], [`broker::rows`] | |
 //! | every bound | [`limits`] | compile-time relations |
