@@ -95,8 +95,10 @@ pub struct Scenario {
     pub joins: Vec<Join>,
     /// R, the seats a partition.
     pub replicas: u8,
-    /// P, the partitions of the network.
+    /// The partitions that the network begins with.
     pub partitions: u32,
+    /// The partitions that it grows to for each active broker; 0 if it never grows.
+    pub partitions_per_broker: u16,
     /// Blocks an epoch.
     pub epoch_blocks: u64,
     /// Time between blocks.
@@ -164,6 +166,7 @@ impl Scenario {
             joins: Vec::new(),
             replicas: 4,
             partitions: brokers.max(4),
+            partitions_per_broker: 0,
             epoch_blocks: 8,
             block_ms: 1_000,
             duration_ms: 90_000,

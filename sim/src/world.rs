@@ -467,6 +467,8 @@ impl World<'_> {
             virtual_ms: now_us / 1_000,
             seals: self.oracles.seals.accepted,
             handovers: self.oracles.seals.handovers,
+            partitions: view.partition_count(),
+            moved: self.publications.moved(&view),
             epochs: self.oracles.seals.epochs,
             reverts: std::mem::take(&mut self.chain.reverts),
             violations,
