@@ -68,8 +68,8 @@ impl ReadRequest {
         self.homes.values().all(|home| !home.asked && home.part.is_empty() && home.next.is_none())
     }
 
-    /// The homes that must be asked before the next event is known.
-    fn to_ask(&mut self) -> Vec<(PartitionId, Query, Address)> {
+    /// What homes must be asked before the next event is known.
+    fn questions(&mut self) -> Vec<(PartitionId, Query, Address)> {
         let used_up = self.homes.iter_mut().filter(|(_, home)| home.part.is_empty() && !home.asked);
         let ask = |(id, home): (&PartitionId, &mut AtHome)| {
             let (query, replica) = home.next.take()?;
@@ -188,7 +188,7 @@ impl Edge {
 
     fn ask_used_up(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
         let Some(reading) = self.reading(id) else { return };
-        let (slot, to_ask) = (reading.slot, reading.to_ask());
+        let (slot, to_ask) = (reading.slot, reading.questions());
         for (home, query, replica) in to_ask {
             self.ask(ctx, id, Flow { slot, home }, query, Some(replica), false);
         }

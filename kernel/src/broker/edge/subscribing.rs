@@ -3,6 +3,7 @@
 //! What was delivered, and so what is next, is the matter of [`tails`](super::tails); here it is asked for, taken in
 //! and passed on.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::merge::Part;
@@ -116,7 +117,8 @@ impl Edge {
         let query =
             Query::Range { partition, slot, from: tail.start, to: END, up_to_index: index, origin: None };
         let (part, next) = (Part::default(), Some(query));
-        tail.phase = Phase::History(History { part, next, asked: false, then_after: index });
+        let history = History { part, next, asked: false, then_after: index };
+        tail.phase = Phase::History(Box::new(history));
         self.pump_slot(ctx, id, slot);
     }
 

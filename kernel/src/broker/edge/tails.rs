@@ -12,6 +12,7 @@
 //! home, so the flows of a stream partition never wait for each other to keep that; only their histories are merged,
 //! and none goes past its history before all that answer have.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -60,7 +61,7 @@ pub enum Phase {
     /// The feed has not said where it is.
     Opening,
     /// Reading events in canonical order, up to the feed's index at opening.
-    History(History),
+    History(Box<History>),
     /// Reading batches in append order after this index. While an answer is on the way, `asked` is the feed's index
     /// when it was asked for: the answer holds everything up to there.
     Behind { after_index: u64, asked: Option<u64> },
@@ -85,6 +86,11 @@ impl History {
     /// Whether it has events that are not here.
     fn is_awaited(&self) -> bool {
         self.part.is_empty() && (self.asked || self.next.is_some())
+    }
+
+    /// Whether all of it was delivered.
+    fn is_over(&self) -> bool {
+        self.part.is_empty() && !self.asked && self.next.is_none()
     }
 }
 
@@ -181,10 +187,10 @@ impl Track {
     /// Histories that are delivered go on in append order.
     pub(super) fn end_histories(&mut self) {
         for tail in self.tails.values_mut() {
-            if let Phase::History(History { part, next: None, asked: false, then_after }) = &tail.phase
-                && part.is_empty()
+            if let Phase::History(history) = &tail.phase
+                && history.is_over()
             {
-                tail.phase = Phase::Behind { after_index: *then_after, asked: None };
+                tail.phase = Phase::Behind { after_index: history.then_after, asked: None };
             }
         }
     }
