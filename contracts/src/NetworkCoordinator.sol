@@ -5,6 +5,7 @@ import {Brokers} from "./coordinator/Brokers.sol";
 import {Conduct} from "./coordinator/Conduct.sol";
 import {INetworkCoordinator} from "./interfaces/INetworkCoordinator.sol";
 import {Entries} from "./libraries/Entries.sol";
+import {Lists} from "./libraries/Lists.sol";
 import {Members} from "./libraries/Members.sol";
 import {Reports} from "./libraries/Reports.sol";
 import {Seats} from "./libraries/Seats.sol";
@@ -16,15 +17,11 @@ import {Tallies} from "./libraries/Tallies.sol";
 /// This file takes certificates; brokers, partitions, targets and conduct are in the contracts it inherits.
 contract NetworkCoordinator is Conduct {
     using Entries for uint256;
+    using Entries for Entry[];
+    using Lists for uint256[];
     using Members for uint192;
     using Seats for uint256;
     using Tallies for uint256;
-
-    /// @dev Who signed a certificate: `brokers` ascending, `count` of them.
-    struct Signers {
-        uint192 brokers;
-        uint256 count;
-    }
 
     /// @param token_ The DATA token.
     /// @param p Fixed for the life of this coordinator.
@@ -40,150 +37,224 @@ contract NetworkCoordinator is Conduct {
     }
 
     function _submit(Certificate calldata certificate, bool isSkippable) private {
-        Entry[] calldata entries = certificate.entries;
-        Signature[] calldata signatures = certificate.signatures;
+        (Entry[] calldata entries, Signature[] calldata signatures) = Entries.partsOf(certificate);
         uint256 count = entries.length;
         if (count == 0 || count > MAXIMUM_LIST) revert EntriesOutOfRange(count, MAXIMUM_LIST);
+        (uint256 first,) = entries.at(0);
         if (signatures.length > Seats.CAPACITY) {
-            revert TooManySignatures(entries[0].summary.partition(), signatures.length, Seats.CAPACITY);
+            revert TooManySignatures(first.partition(), signatures.length, Seats.CAPACITY);
         }
-        (bool isStale, bytes32 root) = _checkEntries(entries, isSkippable);
-        if (isStale) return;
-        bytes32 digest = Reports.digestOf(root);
-        Signers memory signers = _signersOf(digest, signatures, entries[0].summary);
-        emit PartitionsSealed(signers.brokers, entries);
-        for (uint256 i = 0; i < count; ++i) {
-            _seal(entries[i], signers);
+        uint256[] memory words = Lists.ofLength(3 * count);
+        bytes32 root = _checkEntries(entries, words, isSkippable);
+        if (root == 0) return;
+        uint192 signers = _signersOf(Reports.digestOf(_domainSeparator(), root), signatures, first);
+        entries.emitSealed(signers);
+        uint256[] memory lanes = Members.lanes();
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                _seal(entries, i, words, signers, signatures.length, lanes);
+            }
         }
     }
 
-    /// @dev Each entry by itself. The root is over all of them and needs each one's `previous`, which the hint vouches
-    /// for; so where one is stale there is no root.
-    function _checkEntries(Entry[] calldata entries, bool isSkippable)
-        private
-        view
-        returns (bool isStale, bytes32 root)
-    {
-        bytes32[] memory leaves = new bytes32[](entries.length);
-        uint64 current = epoch();
-        uint64 succeededFrom = _succeededFrom();
-        for (uint256 i = 0; i < entries.length; ++i) {
-            uint256 summary = entries[i].summary;
-            uint32 id = summary.partition();
-            if (i != 0 && id <= entries[i - 1].summary.partition()) revert EntriesNotAscending(id);
-            PartitionSlot storage p = _partitions[id];
-            if (p.members.sinceEpoch() == 0) {
-                _known(id);
-                revert NotFounded(id);
+    /// @dev Each entry by itself. The root is over all of them and needs each one's `previous`, which the hint
+    /// vouches for; so where one is stale there is no root, which is then 0.
+    /// @param words Is set to each partition's slot, `members` and `seal`; that no other entry is of it keeps
+    /// them true.
+    function _checkEntries(
+        Entry[] calldata entries,
+        uint256[] memory words,
+        bool isSkippable
+    ) private view returns (bytes32) {
+        unchecked {
+            uint256 end = block.number / _epochBlocks;
+            uint256 begin = end > _windowEpochs ? end - _windowEpochs : 0;
+            uint256 succeededFrom = _succeededFrom();
+            if (succeededFrom < end) end = succeededFrom;
+            uint256[] memory leaves = Lists.ofLength(entries.length);
+            uint256 least;
+            for (uint256 i = 0; i < entries.length; ++i) {
+                (uint256 summary, bytes32 checksum) = entries.at(i);
+                uint256 id = summary >> 224;
+                if (id < least) revert EntriesNotAscending(uint32(id));
+                least = id + 1;
+                uint256 epoch_ = uint32(summary >> 192);
+                uint256 seal;
+                bool isRefused;
+                // Assembly: all of it at once, where the compiler asks one after the other.
+                assembly ("memory-safe") {
+                    mstore(0, id)
+                    mstore(32, _partitions.slot)
+                    let slot := keccak256(0, 64)
+                    // As the ABI does with a checksum of more than 24 bytes.
+                    if shl(192, checksum) { revert(0, 0) }
+                    let members := sload(slot)
+                    seal := sload(add(slot, 1))
+                    let early := or(lt(epoch_, begin), iszero(gt(epoch_, and(shr(32, seal), 0xFFFFFFFF))))
+                    let unknown := iszero(and(shr(192, members), 0xFFFFFFFF))
+                    let stale := gt(xor(and(summary, 0xFFFFFFFF), shr(224, seal)), 0)
+                    isRefused := or(or(early, iszero(lt(epoch_, end))), or(unknown, stale))
+                    let word := add(add(words, 32), mul(96, i))
+                    mstore(word, slot)
+                    mstore(add(word, 32), members)
+                    mstore(add(word, 64), seal)
+                }
+                if (isRefused) {
+                    _refuseEntry(summary, isSkippable);
+                    return 0;
+                }
+                leaves.set(i, uint256(summary.leafOf(bytes24(bytes32(seal)), checksum)));
             }
-            SealSlot seal = p.seal;
-            uint64 epoch_ = summary.epoch();
-            if (epoch_ <= seal.sealedEpoch()) {
-                if (isSkippable) return (true, 0);
-                revert AlreadySealed(id, epoch_, seal.sealedEpoch());
-            }
-            if (epoch_ >= succeededFrom) revert Succeeded(successor, succeededFrom);
-            if (epoch_ >= current) revert EpochNotOver(id, epoch_, current);
-            if (current - epoch_ > _windowEpochs) revert WindowClosed(id, epoch_, current, _windowEpochs);
-            if (summary.hint() != bytes4(seal.checksum())) {
-                if (isSkippable) return (true, 0);
-                revert PreviousMismatch(id, summary.hint(), seal.checksum());
-            }
-            leaves[i] = Entries.leafOf(summary, seal.checksum(), entries[i].checksum);
+            return Reports.rootOf(leaves);
         }
-        root = Reports.rootOf(leaves);
     }
 
+    /// @dev Why an entry is refused; returns if its certificate is skipped instead.
+    function _refuseEntry(uint256 summary, bool isSkippable) private view {
+        (uint32 id, uint64 epoch_, uint64 current) = (summary.partition(), summary.epoch(), epoch());
+        PartitionSlot storage p = _known(id);
+        if (p.members.sinceEpoch() == 0) revert NotFounded(id);
+        (bytes24 checksum, uint64 sealedEpoch) = (p.seal.checksum(), p.seal.sealedEpoch());
+        if (epoch_ <= sealedEpoch) {
+            if (isSkippable) return;
+            revert AlreadySealed(id, epoch_, sealedEpoch);
+        }
+        if (_isSucceeded(epoch_)) revert Succeeded(successor, _succeededFrom());
+        if (epoch_ >= current) revert EpochNotOver(id, epoch_, current);
+        if (current - epoch_ > _windowEpochs) revert WindowClosed(id, epoch_, current, _windowEpochs);
+        if (!isSkippable) revert PreviousMismatch(id, summary.hint(), checksum);
+    }
+
+    /// @return signers Ascending. Signatures mostly come in that order, so that each is put last.
     function _signersOf(
         bytes32 digest,
         Signature[] calldata signatures,
         uint256 first
-    ) private view returns (Signers memory signers) {
-        uint256 given = signatures.length;
-        for (uint256 i = 0; i < given; ++i) {
-            address signer = _recover(digest, signatures[i], first, i);
-            uint24 index = brokerIndex[signer];
-            if (index == 0) revert SignerNotMember(first.partition(), first.epoch(), signer);
-            if (signers.brokers.contains(index)) revert DuplicateSigner(first.partition(), index);
-            signers.brokers = signers.brokers.insertAscending(i, index);
+    ) private view returns (uint192) {
+        unchecked {
+            uint256 signers;
+            uint256 greatest;
+            for (uint256 i = 0; i < signatures.length; ++i) {
+                address signer = Reports.signerOf(digest, signatures, i);
+                if (signer == address(0)) revert InvalidSignature(first.partition(), i);
+                uint256 index;
+                assembly ("memory-safe") {
+                    mstore(0, signer)
+                    mstore(32, brokerIndex.slot)
+                    index := sload(keccak256(0, 64))
+                }
+                if (index > greatest) {
+                    greatest = index;
+                    signers |= index << (24 * i);
+                } else {
+                    if (index == 0) revert SignerNotMember(first.partition(), first.epoch(), signer);
+                    if (uint192(signers).contains(uint24(index))) {
+                        revert DuplicateSigner(first.partition(), uint24(index));
+                    }
+                    signers = uint192(signers).insertAscending(i, uint24(index));
+                }
+            }
+            return uint192(signers);
         }
-        signers.count = given;
     }
 
-    /// @dev A quorum is needed of the set of every epoch since the last sealed one: of the previous members
-    /// if an unsealed epoch was theirs, of the members if the entry's epoch is theirs.
-    function _seal(Entry calldata entry, Signers memory signers) private {
-        uint32 id = entry.summary.partition();
+    /// @dev A quorum is needed of the set of every epoch since the last sealed one: of the members if the
+    /// entry's epoch is theirs, and of the previous members if an unsealed epoch was theirs. Here the words are
+    /// taken apart by hand: it is what every seal costs.
+    function _seal(
+        Entry[] calldata entries,
+        uint256 position,
+        uint256[] memory words,
+        uint192 signers,
+        uint256 count,
+        uint256[] memory lanes
+    ) private {
+        unchecked {
+            (uint256 summary, bytes32 checksum) = entries.at(position);
+            uint256 slot;
+            uint256 members;
+            uint256 seal;
+            assembly ("memory-safe") {
+                let word := add(add(words, 32), mul(96, position))
+                slot := mload(word)
+                members := mload(add(word, 32))
+                seal := mload(add(word, 64))
+            }
+            if (uint32(seal >> 32) + 1 < uint32(members >> 192)) {
+                _sealFormer(summary, checksum, signers);
+                return;
+            }
+            (uint256 once, uint256 stranger) = uint192(members).sealedBy(signers, lanes);
+            if (stranger != 0) _refuseSigner(summary, uint24(stranger));
+            if (count < _quorum) _refuseQuorum(summary, uint192(members), count);
+            uint256 tally = uint256(uint32(seal)).plus(once);
+            uint256 epoch_ = uint32(summary >> 192);
+            // A target's epoch of 0 is none, and 0 - 1 is after every epoch.
+            if (tally.isFull() || (members >> 224) - 1 < epoch_) {
+                _settleSeal(summary, checksum, tally);
+            } else {
+                assembly ("memory-safe") {
+                    sstore(add(slot, 1), or(or(checksum, shl(32, epoch_)), tally))
+                }
+            }
+        }
+    }
+
+    /// @dev After a seal of the members whose tally is full, or who perhaps change.
+    function _settleSeal(uint256 summary, bytes32 checksum, uint256 tally) private {
+        uint32 id = summary.partition();
         PartitionSlot storage p = _partitions[id];
         MemberSlot slot = p.members;
-        SealSlot seal = p.seal;
-        bool ofMembers = entry.summary.epoch() >= slot.sinceEpoch();
-        bool ofFormer = seal.sealedEpoch() + 1 < slot.sinceEpoch();
-        uint192 members = ofMembers ? slot.members() : 0;
-        uint192 former = ofFormer ? p.former.previousMembers() : 0;
-        (uint256 inMembers, uint256 inFormer) = _checkSigners(entry.summary, signers, members, former);
-        if (!ofMembers) {
-            uint256 silent = former.taken() & ~inFormer;
-            p.seal = Slots.seal(entry.checksum, entry.summary.epoch(), seal.misses(), seal.seals(), silent);
-            (uint64 signed, uint64 missed) =
-                Tallies.countsOf(former.taken(), 1, uint256(0).missed(silent));
-            _settleCounts(id, former, signed, missed);
-            return;
-        }
-        if (ofFormer) {
-            (uint64 signed,) = Tallies.countsOf(_outside(former, inFormer, members), 1, 0);
-            if (signed != 0) _settleCounts(id, former, signed, 0);
-        }
-        _tally(entry, p, slot, seal, inMembers);
-    }
-
-    /// @return inMembers The mask of the members' seats that signed. @return inFormer That of the previous members.
-    function _checkSigners(
-        uint256 summary,
-        Signers memory signers,
-        uint192 members,
-        uint192 former
-    ) private view returns (uint256 inMembers, uint256 inFormer) {
-        uint256 ofMembers;
-        uint256 ofFormer;
-        for (uint256 i = 0; i < signers.count; ++i) {
-            uint24 index = signers.brokers.at(i);
-            uint256 member = members.seatsOf(index);
-            uint256 previous = former == 0 ? 0 : former.seatsOf(index);
-            if (member | previous == 0) {
-                revert SignerNotMember(summary.partition(), summary.epoch(), _brokers[index].account);
-            }
-            inMembers |= member;
-            inFormer |= previous;
-            if (member != 0) ++ofMembers;
-            if (previous != 0) ++ofFormer;
-        }
-        if (former != 0 && ofFormer < _quorum) _refuseQuorum(summary, former, ofFormer);
-        if (members != 0 && ofMembers < _quorum) _refuseQuorum(summary, members, ofMembers);
-    }
-
-    /// @dev Counts a seal of an epoch of the members; settles the tally if it is full or members change.
-    function _tally(
-        Entry calldata entry,
-        PartitionSlot storage p,
-        MemberSlot slot,
-        SealSlot seal,
-        uint256 signed
-    ) private {
-        uint256 silent = slot.members().taken() & ~signed;
-        uint256 misses = seal.misses().missed(silent);
-        uint256 seals = seal.seals() + 1;
-        uint64 epoch_ = entry.summary.epoch();
         uint64 targetEpoch = slot.targetEpoch();
         uint192 next = slot.members();
-        if (targetEpoch != 0 && targetEpoch <= epoch_) next = _nextMembers(next, p.target);
+        if (targetEpoch != 0 && targetEpoch <= summary.epoch()) next = _nextMembers(next, p.target);
         bool isChange = next != slot.members();
-        if (isChange || misses.isFull(seals)) {
-            _settleTally(entry.summary.partition(), p, seals, misses);
-            (seals, misses) = (0, 0);
+        SealSlot seal = SealSlot.wrap(uint256(checksum) | (uint256(summary.epoch()) << 32) | tally);
+        if (isChange || tally.isFull()) {
+            _settleTally(id, p, seal.seals(), seal.misses());
+            seal = seal.withTally(0, 0, seal.absent());
         }
-        p.seal = Slots.seal(entry.checksum, epoch_, misses, seals, silent);
-        if (isChange) _install(entry.summary.partition(), p, slot, next);
+        p.seal = seal;
+        if (isChange) _install(id, p, slot, next);
+    }
+
+    /// @dev A seal that needs the previous members, who are settled at once: all of them if its epoch is theirs, else
+    /// those who signed and are no members.
+    function _sealFormer(uint256 summary, bytes32 checksum, uint192 signers) private {
+        uint32 id = summary.partition();
+        PartitionSlot storage p = _partitions[id];
+        SealSlot seal = p.seal;
+        bool ofMembers = summary.epoch() >= p.members.sinceEpoch();
+        uint192 members = ofMembers ? p.members.members() : 0;
+        uint192 former = p.former.previousMembers();
+        (uint256 inMembers, uint256 inFormer, uint256 outside) = (0, 0, 0);
+        for (uint192 rest = signers; rest != 0; rest >>= 24) {
+            uint24 index = rest.at(0);
+            (uint256 member, uint256 previous) = (members.seatsOf(index), former.seatsOf(index));
+            if (member | previous == 0) _refuseSigner(summary, index);
+            if (member == 0) outside |= previous;
+            inMembers |= member;
+            inFormer |= previous;
+        }
+        _requireQuorum(summary, former, inFormer);
+        if (!ofMembers) {
+            uint256 silent = former.taken() & ~inFormer;
+            p.seal = Slots.seal(bytes24(checksum), summary.epoch(), seal.misses(), seal.seals(), silent);
+            (uint64 all, uint64 missed) = Tallies.countsOf(former.taken(), 1, uint256(0).missed(silent));
+            _settleCounts(id, former, all, missed);
+            return;
+        }
+        _requireQuorum(summary, members, inMembers);
+        (uint64 signed,) = Tallies.countsOf(outside, 1, 0);
+        if (signed != 0) _settleCounts(id, former, signed, 0);
+        uint256 tally = uint256(uint32(SealSlot.unwrap(seal))).plus(Tallies.ofSeal(members.taken() & ~inMembers));
+        _settleSeal(summary, checksum, tally);
+    }
+
+    function _requireQuorum(uint256 summary, uint192 set, uint256 mask) private view {
+        uint256 signers;
+        for (; mask != 0; mask &= mask - 1) ++signers;
+        if (signers < _quorum) _refuseQuorum(summary, set, signers);
     }
 
     /// @dev The members with newcomers of the target, no more than may be silent. They were proposed by the sealed
@@ -232,11 +303,8 @@ contract NetworkCoordinator is Conduct {
         _rewardSponsors(id, p, members, next, true);
     }
 
-    /// @dev The seats of a mask whose brokers are not in another set.
-    function _outside(uint192 set, uint256 mask, uint192 other) private pure returns (uint256 outside) {
-        for (uint256 seat = 0; mask >> seat != 0; ++seat) {
-            if ((mask >> seat) & 1 != 0 && !other.contains(set.at(seat))) outside |= 1 << seat;
-        }
+    function _refuseSigner(uint256 summary, uint24 index) private view {
+        revert SignerNotMember(summary.partition(), summary.epoch(), _brokers[index].account);
     }
 
     function _refuseQuorum(uint256 summary, uint192 members, uint256 signers) private view {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {INetworkCoordinator} from "../interfaces/INetworkCoordinator.sol";
 import {Entries} from "../libraries/Entries.sol";
 import {Members} from "../libraries/Members.sol";
@@ -18,6 +17,9 @@ abstract contract Conduct is Targets {
 
     /// @dev The round of late reports.
     uint32 private constant LATE_ROUND = type(uint32).max;
+
+    bytes32 private immutable _domain = Reports.domain();
+    uint256 private immutable _chainId = block.chainid;
 
     /// @dev Conflicts that were punished, by the hash of what they are about.
     mapping(bytes32 conflict => bool) private _punished;
@@ -102,8 +104,8 @@ abstract contract Conduct is Targets {
         uint256 misses = seal.misses().missed(members.taken());
         _settleTally(partition_, p, seal.seals() + 1, misses);
         emit QuorumLost(partition_, seal.sealedEpoch(), members);
-        for (uint256 seat = 0; members >> (24 * seat) != 0; ++seat) {
-            uint24 index = members.at(seat);
+        for (uint192 rest = members; rest != 0; rest >>= 24) {
+            uint24 index = rest.at(0);
             if (index != 0) --_brokers[index].seats;
         }
         _found(partition_, p, members);
@@ -119,6 +121,11 @@ abstract contract Conduct is Targets {
         if (reward == 0) return 0;
         b.accrued += uint128(reward);
         unpaid += uint128(reward);
+    }
+
+    /// @dev The EIP-712 domain: as it was at deployment, if the chain did not fork off since.
+    function _domainSeparator() internal view returns (bytes32) {
+        return block.chainid == _chainId ? _domain : Reports.domain();
     }
 
     /// @dev What two reports must share to conflict.
@@ -140,19 +147,10 @@ abstract contract Conduct is Targets {
         if (signer != account) revert NotTheSigner(index, signer);
     }
 
-    function _recover(
-        bytes32 digest,
-        Signature calldata signature,
-        uint256 summary,
-        uint256 position
-    ) internal pure returns (address) {
-        (address signer, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, signature.r, signature.vs);
-        if (problem != ECDSA.RecoverError.NoError) revert InvalidSignature(summary.partition(), position);
-        return signer;
-    }
-
     function _signerOf(Report calldata report, uint256 position) private view returns (address) {
-        bytes32 digest = Reports.digestOf(Reports.rootOf(report));
-        return _recover(digest, report.signature, report.entry.summary, position);
+        bytes32 digest = Reports.digestOf(_domainSeparator(), Reports.rootOf(report));
+        address signer = Reports.signerOf(digest, report.signature);
+        if (signer == address(0)) revert InvalidSignature(report.entry.summary.partition(), position);
+        return signer;
     }
 }

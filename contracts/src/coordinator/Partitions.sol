@@ -92,10 +92,12 @@ abstract contract Partitions is Brokers {
         uint256 share = _epochReward / partitionCount / _replicas;
         uint256 available = share == 0 ? 0 : reserve();
         uint256 paid;
-        for (uint256 seat = 0; set >> (24 * seat) != 0; ++seat) {
-            uint24 index = set.at(seat);
-            uint256 signedCount = signed.countAt(seat);
-            uint256 missedCount = missed.countAt(seat);
+        uint64 restSigned = signed;
+        uint64 restMissed = missed;
+        for (uint192 rest = set; rest != 0; rest >>= 24) {
+            uint24 index = rest.at(0);
+            (uint256 signedCount, uint256 missedCount) = (uint8(restSigned), uint8(restMissed));
+            (restSigned, restMissed) = (restSigned >> 8, restMissed >> 8);
             if (index == 0 || signedCount | missedCount == 0) continue;
             Broker storage b = _brokers[index];
             _setReliability(b, _rated(b.reliability, signedCount, missedCount));
@@ -111,9 +113,11 @@ abstract contract Partitions is Brokers {
     }
 
     function _rated(uint256 reliability, uint256 signed, uint256 missed) private pure returns (uint256) {
-        uint256 cost = missed * MISS_COST;
-        uint256 next = (reliability > cost ? reliability - cost : 0) + signed * SIGN_GAIN;
-        return next < FULL_RELIABILITY ? next : FULL_RELIABILITY;
+        unchecked {
+            uint256 cost = missed * MISS_COST;
+            uint256 next = (reliability > cost ? reliability - cost : 0) + signed * SIGN_GAIN;
+            return next < FULL_RELIABILITY ? next : FULL_RELIABILITY;
+        }
     }
 
     /// @dev Who signed has passed; who missed all it could before it signed one has no reliability left. What is
@@ -124,12 +128,14 @@ abstract contract Partitions is Brokers {
         uint64 missed,
         uint256 probation
     ) private returns (uint256 next) {
-        for (uint256 seat = 0; probation >> (2 * seat) != 0; ++seat) {
-            uint256 left = probation.at(seat);
-            uint256 missedCount = missed.countAt(seat);
-            if (left == 0 || signed.countAt(seat) != 0) continue;
-            if (missedCount < left) next |= (left - missedCount) << (2 * seat);
-            else _setReliability(_brokers[members.at(seat)], 0);
+        unchecked {
+            for (uint256 seat = 0; probation >> (2 * seat) != 0; ++seat) {
+                uint256 left = probation.at(seat);
+                uint256 missedCount = missed.countAt(seat);
+                if (left == 0 || signed.countAt(seat) != 0) continue;
+                if (missedCount < left) next |= (left - missedCount) << (2 * seat);
+                else _setReliability(_brokers[members.at(seat)], 0);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ import {INetworkCoordinator} from "../interfaces/INetworkCoordinator.sol";
 import {Members} from "../libraries/Members.sol";
 import {Scores} from "../libraries/Scores.sol";
 import {Seats} from "../libraries/Seats.sol";
-import {MemberSlot, SealSlot, Slots} from "../libraries/Slots.sol";
+import {MemberSlot, Slots} from "../libraries/Slots.sol";
 import {Partitions} from "./Partitions.sol";
 
 /// @title Targets: who should sit in a partition, and how it gets its first members (WP 2.4.6)
@@ -174,27 +174,24 @@ abstract contract Targets is Partitions {
         if (spent != 0) b.fee = fee - spent;
     }
 
-    /// @inheritdoc INetworkCoordinator
-    function score(uint32 partition_, uint24 index, uint8 ticket) external view returns (uint64) {
-        return Scores.score(Scores.partitionKey(partition_), _brokers[index].drawKey, ticket);
-    }
-
     /// @dev Whether a seat's broker still holds that ticket; a vacant seat is not valid.
     function _isValid(uint256 set, uint8 seat) internal view returns (bool) {
         return set.ticketAt(seat) < _ticketsOf(_brokers[set.brokerAt(seat)]);
     }
 
     function _validSeats(uint256 set) internal view returns (uint8 count) {
-        for (uint8 seat = 0; set >> (32 * uint256(seat)) != 0; ++seat) {
-            if (_isValid(set, seat)) ++count;
+        unchecked {
+            for (; set != 0; set >>= 32) {
+                if (_isValid(set, 0)) ++count;
+            }
         }
     }
 
     /// @dev Whether every broker of a target is a member, with a valid ticket or not: one that is suspended may come
     /// back.
     function _isWithin(uint256 target, uint192 members) internal pure returns (bool) {
-        for (uint8 seat = 0; target >> (32 * uint256(seat)) != 0; ++seat) {
-            uint24 index = target.brokerAt(seat);
+        for (; target != 0; target >>= 32) {
+            uint24 index = target.brokerAt(0);
             if (index != 0 && !members.contains(index)) return false;
         }
         return true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {INetworkCoordinatorErrors} from "./INetworkCoordinatorErrors.sol";
+
 /// @title The network coordinator: brokers, seats, checksums and rewards (WP 2.5.3, 2.4.6, 2.4.7)
 /// @notice Words. An epoch is `epochBlocks` blocks, `epoch = block.number / epochBlocks`. A partition has R
 /// seats (`replicas`); f = (R - 1) / 3 liars are tolerated and q = (R + f) / 2 + 1 seats are a quorum.
@@ -16,12 +18,12 @@ pragma solidity 0.8.37;
 /// Amounts are in units of 10^-18 DATA. The coordinator's token balance always covers stakes, pool and unpaid
 /// rewards; what it holds beyond them is the reserve that rewards are paid from, filled by plain token
 /// transfers.
-interface INetworkCoordinator {
+interface INetworkCoordinator is INetworkCoordinatorErrors {
     /// @notice What is fixed when the coordinator is deployed.
     /// @dev replicas: R, 1 to 8. partitions: the number of partitions at first. epochBlocks: blocks an epoch.
     /// minimumStake: least stake to register, at least ticketStake. ticketStake: stake for one ticket.
-    /// maximumTickets: most tickets of one broker. joinFee: paid to the pool at registration and to rejoin, never returned.
-    /// drawDelay: blocks from registration to the block whose hash is the draw, at least 1.
+    /// maximumTickets: most tickets of one broker. joinFee: paid to the pool at registration and to rejoin,
+    /// never returned. drawDelay: blocks from registration to the block whose hash is the draw, at least 1.
     /// epochReward: emission of the whole network an epoch. noticeEpochs: epochs from leaving to withdrawal.
     /// windowEpochs: how many epochs after its own a certificate may come, at least 1. slashShare: what a
     /// conflict costs of the stake, and reporterShare what of that goes to the reporter, in basis points.
@@ -198,9 +200,9 @@ interface INetworkCoordinator {
     /// @param signers A set of brokers, ascending by index from seat 0.
     event PartitionsSealed(uint192 signers, Entry[] entries);
 
-    /// @notice Pay and reliability of `set` followed from its tally. `signed` and `missed` have 8 bits a seat: how many
-    /// seals its broker signed and missed. In the order of seats each earned `signed * reward` while `paid`, the sum,
-    /// lasted.
+    /// @notice Pay and reliability of `set` followed from its tally. `signed` and `missed` have 8 bits a seat:
+    /// how many seals its broker signed and missed. In the order of seats each earned `signed * reward` while
+    /// `paid`, the sum, lasted.
     event PartitionSettled(
         uint32 indexed partition,
         uint192 set,
@@ -232,8 +234,8 @@ interface INetworkCoordinator {
         uint256 reward
     );
 
-    /// @notice A member that missed the last certificate attested it. If its miss was still in the tally, it counts as
-    /// signed there, and `reward` is 0; else its fall of reliability is undone and `reward` was paid.
+    /// @notice A member that missed the last certificate attested it. If its miss was still in the tally, it
+    /// counts as signed there, and `reward` is 0; else its fall of reliability is undone and `reward` was paid.
     event LateReportAccepted(
         uint32 indexed partition,
         uint64 indexed epoch,
@@ -252,158 +254,6 @@ interface INetworkCoordinator {
 
     /// @notice The successor accepted: from epoch `fromEpoch` on nobody registers and nothing is sealed here.
     event SuccessorAccepted(address indexed successor, uint64 fromEpoch);
-
-    /// @notice A constructor parameter must lie between `minimum` and `maximum`.
-    error ParameterOutOfRange(bytes32 parameter, uint256 given, uint256 minimum, uint256 maximum);
-
-    /// @notice The token must be a contract.
-    error TokenMissing(address token);
-
-    /// @notice The stake must lie between `minimum` and `maximum`.
-    error StakeOutOfRange(uint256 stake, uint256 minimum, uint256 maximum);
-
-    /// @notice The endpoint must be 1 to `maximum` bytes long.
-    error EndpointLengthOutOfRange(uint256 length, uint256 maximum);
-
-    /// @notice An address registers once, for ever.
-    error AlreadyRegistered(address account, uint24 index);
-
-    /// @notice All `maximum` broker indexes are in use.
-    error TooManyBrokers(uint256 maximum);
-
-    /// @notice The caller is not a registered broker.
-    error NotRegistered(address account);
-
-    /// @notice No broker has this index.
-    error UnknownBroker(uint24 index);
-
-    /// @notice The draw is fixed already.
-    error DrawAlreadyRecorded(uint24 index);
-
-    /// @notice The draw can be recorded in a block after `drawBlock`.
-    error DrawNotReady(uint24 index, uint64 drawBlock, uint256 currentBlock);
-
-    /// @notice The broker left before.
-    error AlreadyLeft(uint24 index);
-
-    /// @notice Leave first, then withdraw.
-    error NotLeft(uint24 index);
-
-    /// @notice The stake can be withdrawn after epoch `withdrawableEpoch`.
-    error StakeLocked(uint24 index, uint64 withdrawableEpoch, uint64 currentEpoch);
-
-    /// @notice The broker still acts in `seats` member sets; it waits until others took its place.
-    error StillSeated(uint24 index, uint32 seats);
-
-    /// @notice The stake was withdrawn before.
-    error NothingStaked(uint24 index);
-
-    /// @notice There is no reward to claim.
-    error NothingToClaim(uint24 index);
-
-    /// @notice A list holds at most `maximum` entries.
-    error ListTooLong(uint256 length, uint256 maximum);
-
-    /// @notice Partitions are numbered from 0 to `partitions` - 1.
-    error UnknownPartition(uint32 partition, uint32 partitions);
-
-    /// @notice Seats are numbered from 0 to `replicas` - 1.
-    error UnknownSeat(uint8 seat, uint8 replicas);
-
-    /// @notice The seat is vacant already.
-    error SeatIsVacant(uint32 partition, uint8 seat);
-
-    /// @notice The ticket in this seat is valid.
-    error SeatIsValid(uint32 partition, uint8 seat, uint24 broker);
-
-    /// @notice The partition has members since `sinceEpoch`.
-    error AlreadyFounded(uint32 partition, uint64 sinceEpoch);
-
-    /// @notice The partition has no members yet.
-    error NotFounded(uint32 partition);
-
-    /// @notice Founding needs `quorum` target seats with valid tickets.
-    error TooFewSeats(uint32 partition, uint8 seats, uint8 quorum);
-
-    /// @notice The target changed in this epoch; found the partition in a later one.
-    error TargetStillMoving(uint32 partition, uint64 targetEpoch);
-
-    /// @notice The partition's epoch was sealed before, or an epoch after it.
-    error AlreadySealed(uint32 partition, uint64 epoch, uint64 sealedEpoch);
-
-    /// @notice An epoch can be sealed only once it is over.
-    error EpochNotOver(uint32 partition, uint64 epoch, uint64 currentEpoch);
-
-    /// @notice The certificate came more than `windowEpochs` after its epoch.
-    error WindowClosed(uint32 partition, uint64 epoch, uint64 currentEpoch, uint64 windowEpochs);
-
-    /// @notice The entry does not extend the checksum that is stored, which begins with other 4 bytes.
-    error PreviousMismatch(uint32 partition, bytes4 hint, bytes24 stored);
-
-    /// @notice A certificate has 1 to `maximum` entries.
-    error EntriesOutOfRange(uint256 length, uint256 maximum);
-
-    /// @notice The entries of a certificate ascend by partition, so that none is there twice.
-    error EntriesNotAscending(uint32 partition);
-
-    /// @notice A certificate has at most `maximum` signatures, which always suffice for a quorum. `partition` is its
-    /// first entry's, as in the next two errors.
-    error TooManySignatures(uint32 partition, uint256 given, uint256 maximum);
-
-    /// @notice Signature number `position` is malformed.
-    error InvalidSignature(uint32 partition, uint256 position);
-
-    /// @notice The recovered signer sits in no member set that this entry needs.
-    error SignerNotMember(uint32 partition, uint64 epoch, address signer);
-
-    /// @notice A broker signed twice.
-    error DuplicateSigner(uint32 partition, uint24 index);
-
-    /// @notice The member set `members` needs `quorum` signers and has `signers`.
-    error QuorumNotReached(uint32 partition, uint64 epoch, uint192 members, uint8 signers, uint8 quorum);
-
-    /// @notice The two reports do not conflict: partition, epoch, round and previous must be equal, the checksums
-    /// not.
-    error NoConflict(uint24 index);
-
-    /// @notice The broker's account did not sign this.
-    error NotTheSigner(uint24 index, address recovered);
-
-    /// @notice This conflict was punished before.
-    error AlreadySlashed(uint24 index, uint32 partition, uint64 epoch, uint32 round);
-
-    /// @notice A late report is for round 2^32 - 1.
-    error NotLate(uint32 partition, uint32 round);
-
-    /// @notice The accepted checksum of the last sealed epoch is another.
-    error NotAccepted(uint32 partition, uint64 epoch, uint64 sealedEpoch, bytes24 checksum);
-
-    /// @notice The signer did not miss the last certificate, or reported late before.
-    error NotAbsent(uint32 partition, uint64 epoch, address signer);
-
-    /// @notice The quorum is lost after `patience` epochs without a seal.
-    error QuorumNotLost(uint32 partition, uint64 sealedEpoch, uint64 currentEpoch, uint64 patience);
-
-    /// @notice The account has earned nothing by reports, or took it before.
-    error NoBounty(address account);
-
-    /// @notice Only a broker whose reliability is below `minimum` is suspended and rejoins.
-    error NotSuspended(uint24 index, uint16 reliability, uint16 minimum);
-
-    /// @notice There are `partitions` partitions, and the active brokers ask for `wanted`.
-    error NothingToGrow(uint32 partitions, uint256 wanted);
-
-    /// @notice Only the governor proposes a successor.
-    error NotGovernor(address caller);
-
-    /// @notice Only the proposed successor accepts.
-    error NotProposed(address caller);
-
-    /// @notice A successor is fixed once it accepted.
-    error SuccessorFixed(address successor, uint64 fromEpoch);
-
-    /// @notice The network is the successor's from epoch `fromEpoch` on.
-    error Succeeded(address successor, uint64 fromEpoch);
 
     /// @notice Registers the caller as a broker; moves `stake + joinFee` from it.
     /// @param stake Between `minimumStake` and 2^128 - 1; gives min(maximumTickets, stake / ticketStake)
@@ -451,14 +301,15 @@ interface INetworkCoordinator {
     function found(uint32 partition) external;
 
     /// @notice Accepts checksums, counts who signed, and installs newcomers; anybody may call (WP 2.4.6, 2.4.7).
-    /// @dev Who submits is not repaid: the two slots that this would touch cost as much as the seal, and the reward of
-    /// a member exceeds it.
+    /// @dev Who submits is not repaid: the two slots that this would touch cost as much as the seal, and the
+    /// reward of a member exceeds it.
     ///
     /// Per certificate, the first refusal found stands, in this order: number of entries, number of signatures; each
     /// entry by itself, in order (ascending, UnknownPartition or NotFounded, AlreadySealed, Succeeded, EpochNotOver,
-    /// WindowClosed, PreviousMismatch); each signature, in order (InvalidSignature, SignerNotMember if its account is no
-    /// broker's, DuplicateSigner); then for each entry, in order: SignerNotMember for each signer, ascending, that is
-    /// in no set the entry needs, QuorumNotReached of the previous members, then of the members.
+    /// WindowClosed, PreviousMismatch); each signature, in order (InvalidSignature, SignerNotMember if its
+    /// account is no broker's, DuplicateSigner); then for each entry, in order: SignerNotMember for each
+    /// signer, ascending, that is in no set the entry needs, QuorumNotReached of the previous members, then of
+    /// the members.
     ///
     /// A certificate that has an entry of a sealed epoch, or one whose hint is not of the stored checksum, is skipped
     /// whole if the call has several, so that two submitters do not undo each other's lists, and refused alone. Any
@@ -470,12 +321,13 @@ interface INetworkCoordinator {
     /// @param certificates At most 64.
     function submitCertificates(Certificate[] calldata certificates) external;
 
-    /// @notice Settles the tallies of partitions; one without a seal since the last settlement is skipped; anybody may
-    /// call. Happens by itself when a seat misses its third seal, at the 255th seal, and when members change.
-    /// @dev For each seal missed reliability falls by 625 basis points, not below 0, and for each signed it then rises
-    /// by 40, not above 10,000; linear, so that it matters little how seals were batched. Each seal signed pays
-    /// `epochReward / partitionCount() / replicas`, to members beyond the quorum too, as long as the reserve lasts.
-    /// A newcomer that missed three seals before it signed one has no reliability left.
+    /// @notice Settles the tallies of partitions; one without a seal since the last settlement is skipped;
+    /// anybody may call. Happens by itself when a seat misses its third seal, at the 255th seal, and when
+    /// members change.
+    /// @dev For each seal missed reliability falls by 625 basis points, not below 0, and for each signed it
+    /// then rises by 40, not above 10,000; linear, so that it matters little how seals were batched. Each seal
+    /// signed pays `epochReward / partitionCount() / replicas`, to members beyond the quorum too, as long as
+    /// the reserve lasts. A newcomer that missed three seals before it signed one has no reliability left.
     /// @param partitions At most 64.
     function settle(uint32[] calldata partitions) external;
 
@@ -490,8 +342,8 @@ interface INetworkCoordinator {
     /// may call (WP 2.4.6). It loses a share of its stake, of which the caller earns one, and its tickets.
     function slash(uint24 index, Report calldata a, Report calldata b) external;
 
-    /// @notice Counts a member that missed the last certificate as a signer: it attests, in round 2^32 - 1, the checksum
-    /// that was accepted; until the next seal; anybody may hand it in.
+    /// @notice Counts a member that missed the last certificate as a signer: it attests, in round 2^32 - 1, the
+    /// checksum that was accepted; until the next seal; anybody may hand it in.
     function reportLate(Report calldata report) external;
 
     /// @notice Gives a partition without seals for `quorumLostWindows` windows to its target, on top of the last
@@ -546,9 +398,6 @@ interface INetworkCoordinator {
 
     /// @notice How many brokers have a draw and have not left.
     function activeBrokers() external view returns (uint24);
-
-    /// @notice The score of a broker's ticket for a partition; meaningless before the draw is recorded.
-    function score(uint32 partition_, uint24 index, uint8 ticket) external view returns (uint64);
 
     /// @notice q, the seats that make a quorum.
     function quorum() external view returns (uint8);

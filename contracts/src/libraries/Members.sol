@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Lists} from "./Lists.sol";
+
 /// @title Sets of brokers in 192 bits
 /// @notice Seat i is the 24 bits from bit 24 * i; broker 0 is a vacant seat. A mask has bit i for seat i. Seats are
 /// compared all at once, because every seal asks for each signer where it sits.
 library Members {
+    using Lists for uint256[];
+
     /// @dev One in each seat.
     uint256 private constant ONES = 0x000001000001000001000001000001000001000001000001;
     /// @dev The highest bit of each seat, and all bits below it.
     uint256 private constant HIGHS = ONES << 23;
     uint256 private constant LOWS = ONES * 0x7FFFFF;
-    /// @dev Multiplied with a bit at each 24 * i these land side by side from bit 161: bit 24 * i times 2^(161 - 23 * i)
-    /// is bit 161 + i, and no two other products meet there or carry into it.
+    /// @dev Multiplied with a bit at each 24 * i these land side by side from bit 161: bit 24 * i times 2^(161
+    /// - 23 * i) is bit 161 + i, and no two other products meet there or carry into it.
     uint256 private constant GATHER = (1 << 161) | (1 << 138) | (1 << 115) | (1 << 92) | (1 << 69) | (1 << 46)
         | (1 << 23) | 1;
+
+    /// @dev The same with a place left free after each bit: bit 24 * i times 2^(154 - 22 * i) is bit 154 + 2 * i.
+    uint256 private constant SPREAD = (1 << 154) | (1 << 132) | (1 << 110) | (1 << 88) | (1 << 66) | (1 << 44)
+        | (1 << 22) | 1;
 
     /// @notice Seats of a set.
     uint8 internal constant CAPACITY = 8;
@@ -45,6 +53,47 @@ library Members {
     function seatsOf(uint192 set, uint24 broker) internal pure returns (uint256) {
         unchecked {
             return _gather(~_occupied(set ^ (ONES * broker)) & HIGHS);
+        }
+    }
+
+    /// @notice Three words that `sealedBy` reads.
+    /// @dev The compiler would copy such constants out of the code at every use; a list of entries wants them once.
+    function lanes() internal pure returns (uint256[] memory words) {
+        words = Lists.ofLength(3);
+        words.set(0, ONES);
+        words.set(1, GATHER);
+        words.set(2, SPREAD);
+    }
+
+    /// @notice One seal as a tally word has it (see the library Tallies), signed by a list of brokers without
+    /// vacancies; or the first of the list that sits nowhere.
+    /// @dev Assembly: every seal does this for each of its signers.
+    function sealedBy(
+        uint192 set,
+        uint192 list,
+        uint256[] memory words
+    ) internal pure returns (uint256 tally, uint256 stranger) {
+        assembly ("memory-safe") {
+            let ones := mload(add(words, 32))
+            let highs := shl(23, ones)
+            let lows := sub(highs, ones)
+            let silent := and(or(add(and(set, lows), lows), set), highs)
+            for { } list { list := shr(24, list) } {
+                let other := xor(set, mul(ones, and(list, 0xFFFFFF)))
+                // The highest bit of each seat that is not this broker's, and of its own none.
+                other := and(or(add(and(other, lows), lows), other), highs)
+                if eq(other, highs) {
+                    stranger := and(list, 0xFFFFFF)
+                    break
+                }
+                silent := and(silent, other)
+            }
+            tally := 0x100
+            if silent {
+                silent := shr(23, silent)
+                let misses := and(shr(154, mul(silent, mload(add(words, 96)))), 0x5555)
+                tally := or(or(tally, shl(16, misses)), and(shr(161, mul(silent, mload(add(words, 64)))), 0xFF))
+            }
         }
     }
 

@@ -8,8 +8,8 @@ type MemberSlot is uint256;
 /// settlement: misses, 2 bits a seat (16), seals (8), and the mask of who missed the last seal (8).
 type SealSlot is uint256;
 
-/// @notice Who acted before: previous members (192 bits, the lowest), the epoch of the partition's foundation (32), and
-/// the members' probation, 2 bits a seat (16).
+/// @notice Who acted before: previous members (192 bits, the lowest), the epoch of the partition's foundation
+/// (32), and the members' probation, 2 bits a seat (16).
 type FormerSlot is uint256;
 
 using Slots for MemberSlot global;

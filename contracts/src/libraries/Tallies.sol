@@ -20,9 +20,25 @@ library Tallies {
         }
     }
 
-    /// @notice Whether a tally has no place for another miss or seal.
-    function isFull(uint256 misses, uint256 seals) internal pure returns (bool) {
-        return seals == SEALS || misses & (misses >> 1) & LOWER != 0;
+    /// @notice A tally word: misses above 16 bits, seals above 8, and the mask of who missed the last seal.
+    function ofSeal(uint256 silent) internal pure returns (uint256) {
+        return (missed(0, silent) << 16) | 0x100 | silent;
+    }
+
+    /// @notice A tally word and the one of a further seal.
+    function plus(uint256 tally, uint256 once) internal pure returns (uint256) {
+        unchecked {
+            return (tally & ~uint256(0xFF)) + once;
+        }
+    }
+
+    /// @notice Whether a tally word has no place for another miss or seal.
+    /// @dev Assembly: the compiler asks one after the other.
+    function isFull(uint256 tally) internal pure returns (bool full) {
+        assembly ("memory-safe") {
+            let threes := and(and(tally, shr(1, tally)), 0x55550000)
+            full := or(gt(threes, 0), eq(and(tally, 0xFF00), 0xFF00))
+        }
     }
 
     /// @notice The misses of a seat, or what is left of its probation.
