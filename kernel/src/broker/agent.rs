@@ -14,7 +14,7 @@ const CHANGES_A_CALL: usize = 64;
 const PATIENCE_BLOCKS: u64 = 3;
 
 /// One broker's agent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Agent {
     /// The height at which this agent last asked for a draw of its own.
     draw_asked: Option<u64>,

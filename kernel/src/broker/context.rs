@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::io::{Output, Reply, SessionId, Token, Trace};
 use super::message::Message;
@@ -41,12 +42,23 @@ pub enum Purpose {
 }
 
 /// Numbers that only rise, and what waits under them. Lives as long as the broker.
-#[derive(Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ledger {
     next_write: u64,
     next_token: u64,
     waiting: VecDeque<(u64, Vec<After>)>,
     purposes: BTreeMap<Token, Purpose>,
+}
+
+impl fmt::Debug for Ledger {
+    /// Numbers are shown as so many before the newest: ledgers that differ only in how much they counted before act
+    /// alike, and look alike.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.waiting.iter().map(|(index, after)| (self.next_write - index, after));
+        let purposes = self.purposes.iter().map(|(token, purpose)| (self.next_token - token.0, purpose));
+        f.debug_list().entries(waiting).finish()?;
+        f.debug_list().entries(purposes).finish()
+    }
 }
 
 impl Ledger {

@@ -18,6 +18,7 @@ mod edge;
 mod io;
 pub mod lane;
 mod message;
+mod open_error;
 mod refusal;
 mod replica;
 pub mod rows;
@@ -26,5 +27,6 @@ mod shard;
 
 pub use io::{Command, From, Input, Level, Output, Reading, Reply, SessionId, Token, Trace};
 pub use message::{Message, SignedEntry};
+pub use open_error::OpenError;
 pub use refusal::{Refusal, RefusalCode};
-pub use shard::{OpenError, Shard, Summary, Why};
+pub use shard::{Shard, Summary, Why};

@@ -27,7 +27,7 @@ use crate::limits::RETRY_US;
 use crate::log::{Record, Table};
 
 /// One partition's sealing at one replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sealer {
     partition: PartitionId,
     reports: BTreeMap<ReportKey, ReportRow>,
@@ -35,7 +35,7 @@ pub struct Sealer {
 }
 
 /// The epoch being sealed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sealing {
     epoch: Epoch,
     previous: Hash,
@@ -52,7 +52,7 @@ struct Sealing {
 }
 
 /// What a leader gathers in its round.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lead {
     closings: BTreeMap<Address, Vec<LaneHead>>,
     proposal: Option<(Cut, Entry)>,

@@ -1,7 +1,7 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,6 +12,7 @@ use super::edge::Edge;
 use super::io::{Input, Output, Token, Trace};
 use super::lane::Mark;
 use super::message::{Message, SignedEntry};
+use super::open_error::OpenError;
 use super::refusal::Refusal;
 use super::replica::{Replica, Source};
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
@@ -29,7 +30,7 @@ use crate::wire::{self, Received};
 const OWNER_KEY: &[u8] = b"owner";
 
 /// A broker's machines for the partitions of one core.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Shard {
     me: Address,
     view: Arc<State>,
@@ -37,7 +38,7 @@ pub struct Shard {
     machines: Machines,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Machines {
     partitions: BTreeMap<PartitionId, (Replica, Sealer)>,
     last_index: BTreeMap<PartitionId, u64>,
@@ -68,28 +69,6 @@ pub enum Why {
     Sealer(PartitionId),
 }
 
-/// Why a store cannot be taken up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OpenError {
-    /// The store belongs to another broker: whose it is, who asked.
-    Foreign(Address, Address),
-    /// A row does not decode: table and key.
-    Row(Table, String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign(owner, asked) => {
-                write!(f, "this store belongs to broker {owner}, not {asked}: use its own directory and key")
-            }
-            Self::Row(table, key) => write!(f, "row {key} of table {table:?} is damaged: restore the store"),
-        }
-    }
-}
-
-impl core::error::Error for OpenError {}
-
 /// One partition as a broker holds it, for status and tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -105,6 +84,14 @@ pub struct Summary {
     pub lanes: Vec<(LaneId, u64)>,
     /// Events on disk that are not sealed yet.
     pub unsealed_events: u64,
+}
+
+impl fmt::Debug for Shard {
+    /// Everything that decides what it does next. The chain is named by its height: all of it would bury the rest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { me, view, ledger, machines } = self;
+        f.debug_tuple("Shard").field(me).field(&view.height).field(ledger).field(machines).finish()
+    }
 }
 
 impl Shard {

@@ -16,12 +16,12 @@ use crate::limits::{FEED_HEARTBEAT_US, FEED_MISSES};
 use crate::verify::Verified;
 
 /// Every feed of an edge.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Feeds {
     feeds: BTreeMap<StreamPartition, Feed>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Feed {
     source: Option<Address>,
     attempt: u32,

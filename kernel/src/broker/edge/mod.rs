@@ -29,7 +29,7 @@ use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
 use crate::limits::MAX_REQUESTS;
 
 /// All clients of one broker.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Edge {
     sessions: BTreeMap<SessionId, Session>,
     publishing: Publishing,
@@ -37,14 +37,14 @@ pub struct Edge {
     feeds: Feeds,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Session {
     identity: Option<Address>,
     requests: BTreeMap<u64, Request>,
 }
 
 /// A request that is not over yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Request {
     Read(ReadRequest),
     Subscribe(Subscription),

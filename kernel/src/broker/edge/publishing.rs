@@ -31,7 +31,7 @@ const MAX_WAITERS: usize = 64;
 const SEARCH_US: u64 = RETRY_US / 4;
 
 /// Batches on their way to a quorum.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Publishing {
     /// By lane and the sequence after the batch.
     pending: BTreeMap<(LaneId, u64), Pending>,
@@ -43,7 +43,7 @@ pub struct Publishing {
     next_due_us: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     batch: Verified<Batch>,
     partition: PartitionId,

@@ -19,7 +19,7 @@ use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS
 use crate::log::{Chunk, Query};
 
 /// A reading that is not over: where it goes on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReadRequest {
     slot: StreamPartition,
     /// The next question, and the replica whose answers it continues.
@@ -27,14 +27,14 @@ pub struct ReadRequest {
 }
 
 /// Questions that replicas have not answered yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Readings {
     next_token: u64,
     asked: BTreeMap<u64, Asked>,
 }
 
 /// One question to a replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Asked {
     id: (SessionId, u64),
     slot: StreamPartition,

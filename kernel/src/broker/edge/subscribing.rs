@@ -23,7 +23,7 @@ use crate::log::{Chunk, Position, Query, Slice};
 use crate::verify::Verified;
 
 /// One client's subscription to partitions of a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     stream: StreamId,
     tails: BTreeMap<StreamPartition, Tail>,
@@ -31,7 +31,7 @@ pub struct Subscription {
 }
 
 /// How far one stream partition of a subscription is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Tail {
     phase: Phase,
     from: From,

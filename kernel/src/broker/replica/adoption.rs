@@ -22,7 +22,7 @@ use crate::limits::{MAX_PENDING_CUTS, RETRY_US};
 use crate::log::{Record, Table};
 
 /// Cuts on the way from the last adopted one to the one on chain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CatchUp {
     cuts: VecDeque<Cut>,
     /// The run reaches the checksum on chain: every cut in it is proven.

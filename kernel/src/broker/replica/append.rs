@@ -21,7 +21,7 @@ use crate::verify::Verified;
 
 /// Batches that wait for what comes before them; bounded in bytes. When it is full it is emptied: what waits for a gap
 /// that is never filled keeps nothing else out for long, and edges offer again what is not acknowledged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ahead {
     batches: BTreeMap<(LaneId, u64), (Verified<Batch>, Source)>,
     bytes: usize,

@@ -13,14 +13,14 @@ use crate::limits::{MAX_FETCHES, MAX_FETCHES_A_PEER, RETRY_US};
 use crate::verify::Verified;
 
 /// Lanes being fetched; bounded.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fetching {
     lanes: BTreeMap<LaneId, Fetch>,
     /// Lanes on which a peer named another branch, and when it was asked: what it sends shows who is right.
     probed: BTreeMap<LaneId, u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Fetch {
     /// Everything before this sequence is wanted.
     until: u64,

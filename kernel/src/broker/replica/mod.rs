@@ -40,7 +40,7 @@ use crate::log::Table;
 const APPENDS_A_MS: u64 = 1 << 20;
 
 /// One partition at one replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replica {
     /// The partition.
     pub partition: PartitionId,

@@ -17,7 +17,7 @@ use crate::ids::Address;
 use crate::limits::RETRY_US;
 
 /// What a replica still has to hear before it serves readers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Presence {
     /// What each peer named last; one message's worth a peer.
     answers: BTreeMap<Address, Vec<LaneHead>>,
