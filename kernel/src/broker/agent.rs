@@ -6,6 +6,7 @@
 use super::context::Context;
 use crate::coordinator::{Intent, useful_changes};
 use crate::ids::{BrokerIndex, PartitionId};
+use crate::marks::Rare;
 
 /// Changes in one transaction: what the contract takes at most.
 const CHANGES_A_CALL: usize = 64;
@@ -50,6 +51,7 @@ impl Agent {
             ctx.submit(Intent::RecordDraw { index: me });
         }
         if let Some(index) = other.filter(|_| is_my_turn(ctx, me)) {
+            ctx.mark(Rare::DrawForAnother);
             ctx.submit(Intent::RecordDraw { index });
         }
     }
@@ -81,6 +83,7 @@ fn found(ctx: &mut Context<'_>) {
     };
     let unfounded = view.partitions.iter().position(ready);
     if let Some(partition) = unfounded.and_then(|id| u32::try_from(id).ok()) {
+        ctx.mark(Rare::FoundedWithVacancies);
         ctx.submit(Intent::Found { partition: PartitionId(partition) });
     }
 }

@@ -13,6 +13,8 @@ use crate::broker::io::SessionId;
 use crate::broker::message::Message;
 use crate::ids::{Address, LaneId, StreamPartition};
 use crate::limits::{FEED_HEARTBEAT_US, FEED_MISSES};
+use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::verify::Verified;
 
 /// Every feed of an edge.
@@ -118,6 +120,7 @@ impl Edge {
             }
             Some(before) if before > index => {
                 // The source lost its count, as after a restart: what it says now does not continue what was.
+                ctx.mark(Rare::FeedRestarted);
                 self.restart_feed(ctx, slot);
             }
             Some(_) => {}
@@ -145,7 +148,8 @@ impl Edge {
         feed.index = Some(index);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
         for id in subscribers {
-            if previous_index > at {
+            if previous_index > at && !ctx.rules.has(Bug::DeliversPastGap) {
+                ctx.mark(Rare::LiveMissed);
                 self.on_missed(ctx, id, slot, at);
             } else {
                 self.deliver_live(ctx, id, slot, index, batch);
@@ -187,11 +191,12 @@ impl Edge {
     /// Follows the next replica; subscriptions begin again there, and get nothing twice.
     pub(super) fn restart_feed(&mut self, ctx: &mut Context<'_>, slot: StreamPartition) {
         let Some(feed) = self.feeds.feeds.get_mut(&slot) else { return };
+        ctx.mark(Rare::FeedMoved);
         feed.attempt += 1;
         feed.misses = 0;
         feed.index = None;
         feed.follow(ctx, slot);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
-        subscribers.into_iter().for_each(|id| self.on_feed_lost(id, slot));
+        subscribers.into_iter().for_each(|id| self.on_feed_lost(ctx, id, slot));
     }
 }

@@ -27,6 +27,8 @@ use super::refusal::{Refusal, RefusalCode};
 use crate::coordinator::{State, Stream};
 use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
 use crate::limits::MAX_REQUESTS;
+use crate::marks::Rare;
+use crate::rules::Bug;
 
 /// All clients of one broker.
 #[derive(Clone, Debug, Default)]
@@ -136,7 +138,9 @@ impl Edge {
 
     /// The chain moved on: permissions may have ended, replicas changed.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
-        self.end_unauthorized(ctx);
+        if !ctx.rules.has(Bug::CachesPermission) {
+            self.end_unauthorized(ctx);
+        }
         self.publishing.on_view(ctx);
     }
 
@@ -152,6 +156,7 @@ impl Edge {
             }
         }
         for (id, refusal) in ended {
+            ctx.mark(Rare::SubscriptionEnded);
             self.cancel(ctx, id);
             ctx.reply(id.0, Reply::Refused { request: id.1, refusal });
         }

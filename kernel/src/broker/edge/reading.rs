@@ -17,6 +17,7 @@ use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::ids::{Address, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
+use crate::marks::Rare;
 
 /// A reading that is not over: where it goes on.
 #[derive(Clone, Debug)]
@@ -199,6 +200,7 @@ impl Edge {
             return;
         }
         if asked.attempt >= READ_ATTEMPTS {
+            ctx.mark(Rare::ReadRefused);
             let (session, request) = asked.id;
             self.cancel(ctx, asked.id);
             let reason = format!("no replica could answer ({reason}): try again in a moment");
@@ -207,6 +209,7 @@ impl Edge {
             return;
         }
         if !asked.bound {
+            ctx.mark(Rare::ReadMoved);
             asked.replica = fresh_source(ctx, &self.publishing, asked.slot, asked.attempt);
             asked.query = asked.query.unpinned();
         }

@@ -20,6 +20,8 @@ use crate::broker::io::{From, Reply, SessionId};
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::limits::{HEADER_BYTES, LATEST_SLACK_MS, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
+use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::verify::Verified;
 
 /// One client's subscription to partitions of a stream.
@@ -171,7 +173,7 @@ impl Edge {
     ) {
         let partition = ctx.view.home(slot);
         let Some(tail) = self.tail(id, slot) else { return };
-        if tail.skips_history {
+        if tail.skips_history || ctx.rules.has(Bug::MoveDropsTail) && !tail.positions.is_empty() {
             // From now on a move to another replica must look back to the start.
             tail.skips_history = false;
             tail.phase = Phase::Live;
@@ -185,10 +187,13 @@ impl Edge {
     }
 
     /// The feed moved to another replica: its indexes mean nothing here.
-    pub(super) fn on_feed_lost(&mut self, id: (SessionId, u64), slot: StreamPartition) {
+    pub(super) fn on_feed_lost(&mut self, ctx: &Context<'_>, id: (SessionId, u64), slot: StreamPartition) {
         self.readings.forget_slot(id, slot);
         if let Some(tail) = self.tail(id, slot) {
             tail.phase = Phase::Opening;
+            if ctx.rules.has(Bug::DeliversTwiceAfterMove) {
+                tail.positions.clear();
+            }
         }
     }
 
@@ -245,7 +250,9 @@ impl Edge {
         let Some(tail) = subscription.tails.get_mut(&slot) else { return };
         let (next, last_index) = (chunk.next.clone(), chunk.last_index);
         let bytes: u64 = chunk.batches.iter().map(|bytes| bytes.len() as u64).sum();
+        let offered = chunk.order.len();
         let fresh = cut_down(tail, chunk);
+        ctx.mark_if(fresh.order.len() < offered, Rare::DeliveredBefore);
         if !fresh.order.is_empty() {
             subscription.outstanding_bytes += bytes;
             ctx.reply(id.0, Reply::Chunk { request: id.1, slot, chunk: fresh });
@@ -260,6 +267,7 @@ impl Edge {
                 let all = asked.filter(|_| next.is_none()).unwrap_or(0);
                 let reached = last_index.max(after_index).max(all);
                 if next.is_none() && feed_index.is_some_and(|at| reached >= at) {
+                    ctx.mark(Rare::CaughtUp);
                     ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot });
                     Phase::Live
                 } else {
@@ -298,6 +306,7 @@ impl Edge {
         if !subscription.has_room()
             && let Some(tail) = subscription.tails.get_mut(&slot)
         {
+            ctx.mark(Rare::WindowFull);
             tail.phase = Phase::Behind { after_index: index, asked: None };
         }
     }
@@ -314,6 +323,7 @@ impl Edge {
         let Some(tail) = self.tail(id, slot) else { return };
         if tail.positions.get(&lane).is_some_and(|next| *next > from) {
             tail.positions.insert(lane, from);
+            ctx.mark(Rare::WithdrawalTold);
             ctx.reply(id.0, Reply::Withdrawn { request: id.1, lane, from });
         }
     }
