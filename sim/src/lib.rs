@@ -24,20 +24,28 @@
 //! assert!(report.stored_events > 0);
 //! ```
 
+pub mod audit;
 pub mod chain;
 pub mod clients;
 pub mod digest;
+pub mod faults;
 pub mod heap;
 pub mod links;
 pub mod nodes;
+pub mod observer;
 pub mod oracles;
 pub mod random;
 mod report;
 pub mod scenario;
+mod simulation;
 mod surroundings;
+pub mod tape;
 mod verifier;
 mod world;
 
+pub use faults::{Fault, FaultKind};
+pub use observer::{Happening, Observer};
 pub use report::{Report, Violation};
-pub use scenario::{CrashAt, Fault, FaultKind, Forking, Join, LinkFaults, Moment, Scenario};
-pub use world::run;
+pub use scenario::{CrashAt, Forking, Join, LinkFaults, Moment, Scenario, ScenarioError};
+pub use simulation::{Options, Outcome, Source, run, simulate};
+pub use tape::{Tape, TapeError};

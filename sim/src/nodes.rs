@@ -11,9 +11,10 @@ use weir_node::engine::{Completion, Engine, Operation};
 use weir_store::EventLog;
 use weir_store::{MemoryDisk, MemoryLog};
 
-use crate::digest::Chain;
-use crate::random::Random;
+use crate::audit::NodeAudit;
+use crate::digest::Transcript;
 use crate::scenario::key_bytes;
+use crate::tape::Counts;
 use crate::verifier::SimulationVerifier;
 
 /// A broker's machine: runs or is down.
@@ -25,13 +26,15 @@ pub struct Node {
     /// The same key for transactions.
     pub wallet: Wallet,
     /// Everything that it saw and did.
-    pub chain: Chain,
-    /// Delays of its own machine.
-    pub random: Random,
+    pub audit: NodeAudit,
+    /// How much its own machine has decided so far.
+    pub counts: Counts,
     /// Rises with each start: what was begun by an earlier process does not reach a later one.
     pub incarnation: u32,
     disk: MemoryDisk,
     process: Option<Process>,
+    /// A crash that the next step's transcript begins with.
+    wiped: Option<bool>,
 }
 
 /// What ends with a crash.
@@ -52,11 +55,12 @@ impl Node {
             address: key.address(),
             key,
             wallet: Wallet::from_bytes(&bytes).expect("the key is in range"),
-            chain: Chain::default(),
-            random: Random::stream(seed, "node", &[u64::from(number)]),
+            audit: NodeAudit::default(),
+            counts: Counts::default(),
             incarnation: 0,
             disk: MemoryDisk::new(),
             process: None,
+            wiped: None,
         }
     }
 
@@ -93,7 +97,7 @@ impl Node {
         if wipe {
             self.disk = MemoryDisk::new();
         }
-        self.chain.number(u64::from(wipe) + 40);
+        self.wiped = Some(wipe);
     }
 
     /// One turn of the engine. Returns false when the process is down, or the view is not newer than the last.
@@ -102,6 +106,7 @@ impl Node {
         now: Now,
         completion: Option<Completion>,
         operations: &mut Vec<Operation>,
+        transcript: &mut Transcript,
     ) -> bool {
         let Some(process) = &mut self.process else { return false };
         if let Some(Completion::Chain(view)) = &completion {
@@ -110,12 +115,16 @@ impl Node {
             }
             process.height = view.height;
         }
-        self.chain.number(now.monotonic_us);
+        transcript.number(now.monotonic_us);
+        if let Some(wipe) = self.wiped.take() {
+            transcript.number(u64::from(wipe) + 40);
+        }
         if let Some(completion) = &completion {
-            self.chain.completion(completion);
+            transcript.completion(completion);
         }
         process.engine.turn(now, completion, operations);
-        operations.iter().for_each(|operation| self.chain.operation(operation));
+        operations.iter().for_each(|operation| transcript.operation(operation));
+        self.audit.step(now.monotonic_us, transcript);
         true
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::tape::Actor;
+
 /// A promise that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -12,6 +14,8 @@ pub struct Violation {
     pub oracle: &'static str,
     /// What was seen.
     pub what: String,
+    /// Whom it was seen at, as far as that is known.
+    pub about: Vec<Actor>,
 }
 
 impl fmt::Display for Violation {
@@ -58,6 +62,10 @@ pub struct Report {
     pub forks_found: u64,
     /// Lanes that subscribers were told to take back.
     pub withdrawals: u64,
+    /// Faults that began, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// Rare branches that the run came through, and how often: see [`crate::workflow`] for counting them across seeds.
+    pub marks: BTreeMap<String, u64>,
     /// Reasons for which clients were refused, and how often.
     pub refusals: BTreeMap<String, u64>,
     /// Transactions that the chain reverted, by reason.
@@ -93,6 +101,8 @@ impl fmt::Display for Report {
             self.forks_found,
             self.withdrawals
         )?;
+        self.faults.iter().try_for_each(|(kind, count)| writeln!(f, "fault {kind}: {count} times"))?;
+        self.marks.iter().try_for_each(|(mark, count)| writeln!(f, "came through {mark} {count} times"))?;
         self.refusals
             .iter()
             .try_for_each(|(reason, count)| writeln!(f, "refused {count} times: {reason}"))?;

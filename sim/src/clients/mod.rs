@@ -110,20 +110,24 @@ pub fn header_of(batch: &[u8]) -> Option<Header> {
     Header::decode(batch.get(..HEADER_BYTES)?).ok()
 }
 
-/// Events as devices send them: small JSON objects, now and then a large one.
-fn events(random: &mut Random, count: u64, mut wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
-    wall_ms = wall_ms.max(last_ms);
+/// Events as devices send them: small JSON objects, now and then a large one. They grow from a number; from 0 the smallest.
+fn events(payload: u64, count: u64, wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
+    let (wall_ms, mut random) = (wall_ms.max(last_ms), Random::from_number(payload));
     (0..count)
         .map(|number| {
-            let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) };
-            let text = format!(
-                "{{\"device\":\"sensor-{}\",\"celsius\":{}.{},\"number\":{number},\"note\":\"{}\"}}",
-                random.below(1_000),
-                random.below(60),
-                random.below(10),
-                "x".repeat(padding as usize)
-            );
+            let text = if payload == 0 { format!("{{\"n\":{number}}}") } else { event(&mut random, number) };
             NewEvent::new(wall_ms, content_type::JSON, text.as_bytes())
         })
         .collect()
+}
+
+fn event(random: &mut Random, number: u64) -> String {
+    let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) };
+    format!(
+        "{{\"device\":\"sensor-{}\",\"celsius\":{}.{},\"number\":{number},\"note\":\"{}\"}}",
+        random.below(1_000),
+        random.below(60),
+        random.below(10),
+        "x".repeat(padding as usize)
+    )
 }

@@ -13,7 +13,8 @@ use weir_kernel::wire;
 
 use crate::clients::published::Publications;
 use crate::report::Violation;
-use crate::surroundings::note;
+use crate::surroundings::{note, note_about};
+use crate::tape::Actor;
 
 type ReportKey = (PartitionId, Epoch, u32, Hash);
 
@@ -102,13 +103,14 @@ impl Cuts {
     /// A node signs.
     pub fn on_sign(&mut self, now_us: u64, node: usize, digest: Hash, violations: &mut Vec<Violation>) {
         let Some((key, checksum)) = self.written.get(&(node, digest)).copied() else {
-            note(violations, now_us, "one report", format!("node {node} signs what it did not write"));
+            let what = format!("node {node} signs what it did not write");
+            note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);
             return;
         };
         let first = *self.signed.entry((node, key)).or_insert(checksum);
         if first != checksum {
             let what = format!("node {node} signed {first} and {checksum} for {key:?}");
-            note(violations, now_us, "one report", what);
+            note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);
         }
     }
 }
