@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Folders beside this crate's own whose code takes part in runs.
 const FOLDERS: [&str; 6] =
-    ["src", "../kernel/src", "../store/src", "../chain/src", "../contracts/src", "../harness/node/src"];
+    ["src", "../kernel/src", "../store/src", "../chain/src", "../contracts/artifacts", "../harness/node/src"];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };

@@ -159,6 +159,12 @@ impl Audit {
         found
     }
 
+    /// The first difference among the steps that both kept, in virtual time.
+    pub fn first_difference(&self, other: &Self) -> Option<Divergence> {
+        let nodes = 0..self.nodes.len().max(other.nodes.len()) as u32;
+        nodes.filter_map(|node| Self::first_step(self, other, node)).min_by_key(Divergence::when)
+    }
+
     /// The first step that differs among those that both kept of a node.
     fn first_step(first: &Self, second: &Self, node: u32) -> Option<Divergence> {
         let of = |audit: &Self| audit.nodes.get(node as usize).map_or(Vec::new(), |n| n.checkpoints.clone());

@@ -72,8 +72,9 @@ impl Links {
                 let held = |random: &mut Random| {
                     random.chance(faults.reordering).then(|| random.between(faults.hold_us))
                 };
-                let lost = random.chance(faults.loss).then_some(1);
+                // First what is drawn in any case: it stays when a rate changes.
                 let delay_us = random.between(faults.delay_us);
+                let lost = random.chance(faults.loss).then_some(1);
                 let hold_us = held(&mut random);
                 let twice_us = random
                     .chance(faults.duplication)

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use weir_chain::wallet::Wallet;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
+use weir_kernel::marks::Marks;
+use weir_kernel::rules::Rules;
 use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
 use weir_node::engine::{Completion, Engine, Operation};
@@ -33,6 +35,8 @@ pub struct Node {
     pub incarnation: u32,
     disk: MemoryDisk,
     process: Option<Process>,
+    /// Marks of processes that have ended.
+    marks: Marks,
     /// A crash that the next step's transcript begins with.
     wiped: Option<bool>,
 }
@@ -60,6 +64,7 @@ impl Node {
             incarnation: 0,
             disk: MemoryDisk::new(),
             process: None,
+            marks: Marks::default(),
             wiped: None,
         }
     }
@@ -79,12 +84,19 @@ impl Node {
         self.process.as_ref().map(|process| &process.log)
     }
 
+    /// Rare branches that its processes went through.
+    pub fn marks(&self) -> Marks {
+        let mut marks = self.marks.clone();
+        self.process.iter().for_each(|process| marks.add(process.engine.shard().marks()));
+        marks
+    }
+
     /// Starts the process from what its disk holds.
-    pub fn start(&mut self, view: Arc<State>, verifier: SimulationVerifier) {
+    pub fn start(&mut self, view: Arc<State>, verifier: SimulationVerifier, rules: Rules) {
         assert!(self.process.is_none(), "a process is started once");
         let log = self.disk.open();
         let checkpoint = log.load().expect("a disk in memory does not fail");
-        let engine = Engine::open(self.address, view, &checkpoint, verifier);
+        let engine = Engine::open_with(self.address, view, &checkpoint, verifier, rules);
         let engine = engine.expect("what a broker wrote it can take up");
         self.incarnation += 1;
         self.process = Some(Process { engine, log, sync_pending: false, wake_us: None, height: 0 });
@@ -92,6 +104,7 @@ impl Node {
 
     /// Ends the process. What was not synced is gone; with `wipe`, everything is.
     pub fn crash(&mut self, wipe: bool) {
+        self.marks = self.marks();
         self.process = None;
         self.disk.crash();
         if wipe {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use weir_kernel::marks::Marks;
+
 use crate::tape::Actor;
 
 /// A promise that did not hold.
@@ -64,8 +66,8 @@ pub struct Report {
     pub withdrawals: u64,
     /// Faults that began, by kind.
     pub faults: BTreeMap<String, u64>,
-    /// Rare branches that the run came through, and how often: see [`crate::workflow`] for counting them across seeds.
-    pub marks: BTreeMap<String, u64>,
+    /// Rare branches of the kernel that the run came through; none in a build that does not count them.
+    pub marks: Marks,
     /// Reasons for which clients were refused, and how often.
     pub refusals: BTreeMap<String, u64>,
     /// Transactions that the chain reverted, by reason.
@@ -102,7 +104,6 @@ impl fmt::Display for Report {
             self.withdrawals
         )?;
         self.faults.iter().try_for_each(|(kind, count)| writeln!(f, "fault {kind}: {count} times"))?;
-        self.marks.iter().try_for_each(|(mark, count)| writeln!(f, "came through {mark} {count} times"))?;
         self.refusals
             .iter()
             .try_for_each(|(reason, count)| writeln!(f, "refused {count} times: {reason}"))?;

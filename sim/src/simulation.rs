@@ -1,11 +1,19 @@
 //! One run, from a seed or from a tape.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use weir_kernel::rules::Rules;
+
 use crate::audit::{Audit, AuditLevel};
 use crate::observer::Observer;
 use crate::report::Report;
 use crate::scenario::Scenario;
+use crate::surroundings::note;
 use crate::tape::{Decider, Tape};
 use crate::world::World;
+
+/// The oracle that a panic of the program under test violates.
+pub const PANIC: &str = "panic";
 
 /// Who decides in a run.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +33,8 @@ pub struct Options<'a> {
     pub audit: AuditLevel,
     /// Stop at the first violation of this oracle.
     pub stop_at: Option<&'a str>,
+    /// The rules that brokers go by: tests plant mistakes here.
+    pub rules: Rules,
     /// Who is told what happens.
     pub observer: Option<&'a mut dyn Observer>,
 }
@@ -54,7 +64,12 @@ pub fn simulate(source: Source<'_>, options: Options<'_>) -> Outcome {
     let observer = options.observer.map(|observer| observer as &mut dyn Observer);
     let options = Options { observer, ..options };
     let mut world = World::new(&scenario, decider, options);
-    world.run();
+    // Assertions are live in every build, so a panic is a finding like any other and shrinks like one.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        note(&mut world.report.violations, world.now_us, PANIC, text.to_string());
+    }
     let ended = world.finish();
     let first = ended.report.violations.first();
     let violates = first.map(|violation| violation.oracle.to_string());

@@ -8,6 +8,7 @@ use weir_kernel::broker::{Reply, SessionId, Token, Trace};
 use weir_kernel::coordinator::{Fact, Intent, State};
 use weir_kernel::ids::{Address, Hash, PartitionId};
 use weir_kernel::log::{Query, Record, Table};
+use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_node::engine::{Completion, Operation};
 use weir_store::EventLog;
@@ -99,6 +100,7 @@ pub(crate) struct World<'a> {
     pub publications: Publications,
     pub oracles: Oracles,
     pub verifier: SimulationVerifier,
+    pub rules: Rules,
     pub transaction_loss: u32,
     pub healed: bool,
     /// Replicas that were ready to serve readers at a block near the end.
@@ -349,7 +351,7 @@ impl World<'_> {
             return;
         }
         let view = self.chain.view();
-        self.nodes[node].start(view.clone(), self.verifier.clone());
+        self.nodes[node].start(view.clone(), self.verifier.clone(), self.rules);
         self.observe(&Happening::Start { node: node as u32 });
         self.turn(node, Some(Completion::Chain(view)));
     }

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use weir_kernel::ids::Hash;
 
 use crate::faults::Fault;
-use crate::tape::Actor;
+use crate::tape::{Actor, Role};
 
 pub mod file;
 mod kinds;
 mod validity;
 
 pub use file::ScenarioError;
+
+/// Readers of a run.
+pub const READERS: u32 = 2;
 
 /// A range of microseconds, both ends included.
 pub type RangeUs = (u64, u64);
@@ -167,6 +170,17 @@ impl Scenario {
     /// When faults stop and publishing ends, in virtual microseconds.
     pub fn heal_at_us(&self) -> u64 {
         self.duration_ms.saturating_sub(self.heal_ms) * 1_000
+    }
+
+    /// All clients, those included that never come.
+    pub fn clients(&self) -> impl Iterator<Item = Actor> + use<> {
+        let counts = [
+            (Role::Publisher, self.publishers),
+            (Role::Equivocator, 2 * self.forks),
+            (Role::Subscriber, self.subscribers),
+            (Role::Reader, READERS),
+        ];
+        counts.into_iter().flat_map(|(role, count)| (0..count).map(move |number| Actor::Client(role, number)))
     }
 
     /// Whether a broker or a client takes part.

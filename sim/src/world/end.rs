@@ -51,6 +51,7 @@ impl World<'_> {
                 Client::Publisher(_) | Client::Equivocator(_) => {}
             }
         }
+        self.nodes.iter().for_each(|node| self.report.marks.add(&node.marks()));
         let audit = Audit { nodes: self.nodes.into_iter().map(|node| node.audit).collect() };
         let events = |sequence: u64, next: u64| next - sequence;
         for (_, sequence, publication) in self.publications.honest() {

@@ -20,7 +20,7 @@ use crate::links::Links;
 use crate::nodes::Node;
 use crate::random::Random;
 use crate::report::Report;
-use crate::scenario::{Scenario, key_bytes};
+use crate::scenario::{READERS, Scenario, key_bytes};
 use crate::simulation::Options;
 use crate::tape::{Actor, ActorDecider, Counts, Decider, Purpose, Role};
 use crate::verifier::SimulationVerifier;
@@ -30,9 +30,6 @@ const FORKS_BEGIN_US: u64 = 30_000_000;
 
 /// When readers begin.
 const READERS_BEGIN_US: u64 = 20_000_000;
-
-/// Readers of a run.
-const READERS: u32 = 2;
 
 /// Chance, per million and look, that a restless subscriber leaves for another edge.
 const RESTLESS: u32 = 30_000;
@@ -73,6 +70,7 @@ impl<'a> World<'a> {
             publications: Default::default(),
             oracles: Default::default(),
             verifier: SimulationVerifier::default(),
+            rules: options.rules,
             transaction_loss: scenario.transaction_loss,
             healed: false,
             serving: BTreeSet::new(),
