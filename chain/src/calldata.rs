@@ -1,5 +1,6 @@
 //! What a node sends to the contracts, as calldata.
 
+pub(crate) mod batch;
 pub mod market;
 
 use alloy_primitives::aliases::U24;
@@ -237,7 +238,12 @@ pub fn withdraw_stake() -> Bytes {
     C::withdrawStakeCall {}.abi_encode().into()
 }
 
-/// What an intent of the kernel sends to the coordinator.
+/// A report of one entry: there is no path.
+fn single(report: &kernel::Report) -> I::Report {
+    self::report(&report.entry, &[], &report.signature)
+}
+
+/// What an intent of the kernel sends to the contract that [`kernel::Intent::contract`] names.
 pub fn intent(intent: &kernel::Intent) -> Bytes {
     match intent {
         kernel::Intent::RecordDraw { index } => record_draw(*index),
@@ -245,6 +251,15 @@ pub fn intent(intent: &kernel::Intent) -> Bytes {
         kernel::Intent::Found { partition } => found(*partition),
         kernel::Intent::SubmitCertificate(certificate) => submit_certificates([certificate]),
         kernel::Intent::Claim => claim(),
+        kernel::Intent::ClaimBounty => claim_bounty(),
+        kernel::Intent::ReportLate(late) => report_late(single(late)),
+        kernel::Intent::Slash { index, reports } => slash(*index, single(&reports[0]), single(&reports[1])),
+        kernel::Intent::DeclareQuorumLost { partition } => declare_quorum_lost(*partition),
+        kernel::Intent::Evict { partition, seat } => evict(*partition, *seat),
+        kernel::Intent::SettleLane(settlement) => {
+            crate::fees::settle(&settlement.signed, &settlement.proof)
+        }
+        kernel::Intent::ProveFork(fork) => crate::fees::prove_fork(&fork.first, &fork.second),
     }
 }
 

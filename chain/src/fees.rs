@@ -2,13 +2,14 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
-use weir_kernel::batch::{Header, SignedHeader};
+use weir_kernel::batch::SignedHeader;
 use weir_kernel::coordinator::fees as kernel;
 use weir_kernel::coordinator::karma;
 use weir_kernel::ids::{Hash, StreamPartition};
 
 use crate::bindings::Karma;
-use crate::bindings::fees::{Batches, ILaneFees as I, LaneFees as C};
+use crate::bindings::fees::{ILaneFees as I, LaneFees as C};
+use crate::calldata::batch::header;
 
 fn word(hash: &Hash) -> B256 {
     hash.0.into()
@@ -59,7 +60,7 @@ pub fn withdraw(slot: StreamPartition) -> Bytes {
 /// `LaneFees.settle`.
 pub fn settle(signed: &SignedHeader, proof: &kernel::CutProof) -> Bytes {
     let call = C::settleCall {
-        header: header(&signed.header),
+        header: header(&signed.header).into(),
         signature: Bytes::copy_from_slice(signed.signature.as_bytes()),
         proof: cut_proof(proof),
     };
@@ -69,9 +70,9 @@ pub fn settle(signed: &SignedHeader, proof: &kernel::CutProof) -> Bytes {
 /// `LaneFees.proveFork`.
 pub fn prove_fork(first: &SignedHeader, second: &SignedHeader) -> Bytes {
     let call = C::proveForkCall {
-        first: header(&first.header),
+        first: header(&first.header).into(),
         firstSignature: Bytes::copy_from_slice(first.signature.as_bytes()),
-        second: header(&second.header),
+        second: header(&second.header).into(),
         secondSignature: Bytes::copy_from_slice(second.signature.as_bytes()),
     };
     call.abi_encode().into()
@@ -117,29 +118,6 @@ pub fn close_founding() -> Bytes {
 /// `Karma.credit`.
 pub fn credit(account: Address, amount: u128) -> Bytes {
     Karma::creditCall { account, amount: U256::from(amount) }.abi_encode().into()
-}
-
-/// A header as contracts take it.
-pub fn header(header: &Header) -> Batches::Header {
-    Batches::Header {
-        version: header.version,
-        stream: header.stream.0.into(),
-        streamPartition: header.stream_partition,
-        originType: header.origin_type,
-        origin: header.origin.0.into(),
-        openingBlock: header.opening_block,
-        nonce: header.nonce.into(),
-        sequence: header.sequence,
-        count: header.count,
-        volume: header.volume,
-        firstTime: header.first_time_ms,
-        lastTime: header.last_time_ms,
-        previous: word(&header.previous),
-        root: word(&header.root),
-        signer: header.signer.0.into(),
-        certificate: word(&header.certificate),
-        signatureType: header.signature_type,
-    }
 }
 
 /// A proof as LaneFees takes it.

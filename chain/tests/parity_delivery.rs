@@ -4,20 +4,18 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::SolCall;
+use common::foresee::{Dice, Sent, Tally, variant};
 use common::{CHAIN_ID, Network, SUPPLY, kernel_address, params, wallet};
 use weir_chain::bindings::{EventDelivery, IStream, Stream};
 use weir_chain::calldata;
 use weir_chain::calldata::market;
 use weir_chain::deploy::deploy_market;
-use weir_chain::facts::decode_block;
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent};
 use weir_kernel::coordinator::delivery::{self, Callee, Delivery, Terms};
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Block, Call, Fact, Permission, decide};
+use weir_kernel::coordinator::{Call, Fact, Permission};
 use weir_kernel::ids::{self, Hash, StreamId, StreamPartition};
 use weir_kernel::signature::{SECP256K1, Signature};
 
@@ -41,20 +39,6 @@ const BURN_GAS: u8 = 3;
 const REENTER: u8 = 4;
 const RETURN_MUCH: u8 = 5;
 
-/// A small generator, so that a run is the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        weir_kernel::coordinator::score::mix64(self.0) % sides
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.roll(from.len() as u64) as usize]
-    }
-}
-
 struct Subscriber {
     at: Address,
     owner: u8,
@@ -64,14 +48,11 @@ struct Subscriber {
 struct Run {
     network: Network,
     dice: Dice,
-    known: BTreeSet<StreamId>,
     streams: Vec<StreamId>,
     subscribers: Vec<Subscriber>,
     batches: Vec<Batch>,
-    seen: BTreeMap<String, u64>,
+    seen: Tally,
 }
-
-type Sent = (u8, Address, Bytes, Call);
 
 impl Run {
     fn new(seed: u64) -> Self {
@@ -96,10 +77,8 @@ impl Run {
                 Subscriber { at: receipt.contract_address.unwrap(), owner, behaviour: KEEP }
             })
             .collect();
-        let known = streams.iter().copied().collect();
-        let seen = BTreeMap::new();
-        let mut run =
-            Self { network, dice: Dice(seed), known, streams, subscribers, batches: Vec::new(), seen };
+        let seen = Tally::default();
+        let mut run = Self { network, dice: Dice(seed), streams, subscribers, batches: Vec::new(), seen };
         (0..40).for_each(|_| run.publish());
         run
     }
@@ -350,34 +329,14 @@ impl Run {
         if self.batches.len() > 60 {
             self.batches.remove(0);
         }
-        let Some((sender, target, data, call)) = self.call() else { return false };
-        let head = self.network.mirror.head().clone();
-        let block =
-            Block { number: head.number() + 1, timestamp_s: head.header.timestamp + 1, hash_of: &|_| None };
-        let caller = kernel_address(wallet(sender).address());
-        let foreseen = decide(&self.network.twin, block, caller, call.clone());
-        let receipt = self.network.send(sender, target, data);
-        match (receipt.failure(), foreseen) {
-            (None, Ok(facts)) => {
-                let happened = decode_block(&self.network.addresses, &mut self.known, &receipt.logs);
-                assert_eq!(happened, facts, "{call:?}");
-                facts.iter().for_each(|fact| self.count(name(fact)));
-            }
-            (Some(reason), Err(refusal)) => {
-                let name = refusal.name();
-                assert!(reason.starts_with(&format!("{name}(")), "{call:?}: {reason}, but {refusal}");
-                self.count(name.into());
-            }
-            (happened, foreseen) => panic!("{call:?}: happened {happened:?}, foreseen {foreseen:?}"),
-        }
+        let Some(sent) = self.call() else { return false };
+        let call = sent.3.clone();
+        let outcome = self.network.foreseen(sent).unwrap_or_else(|difference| panic!("{difference}"));
+        self.seen.outcome(&outcome, name);
         if let Call::Delivery(call) = &call {
             self.check(call);
         }
         true
-    }
-
-    fn count(&mut self, name: String) {
-        *self.seen.entry(name).or_default() += 1;
     }
 
     /// After a call: the books balance, and the views say what the twin says.
@@ -425,7 +384,7 @@ fn name(fact: &Fact) -> String {
         Fact::Delivery(fact) => format!("{fact:?}"),
         other => format!("{other:?}"),
     };
-    debug.chars().take_while(|c| c.is_alphanumeric()).collect()
+    variant(&debug)
 }
 
 /// What random calls must have met. The rest has its own tests.
@@ -464,7 +423,7 @@ const MET: [&str; 29] = [
 #[test]
 fn the_delivery_contract_does_what_the_twin_foresees() {
     let calls: u64 = std::env::var("WEIR_PARITY_CALLS").map_or(CALLS, |text| text.parse().expect("a number"));
-    let mut seen: BTreeMap<String, u64> = BTreeMap::from([("WrongStream".into(), 0)]);
+    let mut seen = Tally::default();
     for round in 0..4 {
         let mut run = Run::new(SEED + round);
         let mut done = 0;
@@ -477,10 +436,7 @@ fn the_delivery_contract_does_what_the_twin_foresees() {
             let reentered = run.network.view(subscriber.at, HostileSubscriber::reenteredCall {});
             assert_eq!(reentered, U256::ZERO, "nothing can be called while a subscriber runs");
         }
-        run.seen.into_iter().for_each(|(name, count)| *seen.entry(name).or_default() += count);
+        seen.add(run.seen);
     }
-    seen.iter().for_each(|(name, count)| println!("{count:>7} {name}"));
-    let missed: Vec<_> =
-        MET.iter().chain(&["WrongStream"]).filter(|name| seen.get(**name).is_none_or(|n| *n == 0)).collect();
-    assert!(missed.is_empty(), "never happened: {missed:?}");
+    seen.complete(MET.into_iter().chain(["WrongStream"]));
 }

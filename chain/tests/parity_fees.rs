@@ -9,28 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
+use common::foresee::{Dice, Sent, Tally, variant};
 use common::{Network, SUPPLY, error_names, kernel_address, wallet};
 use lanes::{Lanes, hostile};
 use weir_chain::bindings::Karma;
 use weir_chain::bindings::fees::{ILaneFees, LaneFees};
 use weir_chain::deploy::Economy;
-use weir_chain::facts::decode_block;
 use weir_chain::{calldata, fees as data};
 use weir_kernel::coordinator::fees::{self, BURNED, Receipt, RecoveredHeader};
 use weir_kernel::coordinator::karma;
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Block, Call, Fact, Params, Seats, decide};
+use weir_kernel::coordinator::{Call, Fact, Params, Seats};
 use weir_kernel::ids::{self, Hash, LaneId, PartitionId, StreamId, StreamPartition};
-
-/// A small generator, so that a run is the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        weir_kernel::coordinator::score::mix64(self.0) % sides
-    }
-}
 
 /// Keys 1 and 2 are brokers; all of these publish, subscribe and report.
 const SENDERS: u64 = 6;
@@ -40,9 +30,6 @@ const PARTITIONS: u32 = 2;
 const STEPS: usize = 4_200;
 const SEEDS: u64 = 5;
 
-/// A call with its calldata: sender, contract, calldata, call.
-type Planned = (u8, Address, Bytes, Call);
-
 struct Run {
     network: Network,
     dice: Dice,
@@ -50,8 +37,7 @@ struct Run {
     receipts: BTreeMap<(u8, u8, u8), (u64, u64)>,
     /// What was charged and found missing in each lane.
     paid: BTreeMap<LaneId, u128>,
-    seen: BTreeMap<String, u64>,
-    streams: BTreeSet<StreamId>,
+    seen: Tally,
 }
 
 fn kernel_of(key: u8) -> ids::Address {
@@ -96,8 +82,7 @@ impl Run {
             lanes: Lanes::default(),
             receipts: BTreeMap::new(),
             paid: BTreeMap::new(),
-            seen: BTreeMap::new(),
-            streams: BTreeSet::new(),
+            seen: Tally::default(),
         }
     }
 
@@ -140,7 +125,7 @@ impl Run {
         }
     }
 
-    fn plan(&mut self) -> Option<Planned> {
+    fn plan(&mut self) -> Option<Sent> {
         let addresses = self.network.addresses;
         let (fees, token) = (addresses.fees.unwrap(), addresses.token);
         let sender = self.key();
@@ -192,7 +177,7 @@ impl Run {
         }
     }
 
-    fn settle(&mut self, sender: u8) -> Option<Planned> {
+    fn settle(&mut self, sender: u8) -> Option<Sent> {
         let fees = self.network.addresses.fees.unwrap();
         let (mut signed, mut proof) = self.lanes.sealed(&mut self.dice)?;
         let mut signer = Some(signed.header.origin);
@@ -217,7 +202,7 @@ impl Run {
         Some((sender, fees, data, Call::Fees(fees::Call::Settle { signed, proof })))
     }
 
-    fn fork(&mut self, sender: u8) -> Option<Planned> {
+    fn fork(&mut self, sender: u8) -> Option<Sent> {
         let fees = self.network.addresses.fees.unwrap();
         let (mut pair, mut signers) = self.lanes.pair(&mut self.dice)?;
         match self.dice.roll(12) {
@@ -234,7 +219,7 @@ impl Run {
         Some((sender, fees, data, Call::Fees(fees::Call::ProveFork { first, second })))
     }
 
-    fn receipt(&mut self, sender: u8) -> Option<Planned> {
+    fn receipt(&mut self, sender: u8) -> Option<Sent> {
         let fees = self.network.addresses.fees.unwrap();
         let (key, edge_key, session) = (self.key(), 1 + self.dice.roll(2) as u8, self.dice.roll(3) as u8);
         let at = self.receipts.entry((key, edge_key, session)).or_default();
@@ -263,7 +248,7 @@ impl Run {
         Some((caller, fees, data, Call::Fees(call)))
     }
 
-    fn karma(&mut self, sender: u8) -> Option<Planned> {
+    fn karma(&mut self, sender: u8) -> Option<Sent> {
         let contract = self.network.addresses.karma.unwrap();
         let (key, call) = match self.dice.roll(6) {
             0 => {
@@ -297,27 +282,10 @@ impl Run {
         if self.dice.roll(6) == 0 {
             self.seal();
         }
-        let Some((sender, to, data, call)) = self.plan() else { return };
-        let head = self.network.mirror.head();
-        let (number, timestamp_s) = (head.number() + 1, head.header.timestamp + 1);
-        let block = Block { number, timestamp_s, hash_of: &|_| None };
-        let foreseen = decide(&self.network.twin, block, kernel_of(sender), call.clone());
-        let receipt = self.network.send(sender, to, data);
-        let names: Vec<String> = match (receipt.failure(), foreseen) {
-            (None, Ok(facts)) => {
-                let happened = decode_block(&self.network.addresses, &mut self.streams, &receipt.logs);
-                assert_eq!(happened, facts, "{call:?}");
-                facts.iter().for_each(|fact| self.account(fact));
-                facts.iter().map(name).collect()
-            }
-            (Some(reason), Err(refusal)) => {
-                let name = refusal.name();
-                assert!(reason.starts_with(&format!("{name}(")), "{call:?}: {reason}, but {refusal}");
-                vec![name.to_string()]
-            }
-            (happened, foreseen) => panic!("{call:?}: happened {happened:?}, foreseen {foreseen:?}"),
-        };
-        names.into_iter().for_each(|name| *self.seen.entry(name).or_default() += 1);
+        let Some(sent) = self.plan() else { return };
+        let outcome = self.network.foreseen(sent).unwrap_or_else(|difference| panic!("{difference}"));
+        outcome.iter().flatten().for_each(|fact| self.account(fact));
+        self.seen.outcome(&outcome, name);
     }
 
     /// A lane pays for every event and byte once.
@@ -405,7 +373,7 @@ fn name(fact: &Fact) -> String {
         Fact::Karma(fact) => format!("{fact:?}"),
         fact => format!("{fact:?}"),
     };
-    text.chars().take_while(|c| c.is_alphanumeric()).collect()
+    variant(&text)
 }
 
 /// What random calls must have met besides the errors of both contracts.
@@ -443,7 +411,7 @@ const UNREACHABLE: [&str; 5] = [
 
 #[test]
 fn the_chain_does_what_the_twin_of_fees_and_karma_foresees() {
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut seen = Tally::default();
     let mut burned = 0;
     for seed in 0..SEEDS {
         let mut run = Run::new(seed);
@@ -459,15 +427,12 @@ fn the_chain_does_what_the_twin_of_fees_and_karma_foresees() {
         }
         run.check_views();
         burned += run.network.twin.balance(BURNED);
-        run.seen.into_iter().for_each(|(name, count)| *seen.entry(name).or_default() += count);
+        seen.add(run.seen);
     }
-    println!("{} names met: {seen:#?}", seen.len());
     let mut wanted: BTreeSet<String> = MET.iter().map(|name| name.to_string()).collect();
     wanted.extend(error_names("LaneFees"));
     wanted.extend(error_names("Karma"));
-    let missed: Vec<_> =
-        wanted.iter().filter(|n| !seen.contains_key(*n) && !UNREACHABLE.contains(&n.as_str())).collect();
-    assert!(missed.is_empty(), "never happened: {missed:?}");
+    seen.complete(wanted.iter().map(String::as_str).filter(|name| !UNREACHABLE.contains(name)));
     assert!(burned > 0, "a share is burned");
 }
 

@@ -6,18 +6,18 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolCall;
+use common::foresee::{Dice, Sent, Tally, variant};
 use common::{Network, SUPPLY, kernel_address, wallet};
 use weir_chain::bindings::{DataLicense, DataLicenseFactory, IStream, Stream};
 use weir_chain::calldata;
 use weir_chain::calldata::market;
 use weir_chain::deploy::deploy_market;
-use weir_chain::facts::decode_block;
 use weir_kernel::agreement::cut::{Cut, LaneHead};
 use weir_kernel::coordinator::licenses::{self, Delivery, LaneParts, License, Order, Product};
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Block, Call, Entry, Fact, Params, Permission, decide};
+use weir_kernel::coordinator::{Call, Entry, Fact, Params, Permission};
 use weir_kernel::ids::{self, Hash, PartitionId, StreamId};
 use weir_kernel::merkle;
 
@@ -28,31 +28,14 @@ const PROVIDERS: u64 = 3;
 const SENDERS: u64 = 8;
 const PRODUCTS: usize = 12;
 
-/// A small generator, so that a run is the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        weir_kernel::coordinator::score::mix64(self.0) % sides
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.roll(from.len() as u64) as usize]
-    }
-}
-
 struct Run {
     network: Network,
     dice: Dice,
     known: BTreeSet<StreamId>,
     lanes: Vec<(LaneParts, LaneHead)>,
     cuts: BTreeMap<u32, Cut>,
-    seen: BTreeMap<String, u64>,
+    seen: Tally,
 }
-
-/// Who sends what where, and what the twin knows it as.
-type Sent = (u8, Address, Bytes, Call);
 
 fn to(address: ids::Address) -> Address {
     Address::from(address.0)
@@ -83,7 +66,7 @@ impl Run {
             known: BTreeSet::new(),
             lanes: Vec::new(),
             cuts: BTreeMap::new(),
-            seen: BTreeMap::new(),
+            seen: Tally::default(),
         };
         for n in 0..6 {
             let data = calldata::create_stream(&format!("s{n}"), "", 3, false, false);
@@ -401,34 +384,14 @@ impl Run {
             }
             _ => {}
         }
-        let Some((sender, target, data, call)) = self.call() else { return false };
-        let head = self.network.mirror.head().clone();
-        let block =
-            Block { number: head.number() + 1, timestamp_s: head.header.timestamp + 1, hash_of: &|_| None };
-        let caller = kernel_address(wallet(sender).address());
-        let foreseen = decide(&self.network.twin, block, caller, call.clone());
-        let receipt = self.network.send(sender, target, data);
-        match (receipt.failure(), foreseen) {
-            (None, Ok(facts)) => {
-                let happened = decode_block(&self.network.addresses, &mut self.known, &receipt.logs);
-                assert_eq!(happened, facts, "{call:?}");
-                facts.iter().for_each(|fact| self.count(name(fact)));
-            }
-            (Some(reason), Err(refusal)) => {
-                let name = refusal.name();
-                assert!(reason.starts_with(&format!("{name}(")), "{call:?}: {reason}, but {refusal}");
-                self.count(name.into());
-            }
-            (happened, foreseen) => panic!("{call:?}: happened {happened:?}, foreseen {foreseen:?}"),
-        }
+        let Some(sent) = self.call() else { return false };
+        let call = sent.3.clone();
+        let outcome = self.network.foreseen(sent).unwrap_or_else(|difference| panic!("{difference}"));
+        self.seen.outcome(&outcome, name);
         if let Call::Licenses(call) = &call {
             self.check(call);
         }
         true
-    }
-
-    fn count(&mut self, name: String) {
-        *self.seen.entry(name).or_default() += 1;
     }
 
     /// After a call: the product's books balance, and its views say what the twin says.
@@ -512,7 +475,7 @@ fn name(fact: &Fact) -> String {
         Fact::Licenses(fact) => format!("{fact:?}"),
         other => format!("{other:?}"),
     };
-    debug.chars().take_while(|c| c.is_alphanumeric()).collect()
+    variant(&debug)
 }
 
 /// What random calls must have met. The rest has its own tests.
@@ -561,7 +524,7 @@ const MET: [&str; 39] = [
 #[test]
 fn the_market_does_what_the_twin_foresees() {
     let calls: u64 = std::env::var("WEIR_PARITY_CALLS").map_or(CALLS, |text| text.parse().expect("a number"));
-    let mut seen: BTreeMap<String, u64> = BTreeMap::from([("Withdrawn".into(), 0)]);
+    let mut seen = Tally::default();
     for round in 0..4 {
         let mut run = Run::new(SEED + round);
         let mut done = 0;
@@ -570,10 +533,7 @@ fn the_market_does_what_the_twin_foresees() {
         }
         run.network.check();
         assert_eq!(run.network.twin.supply(), SUPPLY, "tokens are neither made nor lost");
-        run.seen.into_iter().for_each(|(name, count)| *seen.entry(name).or_default() += count);
+        seen.add(run.seen);
     }
-    seen.iter().for_each(|(name, count)| println!("{count:>7} {name}"));
-    let missed: Vec<_> =
-        MET.iter().chain(&["Withdrawn"]).filter(|name| seen.get(**name).is_none_or(|n| *n == 0)).collect();
-    assert!(missed.is_empty(), "never happened: {missed:?}");
+    seen.complete(MET.into_iter().chain(["Withdrawn"]));
 }

@@ -9,13 +9,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use common::foresee::{Dice, Tally, variant};
 use common::{Network, kernel_address, params, wallet};
 use weir_chain::bindings::{Stream as S, StreamRegistry as R};
 use weir_chain::calldata;
-use weir_chain::facts::decode_block;
-use weir_kernel::coordinator::{
-    Block, Call, Delegation, FeeTerms, Permission, Retention, Stream, decide, score::mix64,
-};
+use weir_kernel::coordinator::{Call, Delegation, Fact, FeeTerms, Permission, Retention, Stream};
 use weir_kernel::ids::{self, Hash, StreamId};
 
 const CALLS: u64 = 20_000;
@@ -55,31 +53,12 @@ const MET: [&str; 27] = [
     "TooManySearchKeys",
 ];
 
-/// A small generator, so that a run is the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix64(self.0) % sides
-    }
-
-    fn coin(&mut self) -> bool {
-        self.roll(2) == 0
-    }
-
-    fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[self.roll(choices.len() as u64) as usize].clone()
-    }
-}
-
 struct Run {
     network: Network,
     dice: Dice,
-    streams: BTreeSet<StreamId>,
     /// The newest streams, removed ones too.
     recent: Vec<StreamId>,
-    met: BTreeMap<String, u64>,
+    met: Tally,
 }
 
 fn key_of(address: ids::Address) -> Option<u8> {
@@ -99,13 +78,13 @@ impl Run {
     /// A time at an edge: none, just over, about to be, later, never.
     fn until(&mut self) -> u64 {
         let now = self.network.mirror.head().header.timestamp;
-        self.dice.one_of(&[0, 0, now, now + 1, now + 2, now + 20, now + 200, now + 500, u64::MAX])
+        self.dice.pick(&[0, 0, now, now + 1, now + 2, now + 20, now + 200, now + 500, u64::MAX])
     }
 
     fn name(&mut self) -> String {
         let long = "n".repeat(129);
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "", &long];
-        String::from(self.dice.one_of(&names))
+        String::from(self.dice.pick(&names))
     }
 
     fn description(&mut self) -> String {
@@ -113,12 +92,12 @@ impl Run {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        let length = self.dice.one_of(&[0, 0, 32, 33, 65, 65, 1_216, 2_048, 31, 2_049]);
+        let length = self.dice.pick(&[0, 0, 32, 33, 65, 65, 1_216, 2_048, 31, 2_049]);
         vec![self.dice.roll(256) as u8; length]
     }
 
     fn search_keys(&mut self) -> Vec<Hash> {
-        let count = self.dice.one_of(&[0, 1, 2, 3, 8, 9]);
+        let count = self.dice.pick(&[0, 1, 2, 3, 8, 9]);
         let first = self.dice.roll(12);
         let spread = if self.dice.roll(4) == 0 { 2 } else { 12 };
         (first..first + count).map(|key| Hash([(key % spread) as u8; 32])).collect()
@@ -133,7 +112,7 @@ impl Run {
         let who = match self.dice.roll(10) {
             0..=3 => owner,
             4 => offered,
-            5 | 6 if !delegates.is_empty() => Some(self.dice.one_of(&delegates)),
+            5 | 6 if !delegates.is_empty() => Some(self.dice.pick(&delegates)),
             _ => None,
         };
         who.and_then(key_of).unwrap_or(anybody)
@@ -149,7 +128,7 @@ impl Run {
         if create || self.recent.is_empty() || self.dice.roll(60) == 0 {
             return self.create();
         }
-        let stream = self.dice.one_of(&self.recent);
+        let stream = self.dice.pick(&self.recent);
         let (call, data) = match self.dice.roll(14) {
             0 => self.update(stream),
             1 if self.dice.roll(6) == 0 => (Call::RemoveStream { stream }, calldata::remove_stream()),
@@ -180,7 +159,7 @@ impl Run {
 
     fn create(&mut self) -> (Call, Address, Bytes, Option<StreamId>) {
         let (name, description) = (self.name(), self.description());
-        let partitions = self.dice.one_of(&[1, 2, 1_024, 0, 1_025]);
+        let partitions = self.dice.pick(&[1, 2, 1_024, 0, 1_025]);
         let (public_subscribe, public_publish) = (self.dice.coin(), self.dice.roll(4) == 0);
         let data = calldata::create_stream(&name, &description, partitions, public_subscribe, public_publish);
         let call = Call::CreateStream { name, description, partitions, public_subscribe, public_publish };
@@ -231,7 +210,7 @@ impl Run {
             let retention = Retention { age_s: self.until(), size_bytes: self.dice.roll(9) };
             (Call::SetRetention { stream, retention }, calldata::set_retention(&retention))
         } else {
-            let event_price = self.dice.one_of(&[0, 1, u128::MAX]);
+            let event_price = self.dice.pick(&[0, 1, u128::MAX]);
             let terms = Hash([self.dice.roll(9) as u8; 32]);
             let fee_terms = FeeTerms { event_price, byte_price: u128::from(self.dice.roll(9)), terms };
             (Call::SetFeeTerms { stream, fee_terms }, calldata::set_fee_terms(&fee_terms))
@@ -245,33 +224,17 @@ impl Run {
         }
         let (call, to, data, stream) = self.call();
         let sender = self.sender(stream);
-        let head = self.network.mirror.head().clone();
-        let block =
-            Block { number: head.number() + 1, timestamp_s: head.header.timestamp + 1, hash_of: &|_| None };
-        let caller = kernel_address(wallet(sender).address());
-        let foreseen = decide(&self.network.twin, block, caller, call.clone());
-        let receipt = self.network.send(sender, to, data);
-        let name = match (receipt.failure(), foreseen) {
-            (None, Ok(facts)) => {
-                let before = self.streams.clone();
-                let happened = decode_block(&self.network.addresses, &mut self.streams, &receipt.logs);
-                assert_eq!(happened, facts, "call {number} by {caller}: {call:?}");
-                self.recent.extend(self.streams.difference(&before));
-                let excess = self.recent.len().saturating_sub(STREAMS + 3);
-                self.forget(excess);
-                variant(&format!("{call:?}"))
-            }
-            (Some(reason), Err(refusal)) => {
-                let name = refusal.name();
-                let same = reason.starts_with(&format!("{name}("));
-                assert!(same, "call {number} by {caller}: {call:?}: {reason}, but {refusal}");
-                name.to_string()
-            }
-            (happened, foreseen) => {
-                panic!("call {number} by {caller}: {call:?}: happened {happened:?}, foreseen {foreseen:?}")
-            }
-        };
-        *self.met.entry(name).or_default() += 1;
+        let name = variant(&format!("{call:?}"));
+        let outcome = self.network.foreseen((sender, to, data, call));
+        let outcome = outcome.unwrap_or_else(|difference| panic!("call {number} by {difference}"));
+        let created = outcome.iter().flatten().filter_map(|fact| match fact {
+            Fact::StreamCreated { stream, .. } => Some(*stream),
+            _ => None,
+        });
+        self.recent.extend(created);
+        let excess = self.recent.len().saturating_sub(STREAMS + 3);
+        self.forget(excess);
+        self.met.count(outcome.map_or_else(String::from, |_| name));
         let about = stream.or_else(|| self.recent.last().copied());
         if let Some(stream) = about {
             self.check(stream, number.is_multiple_of(8));
@@ -379,11 +342,6 @@ fn ids(addresses: impl IntoIterator<Item = Address>) -> BTreeSet<StreamId> {
     addresses.into_iter().map(|address| StreamId(address.into_array())).collect()
 }
 
-/// The name that a debug text begins with.
-fn variant(debug: &str) -> String {
-    debug.chars().take_while(|c| c.is_alphanumeric()).collect()
-}
-
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
@@ -392,7 +350,7 @@ fn number(variable: &str, default: u64) -> u64 {
 fn streams_do_what_the_twin_foresees() {
     let dice = Dice(number("WEIR_PARITY_SEED", SEED));
     let network = Network::new(params());
-    let mut run = Run { network, dice, streams: BTreeSet::new(), recent: Vec::new(), met: BTreeMap::new() };
+    let mut run = Run { network, dice, recent: Vec::new(), met: Tally::default() };
     for step in 0..number("WEIR_PARITY_CALLS", CALLS) {
         run.step(step);
         if step % 250 == 0 {
@@ -401,9 +359,5 @@ fn streams_do_what_the_twin_foresees() {
     }
     run.check_lists();
     run.network.check();
-    for (name, count) in &run.met {
-        println!("{name:<28} {count:>7}");
-    }
-    let missed: Vec<_> = MET.iter().filter(|name| !run.met.contains_key(**name)).collect();
-    assert!(missed.is_empty(), "never happened: {missed:?}");
+    run.met.complete(MET);
 }

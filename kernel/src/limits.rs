@@ -90,6 +90,48 @@ pub const FOLLOWER_LIFE_US: u64 = 30_000_000;
 /// Blocks that a leader has to bring a seal about before the next one's turn.
 pub const ROUND_BLOCKS: u64 = 2;
 
+// ---- Duties -----------------------------------------------------------------------------------------------
+
+/// Blocks that a transaction gets to show its effect before it is sent again.
+pub const DUTY_PATIENCE_BLOCKS: u64 = 3;
+
+/// Times that this patience doubles while there is no effect: a refused transaction then comes every hundred blocks.
+pub const DUTY_DOUBLINGS: u32 = 5;
+
+/// The least reward or bounty that is claimed, in the token's smallest unit: 100 DATA, some epochs' worth of work, so
+/// that claiming costs little of it.
+pub const CLAIM_MINIMUM: u128 = 100 * crate::coordinator::params::DATA;
+
+/// A lane that owes this much, in the token's smallest unit, is settled: a hundredth of a DATA.
+pub const SETTLEMENT_AMOUNT: u128 = crate::coordinator::params::DATA / 100;
+
+/// A lane that owes less is not settled at all: the transaction would cost more.
+pub const SETTLEMENT_MINIMUM: u128 = crate::coordinator::params::DATA / 1_000;
+
+/// A lane without a new event for this long is settled: it may have ended.
+pub const SETTLEMENT_QUIET_EPOCHS: u64 = 4;
+
+/// Every lane is settled once in so many epochs: eight times at least in its life.
+pub const SETTLEMENT_PERIOD_EPOCHS: u64 = LANE_LIFETIME_EPOCHS / 8;
+
+/// Lanes of a partition that a broker settles at the same time: each is a transaction.
+pub const MAX_SETTLEMENTS: usize = 32;
+
+/// The least reward for which a fork is proven to LaneFees, in the token's smallest unit.
+pub const FORK_REWARD_MINIMUM: u128 = crate::coordinator::params::DATA / 100;
+
+/// Reports of one broker that one partition's witness compares later ones with.
+pub const MAX_WITNESSED: usize = 64;
+
+/// Proofs of misconduct that one partition keeps: more than there are seats, for the brokers of several epochs.
+pub const MAX_MISCONDUCT: usize = 64;
+
+/// Every seat has its turn in each period, and what is settled then is proven by fewer seals than the contract takes.
+const _: () = assert!(SETTLEMENT_PERIOD_EPOCHS > crate::coordinator::seats::SEATS as u64);
+const _: () = assert!(SETTLEMENT_MINIMUM <= SETTLEMENT_AMOUNT);
+const _: () =
+    assert!(SETTLEMENT_PERIOD_EPOCHS < crate::coordinator::fees::cut_proof::MAXIMUM_LATER_SEALS as u64);
+
 // ---- Edges ------------------------------------------------------------------------------------------------
 
 /// A batch that is not stored by then is refused as unavailable; the client may send it again.

@@ -221,6 +221,8 @@ pub struct Chunk {
     pub order: Vec<Slice>,
     /// Append index of the last batch looked at, for [`Query::Append`]; 0 for the others.
     pub last_index: u64,
+    /// How many events the answer has in all, this chunk included, for [`Query::Last`]; 0 for the others.
+    pub total: u64,
     /// How to go on; `None` at the end.
     pub next: Option<Query>,
 }

@@ -30,7 +30,7 @@ use crate::signature::SECP256K1;
 use crate::verify::{InvalidBatch, Verified, Verifier, verify, verify_header};
 
 /// The version of frames that this kernel speaks.
-pub const FRAME_VERSION: u8 = 1;
+pub const FRAME_VERSION: u8 = 2;
 
 fn frame_config() -> impl config::Config {
     config::standard().with_limit::<MAX_FRAME_BYTES>()

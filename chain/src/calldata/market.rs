@@ -2,14 +2,14 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
-use weir_kernel::batch::Header;
 use weir_kernel::coordinator::delivery::{self, Terms};
 use weir_kernel::coordinator::licenses::{self, Order, Product};
 
-use crate::bindings::market::delivery::{Batches, IEventDelivery};
+use crate::bindings::market::delivery::IEventDelivery;
 use crate::bindings::market::factory::IDataLicense as Offered;
 use crate::bindings::market::license::IDataLicense;
 use crate::bindings::{DataCoin, DataLicense, DataLicenseFactory, EventDelivery};
+use crate::calldata::batch::header;
 
 /// `DataLicenseFactory.offer`.
 pub fn offer(product: &Product) -> Bytes {
@@ -125,34 +125,11 @@ pub fn withdraw_budget(subscription: u64, amount: u128) -> Bytes {
 pub fn deliver(subscription: u64, delivery: &delivery::Delivery, signature: &[u8]) -> Bytes {
     let delivery = IEventDelivery::Delivery {
         subscription: U256::from(subscription),
-        header: header(&delivery.header),
+        header: header(&delivery.header).into(),
         signature: Bytes::copy_from_slice(signature),
         index: delivery.index,
         path: delivery.path.iter().map(|hash| hash.0.into()).collect(),
         encoded: Bytes::copy_from_slice(&delivery.encoded),
     };
     EventDelivery::deliverCall { delivery }.abi_encode().into()
-}
-
-/// A batch's header as contracts take it.
-fn header(header: &Header) -> Batches::Header {
-    Batches::Header {
-        version: header.version,
-        stream: header.stream.0.into(),
-        streamPartition: header.stream_partition,
-        originType: header.origin_type,
-        origin: header.origin.0.into(),
-        openingBlock: header.opening_block,
-        nonce: header.nonce.into(),
-        sequence: header.sequence,
-        count: header.count,
-        volume: header.volume,
-        firstTime: header.first_time_ms,
-        lastTime: header.last_time_ms,
-        previous: header.previous.0.into(),
-        root: header.root.0.into(),
-        signer: header.signer.0.into(),
-        certificate: header.certificate.0.into(),
-        signatureType: header.signature_type,
-    }
 }

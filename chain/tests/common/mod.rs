@@ -2,6 +2,7 @@
 //! fed the block's facts, and the contracts' views must say what the twin says.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod foresee;
 pub mod permit;
 
 use std::collections::{BTreeMap, BTreeSet};

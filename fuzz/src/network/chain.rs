@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use weir_kernel::batch::SignedHeader;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{
-    Block, Call, Contracts, Fact, Intent, Params, SignedEntry, State, begin_block, decide, evolve,
-    report_signing_hash,
+    Block, Call, Contracts, Fact, Intent, Params, Report, SignedEntry, SignedReport, State, begin_block,
+    decide, evolve, fees, report_signing_hash,
 };
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId, StreamId};
@@ -123,6 +124,21 @@ impl Chain {
             Intent::Rebalance(changes) => Call::Rebalance(changes),
             Intent::Found { partition } => Call::Found { partition },
             Intent::Claim => Call::Claim,
+            Intent::ClaimBounty => Call::ClaimBounty,
+            Intent::ReportLate(report) => Call::ReportLate(signed_report(&report)),
+            Intent::Slash { index, reports } => {
+                Call::Slash { index, reports: reports.each_ref().map(signed_report) }
+            }
+            Intent::DeclareQuorumLost { partition } => Call::DeclareQuorumLost { partition },
+            Intent::Evict { partition, seat } => Call::Evict { partition, seat },
+            Intent::SettleLane(settlement) => {
+                let signed = recovered(&settlement.signed);
+                Call::Fees(fees::Call::Settle { signed, proof: settlement.proof })
+            }
+            Intent::ProveFork(fork) => {
+                let (first, second) = (recovered(&fork.first), recovered(&fork.second));
+                Call::Fees(fees::Call::ProveFork { first, second })
+            }
             Intent::SubmitCertificate(certificate) => {
                 let hash =
                     report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &certificate.entry.hash());
@@ -158,4 +174,14 @@ impl Chain {
     fn publish_view(&mut self) {
         self.views.push(Arc::new(self.state.clone()));
     }
+}
+
+fn signed_report(report: &Report) -> SignedReport {
+    let hash = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &report.entry.hash());
+    SignedReport { entry: report.entry, signer: recover_report(&hash, &report.signature) }
+}
+
+/// Brokers show only headers whose signature they have checked.
+fn recovered(signed: &SignedHeader) -> fees::RecoveredHeader {
+    fees::RecoveredHeader { header: signed.header, signer: Some(signed.header.origin) }
 }

@@ -7,6 +7,8 @@ mod commands;
 mod failure;
 mod global;
 mod output;
+mod table;
+mod tokens;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

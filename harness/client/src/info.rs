@@ -15,6 +15,12 @@ pub struct Info {
     /// The stream registry's address.
     #[serde(deserialize_with = "address")]
     pub registry: Address,
+    /// The token's address.
+    #[serde(default, deserialize_with = "optional_address")]
+    pub token: Option<Address>,
+    /// LaneFees' address, if the network has it.
+    #[serde(default, deserialize_with = "optional_address")]
+    pub fees: Option<Address>,
     /// Height of the newest block that the node acts on.
     pub height: u64,
     /// Blocks of an epoch.
@@ -26,6 +32,10 @@ pub struct Info {
 
 fn default_rpc() -> String {
     "/rpc".into()
+}
+
+fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
+    address(deserializer).map(Some)
 }
 
 pub(crate) fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {

@@ -50,7 +50,7 @@ pub use info::Info;
 pub use key::{DEVELOPMENT_CHAIN_ID, Key, KeyError};
 pub use publish::{
     Fate, Level, Outcome, Progress, PublishError, PublishFailure, PublishOptions, PublishSession, Refusal,
-    Report, level_name, level_of_name,
+    Report,
 };
 pub use query::{Lines, Query};
 pub use subscribe::{Delivery, Start, SubscribeError, SubscribeOptions, Subscription};

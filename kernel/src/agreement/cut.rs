@@ -84,10 +84,14 @@ impl Cut {
         self.heads.binary_search_by(|head| head.lane.cmp(lane)).ok().map(|found| &self.heads[found])
     }
 
+    /// The leaves of heads, then of forks, in their order.
+    pub fn leaves(&self) -> Vec<Hash> {
+        self.heads.iter().map(LaneHead::leaf).chain(self.forks.iter().map(Fork::leaf)).collect()
+    }
+
     /// Merkle root over heads and forks.
     pub fn root(&self) -> Hash {
-        let leaves: Vec<Hash> =
-            self.heads.iter().map(LaneHead::leaf).chain(self.forks.iter().map(Fork::leaf)).collect();
+        let leaves = self.leaves();
         if leaves.is_empty() { Hash::ZERO } else { merkle::root(&leaves) }
     }
 

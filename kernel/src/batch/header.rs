@@ -6,6 +6,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::error::BatchError;
+use super::lane::LaneParts;
 use crate::codec::{ArrayWriter, Reader};
 use crate::ids::{Address, Hash, LaneId, StreamId, StreamPartition};
 use crate::limits::{HEADER_BYTES, MAX_BATCH_EVENTS};
@@ -65,15 +66,8 @@ pub struct Header {
 impl Header {
     /// The lane's id.
     pub fn lane(&self) -> LaneId {
-        let hash = WordHasher::new()
-            .address(&self.stream.0)
-            .uint(self.stream_partition)
-            .uint(self.origin_type)
-            .address(&self.origin.0)
-            .uint(self.opening_block)
-            .fixed_bytes(&self.nonce)
-            .finish();
-        LaneId(hash.0)
+        let Self { stream, stream_partition, origin_type, origin, opening_block, nonce, .. } = *self;
+        LaneParts { stream, stream_partition, origin_type, origin, opening_block, nonce }.lane()
     }
 
     /// The EIP-712 struct hash: names this header, whatever its signature.

@@ -115,6 +115,7 @@ mod body;
 mod error;
 mod event;
 mod header;
+mod lane;
 mod signed_header;
 mod writer;
 
@@ -122,6 +123,7 @@ pub use body::Batch;
 pub use error::BatchError;
 pub use event::{Event, EventError, NewEvent, content_type, event_leaf};
 pub use header::{BATCH_TYPE, Header, ORIGIN_ADDRESS, VERSION};
+pub use lane::LaneParts;
 pub use signed_header::SignedHeader;
 pub use writer::{LaneError, LaneWriter, UnsignedBatch};
 

@@ -3,18 +3,22 @@
 //! Validity is a pure function of the batch and of chain state at its lane's opening block, so every replica comes
 //! to the same answer whenever it asks. Admission looks at clocks and at the chain as it is now; it is applied only
 //! before a replica first takes a batch from a publisher, never to a batch that a cut names.
+//!
+//! Where a lane lives is settled like its validity: by the chain at its opening block
+//! ([`homes`](crate::coordinator::homes)).
 
 use alloc::format;
 
+use super::duties::succession::successor;
 use super::refusal::{Refusal, RefusalCode};
 use crate::batch::Header;
 use crate::coordinator::State;
-use crate::ids::Epoch;
+use crate::ids::{Epoch, PartitionId};
 use crate::limits::{LANE_LIFETIME_EPOCHS, MAX_FUTURE_MS};
 use crate::time::Now;
 
-/// Whether a batch is valid by the chain at its lane's opening block.
-pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
+/// The partition that a batch's lane lives in, from its first event to its last.
+pub fn home(view: &State, header: &Header) -> Result<PartitionId, Refusal> {
     if header.opening_block > view.height {
         return Err(Refusal::new(
             RefusalCode::Unavailable,
@@ -24,6 +28,12 @@ pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
             ),
         ));
     }
+    Ok(view.home_at(header.slot(), header.opening_block))
+}
+
+/// Whether a batch is valid by the chain at its lane's opening block.
+pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
+    home(view, header)?;
     let stream = view.stream(header.stream).ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, format!("there is no stream {}: check the id", header.stream))
     })?;
@@ -55,6 +65,14 @@ pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
 /// Whether a replica or an edge takes a batch from a publisher now.
 pub fn admission(view: &State, now: Now, header: &Header) -> Result<(), Refusal> {
     validity(view, header)?;
+    if let Some((successor, from_epoch)) = successor(view, view.epoch()) {
+        return Err(Refusal::new(
+            RefusalCode::Unavailable,
+            format!(
+                "the network is the coordinator {successor} since epoch {from_epoch}: publish at its brokers"
+            ),
+        ));
+    }
     if !may_still_grow(view.epoch_of(header.opening_block), view.epoch()) {
         return Err(Refusal::new(
             RefusalCode::Invalid,

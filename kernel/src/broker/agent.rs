@@ -1,89 +1,191 @@
-//! The agent: what a broker asks of the chain of its own accord (WP 2.4.6).
-//!
-//! Draws, useful changes and foundings may come from anybody. So that not everybody sends the same transaction,
-//! brokers take turns by block height; whoever is away is simply passed over.
+//! The agent: has the [duties](super::duties) of a broker done. It sends what the rules want, not too often; what
+//! needs a signature or cuts from the disk it asks for first.
 
-use super::context::Context;
-use crate::coordinator::{Intent, useful_changes};
-use crate::ids::{BrokerIndex, PartitionId};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::context::{Context, Purpose};
+use super::duties::cut_proofs::Gathering;
+use super::duties::pacing::Pacing;
+use super::duties::settlement::{self, Sealed};
+use super::duties::{Duty, Wanted, claims, draws, fork_proofs, lateness, quorums, seating, succession};
+use super::io::Trace;
+use super::lane::Lane;
+use super::replica::Replica;
+use super::rows;
+use super::sealer::Sealer;
+use crate::agreement::Cut;
+use crate::coordinator::fees::Meter;
+use crate::coordinator::{Entry, Intent, Partition, Report, Settlement, report_signing_hash};
+use crate::ids::{Address, BrokerIndex, PartitionId};
+use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS};
+use crate::log::{Chunk, Query, Table};
 use crate::marks::Rare;
-
-/// Changes in one transaction: what the contract takes at most.
-const CHANGES_A_CALL: usize = 64;
-
-/// Blocks that a transaction gets to show its effect before it is sent again.
-const PATIENCE_BLOCKS: u64 = 3;
+use crate::signature::SECP256K1;
+use crate::wire;
 
 /// One broker's agent.
 #[derive(Clone, Debug, Default)]
 pub struct Agent {
-    /// The height at which this agent last asked for a draw of its own.
-    draw_asked: Option<u64>,
+    pacing: Pacing,
+    /// Passes over the cuts of partitions whose lanes are being settled.
+    gathering: BTreeMap<PartitionId, Gathering>,
+    /// The successor that was traced.
+    succeeded: Option<Address>,
 }
 
 impl Agent {
     /// The chain moved on.
-    pub fn on_view(&mut self, ctx: &mut Context<'_>) {
-        let Some(me) = ctx.my_index else { return };
-        self.record_draws(ctx, me);
-        if is_my_turn(ctx, me) {
-            rebalance(ctx);
-            found(ctx);
+    pub fn on_view(&mut self, ctx: &mut Context<'_>, partitions: &BTreeMap<PartitionId, (Replica, Sealer)>) {
+        let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
+        self.pacing.forget(view.height);
+        claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
+        for (_, sealer) in partitions.values() {
+            let proofs = sealer.witness().proofs();
+            proofs.filter_map(|proof| proof.wanted(view)).for_each(|wanted| self.send(ctx, wanted));
+        }
+        if let Some((successor, from_epoch)) = succession::successor(view, view.epoch()) {
+            if self.succeeded != Some(successor) {
+                self.succeeded = Some(successor);
+                ctx.trace(Trace::Succeeded(successor, from_epoch));
+            }
+            return;
+        }
+        draws::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
+        seating::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        quorums::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        for (id, (replica, _)) in partitions {
+            if let Some(partition) = view.partition(*id) {
+                self.attest(ctx, me, *id, replica);
+                self.prove_forks(ctx, me, partition, replica);
+                self.settle_lanes(ctx, me, *id, partition, replica);
+            }
         }
     }
 
-    /// Its own draw a broker records itself, as soon as it can; others' when it is its turn and they did not.
-    fn record_draws(&mut self, ctx: &mut Context<'_>, me: BrokerIndex) {
-        let height = ctx.view.height;
-        let due = |index: BrokerIndex, grace: u64| {
-            ctx.view.broker(index).is_some_and(|broker| {
-                broker.draw.is_none()
-                    && broker.left.is_none()
-                    && height >= broker.draw_block.saturating_add(grace)
-            })
+    fn send(&mut self, ctx: &mut Context<'_>, (duty, intent): Wanted) {
+        if self.pacing.begin(ctx.view.height, duty) {
+            match &intent {
+                Intent::RecordDraw { index } => {
+                    ctx.mark_if(Some(*index) != ctx.my_index, Rare::DrawForAnother)
+                }
+                Intent::Found { .. } => ctx.mark(Rare::FoundedWithVacancies),
+                _ => {}
+            }
+            ctx.submit(intent);
+        }
+    }
+
+    /// Signs the last seal if this broker missed it and has adopted it since.
+    fn attest(&mut self, ctx: &mut Context<'_>, me: BrokerIndex, id: PartitionId, replica: &Replica) {
+        let adopted = replica.adopted().filter(|_| replica.may_sign(ctx.view));
+        let Some(entry) = adopted.and_then(|adopted| lateness::wanted(ctx.view, me, id, adopted)) else {
+            return;
         };
-        let waited = self.draw_asked.is_none_or(|asked| height >= asked + PATIENCE_BLOCKS);
-        let mine = due(me, 0) && waited;
-        let other =
-            ctx.view.brokers.keys().copied().find(|index| *index != me && due(*index, 2 * PATIENCE_BLOCKS));
-        if mine {
-            self.draw_asked = Some(height);
-            ctx.submit(Intent::RecordDraw { index: me });
-        }
-        if let Some(index) = other.filter(|_| is_my_turn(ctx, me)) {
-            ctx.mark(Rare::DrawForAnother);
-            ctx.submit(Intent::RecordDraw { index });
+        if self.pacing.begin(ctx.view.height, Duty::Late(id, entry.epoch)) {
+            let digest =
+                report_signing_hash(ctx.view.chain_id, &ctx.view.contracts.coordinator, &entry.hash());
+            ctx.sign(Purpose::LateReport(Box::new(entry)), digest);
         }
     }
-}
 
-fn is_my_turn(ctx: &Context<'_>, me: BrokerIndex) -> bool {
-    let brokers = ctx.view.brokers.len().max(1) as u64;
-    ctx.view.height % brokers == u64::from(me.0) % brokers
-}
+    /// A late report is signed.
+    pub fn on_late_report(&mut self, ctx: &mut Context<'_>, entry: Entry, signature: [u8; 65]) {
+        ctx.submit(Intent::ReportLate(Report { entry, signature }));
+    }
 
-/// Moves partitions towards the seats that the scores say, once every broker that joined has its draw.
-fn rebalance(ctx: &mut Context<'_>) {
-    let changes = useful_changes(ctx.view, CHANGES_A_CALL);
-    if !changes.is_empty() {
-        ctx.submit(Intent::Rebalance(changes));
+    fn prove_forks(
+        &mut self,
+        ctx: &mut Context<'_>,
+        me: BrokerIndex,
+        partition: &Partition,
+        replica: &Replica,
+    ) {
+        let forks = replica.lanes.values().filter_map(|lane| lane.fork.as_ref());
+        let wanted: Vec<Wanted> =
+            forks.filter_map(|fork| fork_proofs::wanted(ctx.view, partition, me, fork)).collect();
+        wanted.into_iter().for_each(|wanted| self.send(ctx, wanted));
+    }
+
+    /// Begins to settle the lanes of a partition that are due: their cuts are read first.
+    fn settle_lanes(
+        &mut self,
+        ctx: &mut Context<'_>,
+        me: BrokerIndex,
+        id: PartitionId,
+        partition: &Partition,
+        replica: &Replica,
+    ) {
+        let (view, height) = (ctx.view, ctx.view.height);
+        let current =
+            (partition.sealed_epoch, partition.checksum) == (replica.sealed_epoch, replica.checksum);
+        let busy = self.gathering.contains_key(&id);
+        if busy || !current || !settlement::is_charged(view) || !settlement::is_calm(view, partition) {
+            return;
+        }
+        let due: Vec<Sealed> = replica
+            .lanes
+            .values()
+            .filter_map(sealed)
+            .filter(|sealed| settlement::is_due(view, partition, me, sealed))
+            .filter(|sealed| self.pacing.is_due(height, &Duty::Settle(sealed.lane)))
+            .take(MAX_SETTLEMENTS)
+            .collect();
+        let Some(first) = due.iter().map(|sealed| sealed.epoch).min() else { return };
+        self.gathering.insert(id, Gathering::new(due.iter().map(|sealed| sealed.lane)));
+        let query = Query::Rows {
+            table: Table::Cut,
+            prefix: rows::partition_key(id),
+            after: rows::cut_key(id, first.saturating_sub(1)),
+        };
+        ctx.read(Purpose::Settlement(id), query, CUTS_BYTES);
+    }
+
+    /// Cuts came; with the last of them the settlements go out.
+    pub fn on_cuts(&mut self, ctx: &mut Context<'_>, id: PartitionId, chunk: Chunk, replica: &Replica) {
+        let Some(mut gathering) = self.gathering.remove(&id) else { return };
+        let cuts: Option<Vec<Cut>> = chunk.batches.iter().map(|row| wire::decode_row(row)).collect();
+        let Some(cuts) = cuts else {
+            ctx.trace(Trace::RowDamaged(format!("a row of the cut table of partition {id}")));
+            return;
+        };
+        if !cuts.iter().all(|cut| gathering.take(cut)) {
+            ctx.trace(Trace::DutyRefused(format!(
+                "the cuts of partition {id} on disk do not follow each other"
+            )));
+            return;
+        }
+        if let Some(next) = chunk.next {
+            self.gathering.insert(id, gathering);
+            ctx.read(Purpose::Settlement(id), next, CUTS_BYTES);
+            return;
+        }
+        let Some(partition) = ctx.view.partition(id) else { return };
+        for (head, proof) in gathering.finish(partition.checksum) {
+            let lane = replica.lanes.get(&head.lane).filter(|lane| lane.sealed == head);
+            if let Some(signed) = lane.and_then(|lane| lane.sealed_header) {
+                let settlement = Intent::SettleLane(Box::new(Settlement { signed, proof }));
+                self.send(ctx, (Duty::Settle(head.lane), settlement));
+            }
+        }
+    }
+
+    /// Cuts could not be read: the next view asks anew.
+    pub fn on_cuts_failed(&mut self, id: PartitionId) {
+        self.gathering.remove(&id);
     }
 }
 
-/// Founds partitions that have a quorum of seats but not all of them, one a turn.
-fn found(ctx: &mut Context<'_>) {
-    let view = ctx.view;
-    let ready = |partition: &crate::coordinator::Partition| {
-        let filled = partition.target.len();
-        let full = filled == view.params.seats();
-        !partition.founded
-            && filled >= view.quorum()
-            && !full
-            && partition.target_changed_epoch < view.epoch()
-    };
-    let unfounded = view.partitions.iter().position(ready);
-    if let Some(partition) = unfounded.and_then(|id| u32::try_from(id).ok()) {
-        ctx.mark(Rare::FoundedWithVacancies);
-        ctx.submit(Intent::Found { partition: PartitionId(partition) });
-    }
+/// A lane as its settlement sees it; `None` for one that LaneFees cannot settle.
+fn sealed(lane: &Lane) -> Option<Sealed> {
+    let signed = lane.sealed_header.filter(|signed| signed.header.signature_type == SECP256K1)?;
+    Some(Sealed {
+        lane: lane.sealed.lane,
+        origin: lane.origin,
+        slot: lane.slot,
+        meter: Meter { events: lane.sealed.next_sequence, volume: signed.header.volume },
+        epoch: lane.sealed_epoch,
+    })
 }

@@ -41,6 +41,10 @@ pub enum Purpose {
     Answer(Address, u64),
     /// A signature under an entry for a leader.
     Report(PartitionId, alloc::boxed::Box<Entry>, Address),
+    /// A signature under a late report.
+    LateReport(alloc::boxed::Box<Entry>),
+    /// Sealed cuts for the settlement of lanes.
+    Settlement(PartitionId),
 }
 
 /// Numbers that only rise, and what waits under them. Lives as long as the broker.

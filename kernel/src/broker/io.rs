@@ -75,6 +75,25 @@ pub enum Level {
     Sealed,
 }
 
+impl Level {
+    /// Every level, rising.
+    pub const ALL: [Level; 3] = [Level::Accepted, Level::Stored, Level::Sealed];
+
+    /// The level as it appears in interfaces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Stored => "stored",
+            Self::Sealed => "sealed",
+        }
+    }
+
+    /// The level of this name in interfaces.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == name)
+    }
+}
+
 /// Where a subscription starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
@@ -227,6 +246,14 @@ pub enum Trace {
     SealAdopted(PartitionId, u64, Hash),
     /// This broker began to act for a partition in an epoch.
     EpochEntered(PartitionId, u64),
+    /// A duty of the broker cannot be done: which, and why.
+    DutyRefused(String),
+    /// Another coordinator has taken over from this epoch on: nothing is sealed here any more.
+    Succeeded(Address, u64),
+    /// The chain gave up epochs of a partition that nobody sealed, up to this one.
+    QuorumLost(PartitionId, u64),
+    /// A broker signed two checksums: the partition, and who.
+    MisconductFound(PartitionId, Address),
     /// The store lacked its continuity marker: nothing is signed for the partition up to this epoch.
     Quarantined(PartitionId, u64),
     /// A row of the store could not be read: what and why.

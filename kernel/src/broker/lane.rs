@@ -6,7 +6,7 @@ use bincode::{Decode, Encode};
 
 use crate::agreement::{Fork, LaneHead};
 use crate::batch::{Header, SignedHeader};
-use crate::ids::{Address, LaneId, StreamPartition};
+use crate::ids::{Address, Epoch, LaneId, StreamPartition};
 use crate::limits::MAX_EDGES_A_LANE;
 
 /// One batch above the lane's sealed head.
@@ -29,6 +29,8 @@ pub struct Lane {
     pub opening_block: u64,
     /// Its head in the last sealed cut that moved it.
     pub sealed: LaneHead,
+    /// The epoch of that cut.
+    pub sealed_epoch: Epoch,
     /// The header that `sealed` names, if any.
     pub sealed_header: Option<SignedHeader>,
     /// Batches above the sealed head, in order.
@@ -81,6 +83,7 @@ impl Lane {
             origin: header.origin,
             opening_block: header.opening_block,
             sealed: LaneHead::empty(header.lane()),
+            sealed_epoch: 0,
             sealed_header: None,
             marks: VecDeque::new(),
             heads: VecDeque::new(),

@@ -161,6 +161,8 @@ pub enum Message {
         /// As in [`crate::log::Chunk`].
         last_index: u64,
         /// As in [`crate::log::Chunk`].
+        total: u64,
+        /// As in [`crate::log::Chunk`].
         next: Option<Query>,
     },
     /// Replica to edge: the query cannot be answered here.
@@ -170,13 +172,17 @@ pub enum Message {
         /// Why.
         reason: String,
     },
-    /// Edge to replica: send me every batch appended to this stream partition from now on.
+    /// Edge to replica: send me every batch of this stream partition that is appended in this partition from now on.
     Follow {
+        /// The partition.
+        partition: PartitionId,
         /// The stream partition.
         slot: StreamPartition,
     },
     /// Replica to edge: you follow from after this append index on.
     Following {
+        /// The partition.
+        partition: PartitionId,
         /// The stream partition.
         slot: StreamPartition,
         /// Append index of the stream partition's last batch so far; 0 when it has none.
@@ -184,11 +190,15 @@ pub enum Message {
     },
     /// Edge to replica: no more of it.
     Unfollow {
+        /// The partition.
+        partition: PartitionId,
         /// The stream partition.
         slot: StreamPartition,
     },
     /// Replica to edge: one batch, attached, just appended.
     Live {
+        /// The partition.
+        partition: PartitionId,
         /// The stream partition.
         slot: StreamPartition,
         /// Append index of the batch of this stream partition before this one: shows a lost message.
@@ -198,6 +208,8 @@ pub enum Message {
     },
     /// Replica to edge: a lane forked; events from this sequence on are withdrawn.
     Withdrawn {
+        /// The partition.
+        partition: PartitionId,
         /// The stream partition.
         slot: StreamPartition,
         /// The forked lane.

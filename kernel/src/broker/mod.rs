@@ -14,6 +14,8 @@
 pub mod admission;
 mod agent;
 pub mod context;
+pub mod deposits;
+pub mod duties;
 mod edge;
 mod io;
 pub mod lane;

@@ -1,4 +1,4 @@
-//! Why a broker does not start: its store is not its own, or is damaged.
+//! Why a broker cannot go on from its store.
 
 use alloc::string::String;
 use core::fmt;

@@ -8,6 +8,7 @@
 //! | `Report` | partition u32, epoch u64, round u32, previous \[32\] | [`ReportRow`] |
 //! | `Cut` | partition u32, epoch u64 | [`Cut`] |
 //! | `Evidence` | partition u32, lane \[32\] | [`Fork`](crate::agreement::Fork) |
+//! | `Evidence` | partition u32, broker \[20\], epoch u64, round u32, previous \[32\] | [`Misconduct`](super::duties::misconduct::Misconduct) |
 //!
 //! Values are in the frame codec ([`crate::wire`]).
 
@@ -26,10 +27,12 @@ use crate::wire;
 /// What a replica remembers of a partition as a whole. Its presence is the continuity marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PartitionRow {
-    /// Epoch of the last sealed cut adopted here.
+    /// The last epoch that is sealed as far as this replica has followed the chain.
     pub sealed_epoch: Epoch,
-    /// Its checksum.
+    /// The checksum of the last sealed cut adopted here.
     pub checksum: Hash,
+    /// The epoch of that cut itself: lower than `sealed_epoch` if the quorum was lost since.
+    pub cut_epoch: Epoch,
     /// The lowest epoch in which this replica may still acknowledge: closing heads of all earlier ones are fixed.
     pub open_epoch: Epoch,
     /// Nothing is signed until the chain has sealed this epoch or a later one: the store lost its memory.
@@ -47,6 +50,8 @@ pub struct LaneRow {
     pub opening_block: u64,
     /// Its sealed head.
     pub sealed: LaneHead,
+    /// The epoch of the cut that names it.
+    pub sealed_epoch: Epoch,
     /// The header that the sealed head names.
     pub sealed_header: Option<SignedHeader>,
     /// A sealed cut names its fork.

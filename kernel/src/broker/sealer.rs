@@ -17,11 +17,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::context::{After, Context, Purpose};
+use super::duties::misconduct::{self, Misconduct, Witness};
+use super::duties::succession;
+use super::io::Trace;
 use super::message::{Message, SignedEntry};
 use super::replica::Replica;
 use super::rows::{self, ReportKey, ReportRow};
 use crate::agreement::{Cut, Fork, LaneHead, cut, rounds};
-use crate::coordinator::{Certificate, Entry, Intent, Seats, State, report_signing_hash};
+use crate::coordinator::{Certificate, Entry, Intent, Report, Seats, State, report_signing_hash};
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId};
 use crate::limits::RETRY_US;
 use crate::log::{Record, Table};
@@ -34,6 +37,7 @@ pub struct Sealer {
     partition: PartitionId,
     reports: BTreeMap<ReportKey, ReportRow>,
     sealing: Option<Sealing>,
+    witness: Witness,
 }
 
 /// The epoch being sealed.
@@ -79,12 +83,22 @@ impl Sealing {
 impl Sealer {
     /// A sealer that has signed nothing.
     pub fn new(partition: PartitionId) -> Self {
-        Self { partition, reports: BTreeMap::new(), sealing: None }
+        Self { partition, reports: BTreeMap::new(), sealing: None, witness: Witness::default() }
     }
 
     /// Takes a signed report back from the store.
     pub fn restore_report(&mut self, row: ReportRow) {
         self.reports.insert(key_of(&row.entry), row);
+    }
+
+    /// Takes a proof of misconduct back from the store.
+    pub fn restore_misconduct(&mut self, misconduct: Misconduct) {
+        self.witness.restore(misconduct);
+    }
+
+    /// What others' reports showed.
+    pub fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// This broker has no part in the partition any more.
@@ -113,6 +127,10 @@ impl Sealer {
             self.reports.remove(&key);
             ctx.write(Record::Remove { table: Table::Report, key: rows::report_key(partition, &key) });
         }
+        for identity in self.witness.forget(ctx.view, sealed_epoch) {
+            let key = misconduct::row_key(partition, &identity);
+            ctx.write(Record::Remove { table: Table::Evidence, key });
+        }
     }
 
     /// Begins to seal the last ended epoch, once this replica's closing of it is on disk and nothing holds it back.
@@ -120,7 +138,11 @@ impl Sealer {
         let Some(epoch) = ctx.view.epoch().checked_sub(1) else { return };
         let sets = ctx.view.needed_sets(self.partition, epoch);
         let signers = signers_of(ctx.view, &sets);
-        let may = signers.contains(&ctx.me) && replica.has_closed(epoch) && replica.may_sign(ctx.view);
+        let succeeded = succession::successor(ctx.view, epoch).is_some();
+        let may = !succeeded
+            && signers.contains(&ctx.me)
+            && replica.has_closed(epoch)
+            && replica.may_sign(ctx.view);
         if !may {
             self.sealing = None;
             return;
@@ -334,13 +356,28 @@ impl Sealer {
 
     /// As leader: a report came. The frame decoder has checked that its sender signed it.
     pub fn on_report(&mut self, ctx: &mut Context<'_>, from: Address, report: SignedEntry) {
-        let Some(s) = &mut self.sealing else { return };
         let Ok(signature) = <[u8; 65]>::try_from(report.signature.as_slice()) else { return };
+        self.watch(ctx, from, &Report { entry: report.entry, signature });
+        let Some(s) = &mut self.sealing else { return };
         let Some(lead) = &mut s.lead else { return };
         let fits = lead.proposal.as_ref().is_some_and(|(_, entry)| *entry == report.entry);
         if fits && s.signers.contains(&from) {
             lead.reports.insert(from, signature);
             self.submit(ctx);
+        }
+    }
+
+    /// Compares a report with its signer's earlier ones: two that conflict are kept as a proof.
+    fn watch(&mut self, ctx: &mut Context<'_>, from: Address, report: &Report) {
+        let partition = self.partition;
+        let misses = ctx.view.partition(partition).is_none_or(|p| report.entry.epoch <= p.sealed_epoch);
+        if misses || ctx.view.broker_index(from).is_none() {
+            return;
+        }
+        if let Some(proof) = self.witness.see(from, report) {
+            let key = misconduct::row_key(partition, &proof.identity());
+            ctx.write(rows::put(Table::Evidence, key, proof));
+            ctx.trace(Trace::MisconductFound(partition, from));
         }
     }
 

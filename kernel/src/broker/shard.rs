@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 pub use self::summary::Summary;
 use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
-use super::edge::Edge;
+use super::duties::misconduct::{self, Misconduct};
+use super::edge::{Edge, Flow};
 use super::io::{Input, Output, Token, Trace};
 use super::lane::Mark;
 use super::message::{Message, SignedEntry};
@@ -187,6 +188,9 @@ impl Machines {
             Table::Report if rules.has(Bug::ForgetsReports) => {}
             Table::Evidence if rules.has(Bug::ForgetsForks) => {}
             Table::Report => sealer.restore_report(wire::decode_row::<ReportRow>(value).ok_or_else(damaged)?),
+            Table::Evidence if key.len() == misconduct::ROW_KEY_BYTES => {
+                sealer.restore_misconduct(wire::decode_row::<Misconduct>(value).ok_or_else(damaged)?);
+            }
             Table::Evidence => replica.restore_fork(wire::decode_row::<Fork>(value).ok_or_else(damaged)?),
             Table::Marker | Table::Cut => {}
         }
@@ -204,17 +208,21 @@ impl Machines {
                     self.on_loaded(ctx, purpose, chunk);
                 }
             }
-            Input::LoadFailed(_, reason) => {
-                if let Some(Purpose::Answer(edge, token)) = purpose {
+            Input::LoadFailed(_, reason) => match purpose {
+                Some(Purpose::Answer(edge, token)) => {
                     ctx.send(edge, Message::ReadFailed { token, reason }, &[]);
                 }
-            }
-            Input::Signed(_, signature) => {
-                if let Some(Purpose::Report(_, entry, leader)) = purpose {
+                Some(Purpose::Settlement(partition)) => self.agent.on_cuts_failed(partition),
+                _ => {}
+            },
+            Input::Signed(_, signature) => match purpose {
+                Some(Purpose::Report(_, entry, leader)) => {
                     let report = SignedEntry { entry: *entry, signature: signature.to_vec() };
                     ctx.send(leader, Message::Report(report), &[]);
                 }
-            }
+                Some(Purpose::LateReport(entry)) => self.agent.on_late_report(ctx, *entry, signature),
+                _ => {}
+            },
             Input::Elapsed => {
                 self.edge.on_elapsed(ctx);
                 for (replica, sealer) in self.partitions.values_mut() {
@@ -239,7 +247,7 @@ impl Machines {
                 }
             }
         }
-        self.agent.on_view(ctx);
+        self.agent.on_view(ctx, &self.partitions);
         self.edge.on_view(ctx);
     }
 
@@ -366,27 +374,28 @@ impl Machines {
             Message::Read { token, query, budget_bytes } => {
                 self.on_read(ctx, from, token, query, budget_bytes)
             }
-            Message::Answer { token, order, last_index, next } => {
-                let chunk = Chunk { batches: stored, order, last_index, next };
+            Message::Answer { token, order, last_index, total, next } => {
+                let chunk = Chunk { batches: stored, order, last_index, total, next };
                 self.edge.on_answer(ctx, from, token, chunk);
             }
             Message::ReadFailed { token, reason } => self.edge.on_read_failed(ctx, from, token, &reason),
-            Message::Follow { slot } => {
-                let home = ctx.view.home(slot);
-                self.with(home, |replica, _| replica.on_follow(ctx, from, slot));
+            Message::Follow { partition, slot } => {
+                self.with(partition, |replica, _| replica.on_follow(ctx, from, slot));
             }
-            Message::Unfollow { slot } => {
-                let home = ctx.view.home(slot);
-                self.with(home, |replica, _| replica.on_unfollow(from, slot));
+            Message::Unfollow { partition, slot } => {
+                self.with(partition, |replica, _| replica.on_unfollow(from, slot));
             }
-            Message::Following { slot, index } => self.edge.on_following(ctx, from, slot, index),
-            Message::Live { slot, previous_index, index } => {
+            Message::Following { partition, slot, index } => {
+                self.edge.on_following(ctx, from, Flow { slot, home: partition }, index);
+            }
+            Message::Live { partition, slot, previous_index, index } => {
                 if let Some(batch) = batches.first() {
-                    self.edge.on_live(ctx, from, slot, previous_index, index, batch);
+                    let flow = Flow { slot, home: partition };
+                    self.edge.on_live(ctx, from, flow, previous_index, index, batch);
                 }
             }
-            Message::Withdrawn { slot, lane, from: sequence } => {
-                self.edge.on_withdrawn(ctx, from, slot, lane, sequence);
+            Message::Withdrawn { partition, slot, lane, from: sequence } => {
+                self.edge.on_withdrawn(ctx, from, Flow { slot, home: partition }, lane, sequence);
             }
         }
     }
@@ -451,10 +460,15 @@ impl Machines {
                 }
             }
             Purpose::Answer(to, token) => {
-                let Chunk { batches, order, last_index, next } = chunk;
-                ctx.send_stored(to, Message::Answer { token, order, last_index, next }, batches);
+                let Chunk { batches, order, last_index, total, next } = chunk;
+                ctx.send_stored(to, Message::Answer { token, order, last_index, total, next }, batches);
             }
-            Purpose::Report(..) => {}
+            Purpose::Settlement(partition) => {
+                if let Some((replica, _)) = self.partitions.get(&partition) {
+                    self.agent.on_cuts(ctx, partition, chunk, replica);
+                }
+            }
+            Purpose::Report(..) | Purpose::LateReport(_) => {}
         }
     }
 }

@@ -108,6 +108,8 @@ pub enum Call {
     Evict { partition: PartitionId, seat: u8 },
     /// `NetworkCoordinator.found`: by anybody.
     Found { partition: PartitionId },
+    /// `NetworkCoordinator.growPartitions`: by anybody.
+    GrowPartitions,
     /// `NetworkCoordinator.submitCertificates`: by anybody.
     SubmitCertificates(Vec<SignedEntry>),
     /// `NetworkCoordinator.claim`.

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use super::conduct;
 use super::fact::Fact;
+use super::growth;
 use super::params::Params;
 use super::permissions::{Delegation, HISTORY_EPOCHS};
 use super::reliability;
@@ -126,6 +127,7 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
         Fact::MembersInstalled { partition, since_epoch, members } => {
             install(state, block, *partition, *since_epoch, *members);
         }
+        Fact::PartitionsGrown { partitions, .. } => growth::grown(state, *partitions),
         Fact::PartitionSealed { partition, epoch, checksum, events, volume, signers, reward, round: _ } => {
             let sealed = Sealed { epoch: *epoch, checksum: *checksum, events: *events, volume: *volume };
             seal(state, *partition, sealed, *signers, *reward);
@@ -239,6 +241,7 @@ fn install(state: &mut State, block: u64, id: PartitionId, since_epoch: Epoch, m
     let partition = state.partition_mut(id);
     if !partition.founded {
         partition.founded = true;
+        partition.founded_epoch = since_epoch;
         partition.sealed_epoch = epoch;
     }
     partition.previous_members = core::mem::replace(&mut partition.members, members);

@@ -4,16 +4,20 @@
 //! events carry the stream, which on chain is the emitting contract. Amounts are in the token's smallest
 //! unit.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-use super::certificates::Certificate;
+use super::certificates::{Certificate, Entry};
 use super::permissions::{Delegation, Permission};
 use super::registry::{FeeTerms, Retention};
 use super::seats::Seats;
+use super::state::Contracts;
 use super::{delivery, fees, karma, licenses};
+use crate::agreement::Fork;
+use crate::batch::SignedHeader;
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Something that happened on the chain. Fields are those of the Solidity event of the same name.
@@ -68,6 +72,8 @@ pub enum Fact {
     SeatVacated { partition: PartitionId, seat: u8, broker: BrokerIndex },
     /// A partition's members are these from `since_epoch` on.
     MembersInstalled { partition: PartitionId, since_epoch: Epoch, members: Seats },
+    /// The network has this many partitions (WP 2.4.5); lanes can be at home in the new ones from this epoch on.
+    PartitionsGrown { from_epoch: Epoch, partitions: u32 },
     /// A certificate was accepted (WP 2.4.6, 2.4.7): `reward` is each signer's.
     PartitionSealed {
         partition: PartitionId,
@@ -128,7 +134,7 @@ pub struct Change {
     pub ticket: u8,
 }
 
-/// A transaction that a node wants sent to the coordinator, from its own account.
+/// A transaction that a broker wants sent from its own account, to the contract that [`Intent::contract`] names.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Intent {
     /// Record a broker's draw.
@@ -147,4 +153,59 @@ pub enum Intent {
     SubmitCertificate(Certificate),
     /// Be paid what has accrued.
     Claim,
+    /// Be paid the bounties of the account.
+    ClaimBounty,
+    /// Attest the last seal that the broker missed.
+    ReportLate(Report),
+    /// Have a broker punished that signed two checksums.
+    Slash {
+        /// Who signed both.
+        index: BrokerIndex,
+        /// The two reports.
+        reports: Box<[Report; 2]>,
+    },
+    /// Reseat a partition that nobody seals any more.
+    DeclareQuorumLost {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// Vacate a target seat whose ticket is not valid any more.
+    Evict {
+        /// The partition.
+        partition: PartitionId,
+        /// The seat.
+        seat: u8,
+    },
+    /// Have LaneFees charge a lane up to its head in a sealed cut.
+    SettleLane(Box<Settlement>),
+    /// Have LaneFees punish a publisher that forked a lane.
+    ProveFork(Box<Fork>),
+}
+
+/// A broker's report of one entry, whose root is the entry's own hash.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Report {
+    /// What is reported.
+    pub entry: Entry,
+    /// The signature over it: r, s, v.
+    pub signature: [u8; 65],
+}
+
+/// A lane's sealed head as LaneFees wants it shown.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Settlement {
+    /// The header that the head names.
+    pub signed: SignedHeader,
+    /// That the head is in a sealed cut.
+    pub proof: fees::CutProof,
+}
+
+impl Intent {
+    /// The contract that it is sent to.
+    pub fn contract(&self, contracts: &Contracts) -> Address {
+        match self {
+            Self::SettleLane(_) | Self::ProveFork(_) => contracts.fees,
+            _ => contracts.coordinator,
+        }
+    }
 }

@@ -17,10 +17,13 @@
 //! | rule | module | WP |
 //! | --- | --- | --- |
 //! | seats, quorum, tickets, epochs | [`params`] | 2.4.6 |
-//! | scores; the home of a stream partition | [`score`] | 2.4.5, 2.4.6 |
+//! | scores; jump hash | [`score`] | 2.4.5, 2.4.6 |
 //! | the packed set of seats | [`seats`] | 2.4.6 |
 //! | useful changes, eviction, the target | [`targets`] | 2.4.6 |
+//! | the same for tens of thousands of partitions and brokers | [`assignment`] | 2.4.6 |
 //! | the first members | [`founding`] | 2.4.6 |
+//! | more partitions for more brokers | [`growth`] | 2.4.5 |
+//! | which partition carries a lane meanwhile | [`homes`] | 2.4.5 |
 //! | the next members | [`newcomers`] | 2.4.6 |
 //! | what seals an epoch, and who must sign | [`certificates`] | 2.4.6, 2.4.7 |
 //! | what a seal pays, and to whom | [`rewards`], [`reliability`] | 2.4.7 |
@@ -61,6 +64,7 @@
 //! assert_eq!(state.height, 2);
 //! ```
 
+pub mod assignment;
 mod call;
 pub mod certificates;
 pub mod conduct;
@@ -70,6 +74,8 @@ mod fact;
 pub mod fees;
 pub mod founding;
 pub mod grants;
+pub mod growth;
+pub mod homes;
 pub mod karma;
 pub mod licenses;
 pub mod newcomers;
@@ -97,7 +103,8 @@ use bincode::{Decode, Encode};
 pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry, SignedReport};
 pub use certificates::{Certificate, Entry, report_signing_hash};
 pub use evolve::evolve;
-pub use fact::{Change, Fact, Intent};
+pub use fact::{Change, Fact, Intent, Report, Settlement};
+pub use homes::Home;
 pub use params::Params;
 pub use permissions::{Delegation, Permission};
 pub use refusal::Refusal;
@@ -176,6 +183,7 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::Rebalance(changes) => draft.rebalance(&changes),
         Call::Evict { partition, seat } => one(targets::evict(now, partition, seat)),
         Call::Found { partition } => one(founding::found(now, partition)),
+        Call::GrowPartitions => one(growth::grow(now)),
         Call::SubmitCertificates(certificates) => draft.submit(&certificates),
         Call::Slash { index, reports } => conduct::slash(now, caller, index, &reports),
         Call::ReportLate(report) => one(conduct::report_late(now, &report)),

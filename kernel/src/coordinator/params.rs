@@ -14,8 +14,10 @@ use crate::ids::Address;
 pub struct Params {
     /// R, the seats a partition has: 1 to 8.
     pub replicas: u8,
-    /// P, the number of partitions of the network's traffic, at least 1 (WP 2.4.5).
+    /// The number of partitions that the network begins with, at least 1 (WP 2.4.5).
     pub partitions: u32,
+    /// How many partitions the network grows to for each active broker; 0 if it never grows (WP 2.4.5).
+    pub partitions_per_broker: u16,
     /// Blocks an epoch, at least 1.
     pub epoch_blocks: u64,
     /// The least stake a broker may register with.
@@ -55,6 +57,7 @@ impl Default for Params {
         Self {
             replicas: 4,
             partitions: 10,
+            partitions_per_broker: 0,
             epoch_blocks: 8,
             minimum_stake: 1_000 * DATA,
             ticket_stake: 1_000 * DATA,

@@ -131,6 +131,8 @@ refusals! {
         "partition {partition} has {seats} valid seats; founding it needs {quorum}";
     TargetStillMoving { partition: PartitionId, target_epoch: Epoch } =>
         "the target of partition {partition} changed in epoch {target_epoch}; found it in a later one";
+    NothingToGrow { partitions: u32, wanted: u32 } =>
+        "there are {partitions} partitions and the active brokers call for {wanted}; more brokers must join first";
 
     // Certificates.
     AlreadySealed { partition: PartitionId, epoch: Epoch, sealed_epoch: Epoch } =>

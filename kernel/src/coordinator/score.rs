@@ -72,7 +72,12 @@ pub fn mix64(mut z: u64) -> u64 {
 
 /// The score of a ticket in a partition; see the module's text.
 pub fn score(partition_key: u64, broker_key: u64, ticket: u8) -> u64 {
-    mix64(partition_key ^ broker_key.wrapping_add(u64::from(ticket).wrapping_mul(GOLDEN)))
+    mix64(partition_key ^ ticket_key(broker_key, ticket))
+}
+
+/// What a ticket's scores in all partitions are made of: `score` is `mix64(partition_key ^ ticket_key)`.
+pub fn ticket_key(broker_key: u64, ticket: u8) -> u64 {
+    broker_key.wrapping_add(u64::from(ticket).wrapping_mul(GOLDEN))
 }
 
 /// Compares two candidates of a partition: `Greater` means that the first wins. Only a broker compared with
@@ -83,22 +88,26 @@ pub fn rank(a: (u64, BrokerIndex), b: (u64, BrokerIndex)) -> Ordering {
 
 /// The partition among `partitions` that carries a stream partition (WP 2.4.5). `partitions` is at least 1.
 pub fn home(slot: StreamPartition, partitions: u32) -> PartitionId {
-    let hash = keccak256(&[&slot.stream.0, &slot.partition.to_be_bytes()]);
-    PartitionId(jump(leading_u64(&hash), partitions))
+    homes(slot, partitions).last().expect("a network has at least one partition")
 }
 
-/// Jump consistent hash in integers: a bucket below `buckets`, which is at least 1.
-fn jump(mut key: u64, buckets: u32) -> u32 {
-    assert!(buckets > 0, "a network has at least one partition");
-    let mut bucket = 0;
+/// Every partition that carries a stream partition while their number grows from 1 to `partitions`, in that order:
+/// its jump sequence, of about ln `partitions` members.
+pub fn homes(slot: StreamPartition, partitions: u32) -> impl Iterator<Item = PartitionId> {
+    let hash = keccak256(&[&slot.stream.0, &slot.partition.to_be_bytes()]);
+    jumps(leading_u64(&hash), partitions).map(PartitionId)
+}
+
+/// Jump consistent hash in integers: the buckets below `buckets` that a key is in as they are added, one by one.
+fn jumps(mut key: u64, buckets: u32) -> impl Iterator<Item = u32> {
     let mut next = 0u64;
-    while next < u64::from(buckets) {
-        bucket = next as u32;
+    core::iter::from_fn(move || {
+        let bucket = u32::try_from(next).ok().filter(|bucket| *bucket < buckets)?;
         key = key.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
         next = ((u64::from(bucket) + 1) << 31) / ((key >> 33) + 1);
         assert!(next > u64::from(bucket), "the divisor is at most 2^31, so that each jump goes forward");
-    }
-    bucket
+        Some(bucket)
+    })
 }
 
 #[cfg(test)]
@@ -155,8 +164,8 @@ mod tests {
     proptest! {
         #[test]
         fn growing_moves_a_key_nowhere_but_to_the_newest(key: u64, buckets in 1u32..5_000) {
-            let before = jump(key, buckets);
-            let after = jump(key, buckets + 1);
+            let before = jumps(key, buckets).last().expect("there is a bucket");
+            let after = jumps(key, buckets + 1).last().expect("there is a bucket");
             prop_assert!(before < buckets);
             prop_assert!(after == before || after == buckets);
         }

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::conduct::Conflict;
+use super::homes::{self, Home};
 use super::params::Params;
 use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
@@ -146,6 +147,8 @@ pub struct Partition {
     pub absent: u8,
     /// Whether it ever had members.
     pub founded: bool,
+    /// The first epoch of its first members; 0 before that.
+    pub founded_epoch: Epoch,
 }
 
 impl Partition {
@@ -163,6 +166,7 @@ impl Partition {
             volume: 0,
             absent: 0,
             founded: false,
+            founded_epoch: 0,
         }
     }
 }
@@ -350,6 +354,11 @@ impl State {
         self.params.quorum()
     }
 
+    /// P, the number of partitions of the network's traffic (WP 2.4.5).
+    pub fn partition_count(&self) -> u32 {
+        u32::try_from(self.partitions.len()).expect("partitions are numbered with 32 bits")
+    }
+
     /// A partition, or `None` if the network has fewer.
     pub fn partition(&self, partition: PartitionId) -> Option<&Partition> {
         self.partitions.get(partition.0 as usize)
@@ -395,9 +404,20 @@ impl State {
         self.broker(index).map(|broker| broker.address)
     }
 
-    /// The partition that carries a stream partition (WP 2.4.5).
+    /// The partition that carries the lanes of a stream partition that were opened in this block, from their first
+    /// event to their last (WP 2.4.5). The block is not after the newest.
+    pub fn home_at(&self, slot: StreamPartition, opening_block: u64) -> PartitionId {
+        homes::home_in(self, slot, self.epoch_of(opening_block))
+    }
+
+    /// The partition that carries the lanes of a stream partition that are opened now.
     pub fn home(&self, slot: StreamPartition) -> PartitionId {
-        score::home(slot, self.params.partitions)
+        homes::home_in(self, slot, self.epoch())
+    }
+
+    /// Every partition that ever was the home of a stream partition, oldest first; there is at least one.
+    pub fn homes(&self, slot: StreamPartition) -> Vec<Home> {
+        homes::homes(self, slot)
     }
 
     /// A stream, removed or not.
@@ -447,8 +467,14 @@ impl State {
     }
 
     pub(super) fn known_partition(&self, id: PartitionId) -> Result<&Partition, Refusal> {
-        let unknown = Refusal::UnknownPartition { partition: id, partitions: self.params.partitions };
+        let unknown = Refusal::UnknownPartition { partition: id, partitions: self.partition_count() };
         self.partition(id).ok_or(unknown)
+    }
+
+    /// Adds vacant partitions up to this many.
+    pub(super) fn add_partitions(&mut self, partitions: u32) {
+        let added = (self.partition_count()..partitions).map(|id| Partition::vacant(PartitionId(id)));
+        Arc::make_mut(&mut self.partitions).extend(added);
     }
 
     pub(super) fn partition_mut(&mut self, partition: PartitionId) -> &mut Partition {

@@ -16,6 +16,7 @@
 
 use alloc::vec::Vec;
 
+use super::assignment::Tickets;
 use super::fact::{Change, Fact};
 use super::refusal::Refusal;
 use super::score::{self, rank};
@@ -45,7 +46,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// Its best ticket in a partition with that ticket's score.
-    fn best(&self, partition_key: u64) -> (u64, u8) {
+    pub(super) fn best(&self, partition_key: u64) -> (u64, u8) {
         let scores = (0..self.tickets).map(|ticket| (score::score(partition_key, self.key, ticket), ticket));
         scores.max().expect("a candidate has a ticket")
     }
@@ -110,7 +111,8 @@ pub fn candidates(state: &State) -> Vec<Candidate> {
 }
 
 /// The best `seats` brokers of a partition, each by its best ticket, best first. The contract's target holds
-/// the same seats in some order once no useful change is left.
+/// the same seats in some order once no useful change is left. For many partitions
+/// [`Tickets::best`](super::assignment::Tickets::best) finds the same sooner.
 pub fn target(partition_key: u64, candidates: &[Candidate], seats: usize) -> Seats {
     let mut best: Vec<((u64, BrokerIndex), u8)> = Vec::with_capacity(seats + 1);
     for candidate in candidates {
@@ -127,10 +129,11 @@ pub fn target(partition_key: u64, candidates: &[Candidate], seats: usize) -> Sea
 /// Changes that move partitions to their targets, at most `limit` of them: each is useful when the ones
 /// before it were made, and with all of them made a partition is at its target.
 pub fn useful_changes(state: &State, limit: usize) -> Vec<Change> {
-    let candidates = candidates(state);
+    let tickets = Tickets::of(&candidates(state));
     let missing = |(id, partition): (usize, &Partition)| {
         let present = partition.target;
-        target(partition.key, &candidates, state.params.seats())
+        tickets
+            .best(partition.key, state.params.seats())
             .taken()
             .map(|(_, seat)| seat)
             .filter(|seat| present.taken().all(|(_, other)| other != *seat))

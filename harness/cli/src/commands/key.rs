@@ -21,7 +21,7 @@ pub enum KeyCommand {
     /// Print the address of the key that signs
     #[command(after_help = "Examples:\n  weir key show\n  weir key show --key alice.key")]
     Show,
-    /// On a development network: give the key that signs one ether, to pay for its transactions
+    /// On a development network: give the key that signs one ether, to pay for its transactions, and 1000 DATA
     #[command(
         after_help = "Example:\n  weir key fund --key alice.key && weir stream create --name mine --key alice.key"
     )]
@@ -31,8 +31,11 @@ pub enum KeyCommand {
 /// What a key is given: enough for thousands of transactions.
 const GIFT_WEI: u128 = 1_000_000_000_000_000_000;
 
+/// What a key is given in the token's smallest unit: 1000 DATA.
+const GIFT_TOKENS: u128 = 1_000 * weir_kernel::coordinator::params::DATA;
+
 impl KeyCommand {
-    /// Does it; the network is asked only to give ether.
+    /// Does it; the network is asked only to give ether and tokens.
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let key = match self {
             Self::New { file } => {
@@ -47,6 +50,9 @@ impl KeyCommand {
                 let client =
                     Client::connect(&global.url, Some(Key::development())).await.map_err(Failure::of)?;
                 client.send_ether(key.address(), GIFT_WEI).await.map_err(Failure::of)?;
+                if client.info().token.is_some() {
+                    client.send_tokens(key.address(), GIFT_TOKENS).await.map_err(Failure::of)?;
+                }
                 key
             }
         };

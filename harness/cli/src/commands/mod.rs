@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
+mod bench;
 mod broker;
+mod fees;
 mod key;
 mod publish;
 mod query;
@@ -30,12 +32,17 @@ pub enum Command {
     Query(query::QueryArguments),
     /// Show the network: brokers, partitions, seals, rewards
     Status(status::Status),
+    /// Allot DATA for what you publish, and take it back
+    #[command(subcommand)]
+    Fees(fees::FeesCommand),
     /// Make and show keys
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Stop and start brokers of a network on this machine
     #[command(subcommand)]
     Broker(broker::BrokerCommand),
+    /// Measure this machine: rates, latencies, gas
+    Bench(bench::Bench),
 }
 
 /// Does it.
@@ -47,7 +54,9 @@ pub async fn run(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Subscribe(command) => command.run(global).await,
         Command::Query(command) => command.run(global).await,
         Command::Status(command) => command.run(global).await,
+        Command::Fees(command) => command.run(global).await,
         Command::Key(command) => command.run(global).await,
         Command::Broker(command) => command.run(global).await,
+        Command::Bench(command) => command.run().await,
     }
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use weir_client::input::field::FieldPath;
 use weir_client::input::{Fields, Format, InputError, Reader, sort_by_time};
-use weir_client::{Event, Level, Progress, PublishOptions, PublishSession, Report, level_name};
+use weir_client::{Event, Level, Progress, PublishOptions, PublishSession, Report};
 use weir_kernel::ids::StreamId;
 
 use crate::failure::{Failure, complain};
@@ -256,12 +256,12 @@ impl Publish {
                 "stored": report.acknowledged,
                 "refused": report.refused,
                 "unacknowledged": report.unacknowledged,
-                "level": level_name(self.ack.into()),
+                "level": Level::from(self.ack).as_str(),
                 "seconds": seconds,
             });
             output.line(line.to_string())?;
         } else {
-            let level = level_name(self.ack.into());
+            let level = Level::from(self.ack).as_str();
             let bad = [(report.refused, "refused"), (report.unacknowledged, "unacknowledged")];
             let bad: String = bad
                 .iter()

@@ -7,9 +7,8 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::Output;
-
-/// The token has 18 decimals.
-const DECIMALS: usize = 18;
+use crate::table::table;
+use crate::tokens::shown as tokens;
 
 /// Show the network.
 #[derive(Debug, Args)]
@@ -27,6 +26,41 @@ struct Network {
     partitions: Vec<Partition>,
     events: u64,
     supply: String,
+    economy: Option<Economy>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Economy {
+    coordinator: Coordinator,
+    fees: Option<Fees>,
+    successor: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Coordinator {
+    stakes: String,
+    pool: String,
+    unpaid: String,
+    reserve: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fees {
+    deposits: String,
+    settled: String,
+    burned: String,
+    lanes: u64,
+    allotments: Vec<Allotment>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Allotment {
+    publisher: String,
+    stream: String,
+    partition: u64,
+    amount: String,
+    shortfall: String,
+    karma: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +76,10 @@ struct Broker {
     partitions: u64,
     stake: String,
     earned: String,
+    #[serde(default)]
+    claimed: String,
+    #[serde(default)]
+    tickets: u64,
     balance: String,
     reliability: f64,
     running: Option<bool>,
@@ -88,8 +126,10 @@ fn tables(status: Value) -> Result<Vec<String>, Failure> {
             broker.number.map_or_else(String::new, |number| number.to_string()),
             short(&broker.address, 10),
             broker.partitions.to_string(),
+            broker.tickets.to_string(),
             tokens(&broker.stake),
             tokens(&broker.earned),
+            tokens(&broker.claimed),
             tokens(&broker.balance),
             format!("{:.1} %", broker.reliability * 100.0),
             broker.running.map_or("", |running| if running { "running" } else { "stopped" }).into(),
@@ -97,7 +137,7 @@ fn tables(status: Value) -> Result<Vec<String>, Failure> {
     });
     table(
         &mut lines,
-        &["", "BROKER", "PARTITIONS", "STAKE", "EARNED", "BALANCE", "RELIABILITY", ""],
+        &["", "BROKER", "PARTITIONS", "TICKETS", "STAKE", "EARNED", "CLAIMED", "BALANCE", "RELIABILITY", ""],
         brokers,
     );
     lines.push(String::new());
@@ -111,18 +151,49 @@ fn tables(status: Value) -> Result<Vec<String>, Failure> {
         ]
     });
     table(&mut lines, &["PARTITION", "REPLICAS", "SEALED EPOCH", "CHECKSUM", "EVENTS"], partitions);
+    if let Some(economy) = &network.economy {
+        economy_lines(&mut lines, economy);
+    }
     Ok(lines)
 }
 
-fn table(lines: &mut Vec<String>, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    let rows: Vec<Vec<String>> =
-        std::iter::once(head.iter().map(|name| (*name).to_owned()).collect()).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        lines.push(cells.collect::<Vec<_>>().join("  ").trim_end().to_owned());
+fn economy_lines(lines: &mut Vec<String>, economy: &Economy) {
+    let Coordinator { stakes, pool, unpaid, reserve } = &economy.coordinator;
+    lines.push(String::new());
+    lines.push(format!(
+        "coordinator holds stakes {}, pool {}, unpaid rewards {}, reserve {} DATA",
+        tokens(stakes),
+        tokens(pool),
+        tokens(unpaid),
+        tokens(reserve)
+    ));
+    if let Some(successor) = &economy.successor {
+        lines.push(format!(
+            "the network is the coordinator {} from epoch {} on: nothing is sealed here after that",
+            successor["coordinator"].as_str().unwrap_or_default(),
+            successor["fromEpoch"]
+        ));
     }
+    let Some(fees) = &economy.fees else { return };
+    lines.push(format!(
+        "fees: {} DATA settled over {} lanes, {} burned, {} allotted",
+        tokens(&fees.settled),
+        fees.lanes,
+        tokens(&fees.burned),
+        tokens(&fees.deposits)
+    ));
+    lines.push(String::new());
+    let allotments = fees.allotments.iter().map(|allotment| {
+        vec![
+            allotment.stream.clone(),
+            allotment.partition.to_string(),
+            short(&allotment.publisher, 10),
+            tokens(&allotment.amount),
+            tokens(&allotment.shortfall),
+            tokens(&allotment.karma),
+        ]
+    });
+    table(lines, &["STREAM", "PARTITION", "PUBLISHER", "ALLOTTED", "SHORTFALL", "KARMA"], allotments);
 }
 
 /// The first digits of an address or hash.
@@ -130,36 +201,9 @@ fn short(hex: &str, digits: usize) -> String {
     hex.chars().take(2 + digits).collect()
 }
 
-/// An amount in the token's smallest unit, in whole tokens with up to four decimals, cut and not rounded.
-fn tokens(amount: &str) -> String {
-    if amount.is_empty() || !amount.bytes().all(|byte| byte.is_ascii_digit()) {
-        return amount.into();
-    }
-    let padded = format!("{amount:0>width$}", width = DECIMALS + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - DECIMALS);
-    let whole = whole.trim_start_matches('0');
-    let fraction = fraction[..4].trim_end_matches('0');
-    let whole = if whole.is_empty() { "0" } else { whole };
-    if fraction.is_empty() { whole.into() } else { format!("{whole}.{fraction}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_cut_to_whole_tokens() {
-        for (amount, shown) in [
-            ("0", "0"),
-            ("1", "0"),
-            ("1000000000000000000", "1"),
-            ("1234567890000000000000", "1234.5678"),
-            ("500000000000000000", "0.5"),
-            ("none", "none"),
-        ] {
-            assert_eq!(tokens(amount), shown, "{amount}");
-        }
-    }
 
     #[test]
     fn the_tables_show_what_the_json_says() {
@@ -172,6 +216,12 @@ mod tests {
                 "checksum": "0xabcdef0123456789", "events": 1707, "sealed": 1700 }],
             "events": 1707,
             "supply": "1000000000000000000000",
+            "economy": {
+                "coordinator": { "stakes": "20000000000000000000", "pool": "0", "unpaid": "0", "reserve": "0" },
+                "fees": { "deposits": "0", "settled": "3250000000000000000", "burned": "0", "lanes": 7,
+                    "allotments": [{ "publisher": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", "partition": 2,
+                        "stream": "0x0102", "amount": "9000000000000000000", "shortfall": "0", "karma": "0" }] },
+            },
         });
         let text = tables(status).expect("a status").join("\n");
         for part in [
@@ -184,6 +234,9 @@ mod tests {
             "running",
             "0xabcdef0123",
             "7  0x7099",
+            "stakes 20,",
+            "3.25 DATA settled over 7 lanes",
+            "0x0102",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }

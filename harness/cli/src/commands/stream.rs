@@ -3,12 +3,13 @@
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use weir_client::time::{now_ms, parse_time_ms};
-use weir_client::{EVERYBODY, Grant, NewStream};
-use weir_kernel::ids::{Address, StreamId};
+use weir_client::{DEVELOPMENT_CHAIN_ID, EVERYBODY, Grant, NewStream};
+use weir_kernel::ids::{Address, StreamId, StreamPartition};
 
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::Output;
+use crate::tokens;
 
 /// Create streams, find them, and say who may use them.
 #[derive(Debug, Subcommand)]
@@ -64,7 +65,16 @@ pub struct Create {
     /// Let everybody subscribe
     #[arg(long)]
     pub public: bool,
+    /// DATA to allot to each partition for what you publish [on a development network: 100, if you have it]
+    #[arg(long, value_name = "AMOUNT", value_parser = tokens::parse)]
+    pub allot: Option<u128>,
 }
+
+/// What is allotted to each partition of a new stream on a development network, in the token's smallest unit.
+const DEVELOPMENT_ALLOTMENT: u128 = 100 * weir_kernel::coordinator::params::DATA;
+
+/// Streams of more partitions get nothing by default: each allotment is a transaction.
+const MAX_DEFAULT_ALLOTMENTS: u32 = 64;
 
 /// Somebody's rights on a stream.
 #[derive(Debug, Args)]
@@ -131,7 +141,20 @@ impl Create {
         let stream = client.create_stream(&new).await.map_err(Failure::of)?;
         let mut output = Output::new();
         output.line(stream.to_string())?;
-        output.flush()
+        output.flush()?;
+        let slots: Vec<_> =
+            (0..self.partitions).map(|partition| StreamPartition { stream, partition }).collect();
+        match self.allot {
+            Some(amount) => client.allot(&slots, amount).await.map_err(Failure::of),
+            None => {
+                let few = self.partitions <= MAX_DEFAULT_ALLOTMENTS && client.info().fees.is_some();
+                if few && client.info().chain_id == DEVELOPMENT_CHAIN_ID {
+                    // Without tokens the stream is there all the same, and publishing says what to allot when.
+                    let _ = client.allot(&slots, DEVELOPMENT_ALLOTMENT).await;
+                }
+                Ok(())
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Streams on the chain: creating them and granting permissions, by transactions that the client's key signs.
 
+mod fees;
 mod rpc;
 mod stream;
 mod transaction;

@@ -91,6 +91,26 @@ pub(super) async fn send(
     input: Bytes,
 ) -> Result<Receipt, TransactionError> {
     let hash = submit(client, to, value, input).await?;
+    outcome(client, hash).await
+}
+
+/// Sends calls to a contract, each of which may go through whatever becomes of the others, and waits for all.
+pub(super) async fn send_all(
+    client: &Client,
+    to: Address,
+    calls: Vec<Bytes>,
+) -> Result<(), TransactionError> {
+    let mut sent = Vec::with_capacity(calls.len());
+    for input in calls {
+        sent.push(submit(client, to, U256::ZERO, input).await?);
+    }
+    for hash in sent {
+        outcome(client, hash).await?;
+    }
+    Ok(())
+}
+
+async fn outcome(client: &Client, hash: B256) -> Result<Receipt, TransactionError> {
     let receipt = wait(client, hash).await?;
     if receipt.status != "0x1" {
         let reason = receipt.revert_reason.unwrap_or_else(|| "the chain gave no reason".into());

@@ -1,18 +1,8 @@
 //! What a node answers to a batch: an acknowledgement or a refusal, as one JSON text each.
 
 use serde::Deserialize;
+use weir_kernel::broker::Level;
 use weir_kernel::ids::LaneId;
-
-/// When an event counts as published (WP 2.4.3). Each level implies those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// The node has checked it and passed it on.
-    Accepted,
-    /// A quorum of replicas holds it on disk.
-    Stored,
-    /// It is in a certificate on chain.
-    Sealed,
-}
 
 /// An answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,20 +27,6 @@ struct Text {
     reason: String,
 }
 
-/// A level's name in interfaces.
-pub fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Accepted => "accepted",
-        Level::Stored => "stored",
-        Level::Sealed => "sealed",
-    }
-}
-
-/// The level of a name.
-pub fn level_of_name(name: &str) -> Option<Level> {
-    [Level::Accepted, Level::Stored, Level::Sealed].into_iter().find(|level| level_name(*level) == name)
-}
-
 /// Reads an answer; `None` for texts of another kind, which later nodes may send.
 pub(crate) fn read(text: &str) -> Option<Answer> {
     let text: Text = serde_json::from_str(text).ok()?;
@@ -61,7 +37,7 @@ pub(crate) fn read(text: &str) -> Option<Answer> {
     match text.kind.as_str() {
         "ack" => {
             let (lane, sequence) = batch?;
-            let level = level_of_name(text.level.as_deref()?)?;
+            let level = Level::of_name(text.level.as_deref()?)?;
             Some(Answer::Acknowledged { lane, sequence, level })
         }
         "refused" => Some(Answer::Refused { batch, code: text.code, reason: text.reason }),
@@ -101,8 +77,8 @@ mod tests {
     #[test]
     fn levels_have_names() {
         for level in [Level::Accepted, Level::Stored, Level::Sealed] {
-            assert_eq!(level_of_name(level_name(level)), Some(level));
+            assert_eq!(Level::of_name(level.as_str()), Some(level));
         }
-        assert_eq!(level_of_name("written"), None);
+        assert_eq!(Level::of_name("written"), None);
     }
 }

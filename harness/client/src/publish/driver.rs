@@ -11,7 +11,7 @@ use weir_kernel::ids::{LaneId, StreamId};
 use weir_kernel::limits::{MAX_CONTENT_BYTES, MAX_FUTURE_MS};
 use weir_kernel::partition_key::partition_of_key;
 
-use super::answer::{self, Answer, level_name};
+use super::answer::{self, Answer};
 use super::lanes::{BATCH_BYTES, BATCH_EVENTS, Flight, Lanes, Pending};
 use super::window::{Acknowledged, Refused, Window};
 use super::{
@@ -88,7 +88,7 @@ impl Driver {
         events: mpsc::Receiver<Event>,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        let path = format!("/streams/{stream}/publish?ack={}", level_name(options.level));
+        let path = format!("/streams/{stream}/publish?ack={}", options.level.as_str());
         let (height_sender, heights) = watch::channel(height);
         let height_task = tokio::spawn(follow_height(client.clone(), height_sender));
         let timeout_ms = u64::try_from(options.timeout.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4);

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_kernel::ids::{LaneId, StreamId};
 
-pub use answer::{Level, level_name, level_of_name};
+pub use weir_kernel::broker::Level;
 
 use crate::client::Client;
 use crate::event::Event;

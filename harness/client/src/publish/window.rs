@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use weir_kernel::ids::LaneId;
 
-use super::answer::Level;
 use super::lanes::Flight;
+use weir_kernel::broker::Level;
 
 /// Batches below the wanted quorum at a time.
 const OPEN_BATCHES: usize = 64;

@@ -22,7 +22,7 @@ use super::body::{media_type, read_body};
 use super::counters::count;
 use super::error::{ApiError, json_response};
 use super::payload::Placement;
-use super::query::{Parameters, level_name, wrong};
+use super::query::{Parameters, wrong};
 use super::server::Peer;
 use super::services::Services;
 use crate::service::limits::{
@@ -104,7 +104,7 @@ fn answer_one(receipt: &Receipt, progress: &Progress, level: Level) -> Result<Re
     let mut body = acknowledgement(receipt, progress);
     body.insert(
         "reason".into(),
-        json!(format!("{} is not reached yet: look at the URL later", level_name(level))),
+        json!(format!("{} is not reached yet: look at the URL later", level.as_str())),
     );
     body.insert("url".into(), json!(read_back_url(receipt, progress)));
     Ok(json_response(StatusCode::ACCEPTED, Value::Object(body).to_string()))
@@ -140,7 +140,7 @@ async fn publish_many(
         acknowledgements.push(Value::Object(body));
     }
     let mut answer = json!({
-        "level": level_name(level), "count": total, "reached": reached, "acknowledgements": acknowledgements,
+        "level": level.as_str(), "count": total, "reached": reached, "acknowledgements": acknowledgements,
     });
     let status = match refused {
         Some(refusal) => {
@@ -164,7 +164,7 @@ fn failure(progress: &Progress) -> Option<Refusal> {
 /// What is known of a publish: the fields of an acknowledgement.
 pub fn acknowledgement(receipt: &Receipt, progress: &Progress) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("level".into(), json!(progress.reached.map(level_name)));
+    body.insert("level".into(), json!(progress.reached.map(Level::as_str)));
     if let Some(place) = progress.place {
         body.insert("lane".into(), json!(place.lane.to_string()));
         body.insert("sequence".into(), json!(place.sequence));

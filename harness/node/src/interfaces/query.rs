@@ -105,15 +105,6 @@ impl Parameters {
     }
 }
 
-/// The name of a level in interfaces.
-pub fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Accepted => "accepted",
-        Level::Stored => "stored",
-        Level::Sealed => "sealed",
-    }
-}
-
 /// Reads a time: milliseconds since 1970 UTC, or ISO 8601 with a zone, not before 1970.
 pub fn parse_time_ms(text: &str) -> Option<u64> {
     if let Ok(milliseconds) = text.parse() {

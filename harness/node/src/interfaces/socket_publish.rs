@@ -31,7 +31,6 @@ use super::counters::{OpenSocket, count};
 use super::error::ApiError;
 use super::payload::{PLACE_PARAMETERS, Placement};
 use super::publish::acknowledgement;
-use super::query::level_name;
 use super::server::Peer;
 use super::services::Services;
 use super::socket::{self, Heard, PING_INTERVAL, SendError, send_all};
@@ -354,7 +353,7 @@ impl Publishing {
             let body = json!({
                 "type": "ack",
                 "message": pending.message,
-                "level": level_name(step),
+                "level": step.as_str(),
                 "lane": pending.batch.lane().to_string(),
                 "sequence": header.sequence,
                 "count": header.count,

@@ -28,7 +28,7 @@ pub async fn info(State(services): State<Arc<Services>>, headers: HeaderMap) -> 
         Some(name) if address.ip().is_unspecified() => format!("{name}:{}", address.port()),
         _ => address.to_string(),
     };
-    let body = json!({
+    let mut body = json!({
         "chainId": view.chain_id,
         "rpc": "/rpc",
         "http": format!("http://{}", reached(http)),
@@ -44,6 +44,15 @@ pub async fn info(State(services): State<Arc<Services>>, headers: HeaderMap) -> 
         "application": services.publisher.address().to_string(),
         "version": env!("CARGO_PKG_VERSION"),
     });
+    let optional = [
+        ("fees", view.contracts.fees),
+        ("karma", view.contracts.karma),
+        ("licenseFactory", view.contracts.license_factory),
+        ("eventDelivery", view.contracts.event_delivery),
+    ];
+    for (name, address) in optional.into_iter().filter(|(_, address)| !address.is_zero()) {
+        body[name] = address.to_string().into();
+    }
     Ok(json_response(StatusCode::OK, body.to_string()))
 }
 

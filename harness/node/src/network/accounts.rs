@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, U256};
 use weir_chain::mirror::Genesis;
 use weir_chain::wallet::Wallet;
-use weir_kernel::coordinator::{Params, params::DATA};
+use weir_kernel::coordinator::{Params, fees, params::DATA};
 use weir_kernel::signature::SecretKey;
 
 /// EIP-155 id of every development chain.
@@ -28,6 +28,21 @@ pub const RESERVE: u128 = 100_000_000 * DATA;
 
 /// What the development account gets.
 pub const DEVELOPMENT_TOKENS: u128 = 1_000_000 * DATA;
+
+/// What the samples' publisher allots to each of their stream partitions: enough for weeks at [`fees`]' prices.
+pub const SAMPLE_ALLOTMENT: u128 = 1_000 * DATA;
+
+/// What a network here charges: an event of a kilobyte costs a fifth of a thousandth of a DATA. The first events of a
+/// lane are free, so that somebody without tokens can try.
+pub fn fees() -> fees::Params {
+    fees::Params {
+        event_price: DATA / 10_000,
+        byte_price: DATA / 10_000_000,
+        free_events: 100,
+        free_volume: 100_000,
+        ..fees::Params::default()
+    }
+}
 
 /// Ether of each account at genesis, in wei: enough to fund every broker.
 const GENESIS_ETHER_WEI: u128 = 10_000 * 1_000_000_000_000_000_000;

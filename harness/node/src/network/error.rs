@@ -50,6 +50,19 @@ pub enum NetworkError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// The network was made by another version of this program.
+    #[error(
+        "{} is of format {found} and this program speaks format {known}: its contracts are others. Run the version \
+         that made it, or begin a new network in another directory (--dir) or by removing this one", path.display()
+    )]
+    Format {
+        /// The settings.
+        path: PathBuf,
+        /// Their format.
+        found: u32,
+        /// The format of this program.
+        known: u32,
+    },
     /// A file of the network cannot be understood.
     #[error(
         "{} is damaged: {reason}; restore it, or remove the whole directory to begin a new network",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use weir_chain::deploy::{Deployment, deploy};
+use weir_chain::deploy::{Deployment, Economy, deploy_market, deploy_with};
 use weir_chain::mirror::{Mirror, OpenError};
 
 use super::accounts::{self, CHAIN_ID, RESERVE, SUPPLY};
@@ -41,9 +41,19 @@ pub fn open(directory: &StateDirectory, options: &Options) -> Result<(Settings, 
     }
     let mirror = open_chain(&chain, settings.genesis_time_s)?;
     let addresses = settings.addresses();
-    for (name, address) in
-        [("token", addresses.token), ("registry", addresses.registry), ("coordinator", addresses.coordinator)]
-    {
+    let optional = [
+        ("fees", addresses.fees),
+        ("karma", addresses.karma),
+        ("license_factory", addresses.license_factory),
+        ("event_delivery", addresses.event_delivery),
+    ];
+    let named = [
+        ("token", Some(addresses.token)),
+        ("registry", Some(addresses.registry)),
+        ("coordinator", Some(addresses.coordinator)),
+    ];
+    for (name, address) in named.into_iter().chain(optional) {
+        let Some(address) = address else { continue };
         if mirror.code(address).is_empty() {
             let reason = format!("the chain has no contract at {address}, where it says the {name} is");
             return Err(NetworkError::Damaged { path: directory.settings(), reason });
@@ -81,7 +91,10 @@ fn begin(directory: &StateDirectory, options: &Options) -> Result<Settings, Netw
     options.check_against(&settings, brokers)?;
     let mut mirror = Mirror::open(&path, &accounts::genesis(genesis_time_s))?;
     let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
-    let addresses = deploy(&mut mirror, &accounts::treasury(), &deployment, genesis_time_s)?;
+    let (deployer, economy) =
+        (accounts::treasury(), Economy { fees: accounts::fees(), ..Economy::default() });
+    let mut addresses = deploy_with(&mut mirror, &deployer, &deployment, &economy, genesis_time_s)?;
+    deploy_market(&mut mirror, &deployer, &mut addresses, genesis_time_s)?;
     mirror.snapshot();
     drop(mirror);
     settings = Settings::new(CHAIN_ID, genesis_time_s, &params, brokers, each, addresses);

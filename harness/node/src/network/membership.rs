@@ -36,7 +36,7 @@ pub fn plan(
     }
     let numbered = (0..brokers).map(|number| directory.broker_files(number)).collect::<Result<_, _>>()?;
     let mut leaving = directory.left_files()?;
-    leaving.retain(|files| on_chain(files).is_some_and(|broker| broker.stake > 0));
+    leaving.retain(|files| on_chain(files).is_some_and(|broker| broker.stake > 0 || broker.accrued > 0));
     Ok((numbered, leaving))
 }
 
@@ -99,13 +99,13 @@ pub fn all_act(view: &State) -> bool {
     view.partitions.iter().all(|partition| partition.founded && partition.since_epoch <= view.epoch())
 }
 
-/// Lets leaving brokers go: each gives up its tickets, runs until it is needed nowhere, then takes its stake.
-/// Ends when all are gone.
+/// Lets leaving brokers go: each gives up its tickets, runs until it is needed nowhere, then takes its stake and what
+/// it earned and has not claimed. Ends when all are gone.
 pub async fn retire(sender: Sender, brokers: Arc<Brokers>) {
     let mut tried_epoch = None;
     loop {
         let view = sender.view();
-        let waiting: Vec<_> = brokers.leaving().iter().filter(|slot| staked(&view, slot).is_some()).collect();
+        let waiting: Vec<_> = brokers.leaving().iter().filter(|slot| owed(&view, slot).is_some()).collect();
         if waiting.is_empty() {
             return;
         }
@@ -124,9 +124,10 @@ pub async fn retire(sender: Sender, brokers: Arc<Brokers>) {
     }
 }
 
-fn staked(view: &State, slot: &Slot) -> Option<BrokerIndex> {
+/// A broker that the coordinator still holds something of.
+fn owed(view: &State, slot: &Slot) -> Option<BrokerIndex> {
     let index = view.broker_index(slot.address())?;
-    view.broker(index).filter(|broker| broker.stake > 0).map(|_| index)
+    view.broker(index).filter(|broker| broker.stake > 0 || broker.accrued > 0).map(|_| index)
 }
 
 async fn step_out(
@@ -135,8 +136,7 @@ async fn step_out(
     slot: &Arc<Slot>,
     view: &State,
 ) -> Result<(), NetworkError> {
-    let Some((index, broker)) = staked(view, slot).and_then(|index| Some((index, view.broker(index)?)))
-    else {
+    let Some((index, broker)) = owed(view, slot).and_then(|index| Some((index, view.broker(index)?))) else {
         return Ok(());
     };
     let (_, coordinator) = contracts(view);
@@ -150,8 +150,12 @@ async fn step_out(
             tracing::info!(broker = slot.name(), "it is needed nowhere any more and stops");
             brokers.stop(slot).await
         }
-        Some(withdrawable) if broker.seats == 0 && view.epoch() > withdrawable => {
+        Some(withdrawable) if broker.stake > 0 && broker.seats == 0 && view.epoch() > withdrawable => {
             sender.confirm(send("the stake of", calldata::withdraw_stake())?).await
+        }
+        // A broker that runs claims by itself; this one is not started again.
+        Some(_) if broker.stake == 0 && broker.accrued > 0 => {
+            sender.confirm(send("the rewards of", calldata::claim())?).await
         }
         Some(_) => Ok(()),
     }

@@ -12,10 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use weir_chain::bindings::{IStream, Stream};
 use weir_chain::calldata;
+use weir_chain::wallet::Wallet;
 use weir_kernel::batch::content_type;
 use weir_kernel::broker::Level;
 use weir_kernel::coordinator::State;
-use weir_kernel::ids::StreamId;
+use weir_kernel::ids::{StreamId, StreamPartition};
 
 use super::accounts;
 use super::error::NetworkError;
@@ -133,6 +134,43 @@ pub async fn create(sender: &Sender, settings: &mut Settings) -> Result<bool, Ne
     }
     sender.confirm(sent).await?;
     Ok(true)
+}
+
+/// Sees to it that the samples' publisher has allotted what their brokers are paid from.
+pub async fn allot(sender: &Sender, settings: &Settings) -> Result<(), NetworkError> {
+    let view = sender.view();
+    if view.contracts.fees.is_zero() {
+        return Ok(());
+    }
+    let (token, fees) = (Address::from(view.contracts.token.0), Address::from(view.contracts.fees.0));
+    let key = accounts::sample_publisher();
+    let publisher = key.address();
+    let slots = SAMPLES.iter().filter_map(|sample| Some((settings.sample(sample.name)?, sample.partitions)));
+    let slots = slots
+        .flat_map(|(stream, count)| (0..count).map(move |partition| StreamPartition { stream, partition }));
+    let missing: Vec<_> = slots
+        .map(|slot| (slot, view.fees.allotment(publisher, slot).amount))
+        .filter(|(_, amount)| *amount < accounts::SAMPLE_ALLOTMENT / 2)
+        .map(|(slot, amount)| (slot, accounts::SAMPLE_ALLOTMENT - amount))
+        .collect();
+    let total: u128 = missing.iter().map(|(_, amount)| amount).sum();
+    if total == 0 {
+        return Ok(());
+    }
+    let wallet = Wallet::from_bytes(&key.to_bytes()).expect("a kernel key is a wallet key");
+    let (what, account) = ("funding the sample publisher", Address::from(publisher.0));
+    let lacking = total.saturating_sub(view.balance(publisher));
+    if lacking > 0 {
+        let gift = calldata::transfer(account, lacking);
+        let sent = sender.send(what, &accounts::treasury(), token, U256::ZERO, gift)?;
+        sender.confirm(vec![sent]).await?;
+    }
+    let what = "allotting tokens to the samples";
+    let mut sent = vec![sender.send(what, &wallet, token, U256::ZERO, calldata::approve(fees, total))?];
+    for (slot, amount) in missing {
+        sent.push(sender.send(what, &wallet, fees, U256::ZERO, weir_chain::fees::allot(slot, amount))?);
+    }
+    sender.confirm(sent).await
 }
 
 fn find(view: &State, name: &str) -> Option<StreamId> {

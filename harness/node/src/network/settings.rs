@@ -12,8 +12,8 @@ use weir_kernel::ids::{Address, StreamId};
 
 use super::error::NetworkError;
 
-/// The only format so far.
-const FORMAT: u32 = 1;
+/// The format of networks whose contracts this program speaks. Those of format 1 had other contracts, without fees.
+const FORMAT: u32 = 2;
 
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -156,13 +156,14 @@ impl Settings {
         let text = String::from_utf8(bytes).map_err(|_| damaged("it is not text".into()))?;
         let settings: Self = toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
         settings.check().map_err(damaged)?;
+        if settings.format != FORMAT {
+            let (path, found) = (path.to_owned(), settings.format);
+            return Err(NetworkError::Format { path, found, known: FORMAT });
+        }
         Ok(Some(settings))
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.format != FORMAT {
-            return Err(format!("its format is {}, this program knows {FORMAT}", self.format));
-        }
         if self.chain_id != super::accounts::CHAIN_ID {
             return Err(format!(
                 "its chain id is {}, here it is always {}",
@@ -263,7 +264,8 @@ mod tests {
         let path = directory.path().join("network.toml");
         let text = toml::to_string(&settings()).unwrap();
         let cases = [
-            (text.replace("format = 1", "format = 9"), "format is 9"),
+            (text.replace("format = 2", "format = 9"), "format 9"),
+            (text.replace("format = 2", "format = 1"), "--dir"),
             (text.replace("31337", "1"), "chain id is 1"),
             (text.replace("replicas = 4", "replicas = 0"), "out of range"),
             (text.replace(&StreamId([4; 20]).to_string(), "0x12"), "no address"),

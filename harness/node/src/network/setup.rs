@@ -105,6 +105,9 @@ impl Setup {
         membership::join(&sender, brokers.numbered()).await?;
         sender.wait_for("founding the partitions", membership::all_act).await?;
         let mut changed = self.options.samples && samples::create(&sender, &mut self.settings).await?;
+        if self.options.samples {
+            samples::allot(&sender, &self.settings).await?;
+        }
         if let Some(count) = self.options.brokers.filter(|count| *count != self.settings.brokers) {
             self.settings.brokers = count;
             changed = true;

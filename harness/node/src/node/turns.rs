@@ -160,7 +160,7 @@ impl Turns {
                     self.inbox.push(Completion::Signed(token, self.key.sign_hash(&digest)));
                 }
                 Operation::Submit(intent) => {
-                    self.submitter.submit(self.engine.shard().view().contracts.coordinator, intent);
+                    self.submitter.submit(&self.engine.shard().view().contracts, intent);
                 }
                 Operation::Reply(session, reply) => {
                     if !self.end.reply(session, reply) {
@@ -189,6 +189,11 @@ impl Turns {
             Trace::SealAdopted(..) | Trace::EpochEntered(..) => {
                 tracing::debug!(broker = self.name, ?trace, "partition");
             }
+            Trace::Succeeded(successor, from_epoch) => tracing::warn!(
+                broker = self.name,
+                "since epoch {from_epoch} the network is the coordinator {successor}: nothing is sealed here any more. \
+                 Rewards are still claimed and the stake can be withdrawn; register there to go on"
+            ),
             _ => tracing::warn!(broker = self.name, ?trace, "kernel"),
         }
     }

@@ -10,6 +10,7 @@
 //! A [`Gateway`] knows the brokers of this process and opens sessions on one that runs; a publisher, reader or
 //! subscriber whose broker stops goes on at another, with nothing lost and nothing twice.
 
+pub mod economy;
 pub mod event;
 pub mod gateway;
 pub mod idempotency;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use weir_kernel::coordinator::{Seats, State};
 use weir_kernel::ids::{Address, PartitionId};
 
+use super::economy::{EconomyStatus, economy};
 use super::gateway::Gateway;
 use crate::handle::NodeStatistics;
 
@@ -28,6 +29,8 @@ pub struct Status {
     pub supply: String,
     /// Streams that exist.
     pub streams: u64,
+    /// Where the tokens are.
+    pub economy: EconomyStatus,
 }
 
 /// The chain.
@@ -53,8 +56,20 @@ pub struct BrokerStatus {
     pub partitions: u32,
     /// Its stake.
     pub stake: String,
+    /// Tickets that it can sit with in this epoch.
+    pub tickets: u8,
     /// Rewards so far, claimed or not.
     pub earned: String,
+    /// Of this, what it has not claimed.
+    pub accrued: String,
+    /// Of this, what it has claimed.
+    pub claimed: String,
+    /// Bounties that it has not claimed.
+    pub bounty: String,
+    /// Its karma.
+    pub karma: String,
+    /// Whether it gave notice.
+    pub left: bool,
     /// Tokens on its account.
     pub balance: String,
     /// How reliably it reports: 1 is always.
@@ -130,6 +145,12 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         address: broker.address.to_string(),
         partitions: broker.seats,
         stake: broker.stake.to_string(),
+        tickets: broker.tickets_in(view.epoch()),
+        accrued: broker.accrued.to_string(),
+        claimed: broker.claimed.to_string(),
+        bounty: view.bounty(broker.address).to_string(),
+        karma: view.karma.karma_of(broker.address, view.timestamp_s).to_string(),
+        left: broker.left.is_some(),
         earned: broker.accrued.saturating_add(broker.claimed).to_string(),
         balance: view.balance(broker.address).to_string(),
         reliability: f64::from(broker.reliability) / 10_000.0,
@@ -142,6 +163,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         partitions,
         supply: view.supply().to_string(),
         streams: view.stream_by_name.len() as u64,
+        economy: economy(view),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Feeds: one live flow for each stream partition that this edge's clients want, from one replica.
+//! Feeds: one live flow for each stream partition and home that this edge's clients want, from one replica.
 //!
 //! A replica numbers what it sends; a gap, a silence or another replica in its place makes the edge's subscriptions
 //! read what they missed from disk, so a lost message is never a lost event.
@@ -6,7 +6,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{Edge, source};
+use super::{Edge, Flow, source};
 use crate::batch::Batch;
 use crate::broker::context::Context;
 use crate::broker::io::SessionId;
@@ -20,7 +20,7 @@ use crate::verify::Verified;
 /// Every feed of an edge.
 #[derive(Clone, Debug, Default)]
 pub struct Feeds {
-    feeds: BTreeMap<StreamPartition, Feed>,
+    feeds: BTreeMap<Flow, Feed>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,27 +35,22 @@ struct Feed {
 }
 
 impl Feed {
-    fn follow(&mut self, ctx: &mut Context<'_>, slot: StreamPartition) {
+    fn follow(&mut self, ctx: &mut Context<'_>, flow: Flow) {
         self.asked_us = ctx.now.monotonic_us;
         // Once it has said where it is, a source stays the same until the feed moves on: seats may change meanwhile.
         if self.index.is_none() {
-            self.source = source(ctx, slot, self.attempt);
+            self.source = source(ctx, flow, self.attempt);
         }
         if let Some(source) = self.source {
-            ctx.send(source, Message::Follow { slot }, &[]);
+            ctx.send(source, Message::Follow { partition: flow.home, slot: flow.slot }, &[]);
         }
     }
 }
 
 impl Feeds {
-    /// A subscription wants a stream partition; `Some` says from where the running feed goes on.
-    pub(super) fn join(
-        &mut self,
-        ctx: &mut Context<'_>,
-        id: (SessionId, u64),
-        slot: StreamPartition,
-    ) -> Option<u64> {
-        let feed = self.feeds.entry(slot).or_insert_with(|| {
+    /// A subscription wants a flow; `Some` says from where the running feed goes on.
+    pub(super) fn join(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) -> Option<u64> {
+        let feed = self.feeds.entry(flow).or_insert_with(|| {
             let mut feed = Feed {
                 source: None,
                 attempt: 0,
@@ -64,7 +59,7 @@ impl Feeds {
                 asked_us: 0,
                 subscribers: BTreeSet::new(),
             };
-            feed.follow(ctx, slot);
+            feed.follow(ctx, flow);
             feed
         });
         feed.subscribers.insert(id);
@@ -75,28 +70,42 @@ impl Feeds {
         &mut self,
         ctx: &mut Context<'_>,
         id: (SessionId, u64),
-        slots: impl Iterator<Item = StreamPartition>,
+        flows: impl Iterator<Item = Flow>,
     ) {
-        for slot in slots {
-            let Some(feed) = self.feeds.get_mut(&slot) else { continue };
+        for flow in flows {
+            let Some(feed) = self.feeds.get_mut(&flow) else { continue };
             feed.subscribers.remove(&id);
             if feed.subscribers.is_empty() {
                 if let Some(source) = feed.source {
-                    ctx.send(source, Message::Unfollow { slot }, &[]);
+                    ctx.send(source, Message::Unfollow { partition: flow.home, slot: flow.slot }, &[]);
                 }
-                self.feeds.remove(&slot);
+                self.feeds.remove(&flow);
             }
         }
     }
 
     /// Where a feed is, for a subscription about to join the live flow.
-    pub(super) fn index(&self, slot: StreamPartition) -> Option<u64> {
-        self.feeds.get(&slot).and_then(|feed| feed.index)
+    pub(super) fn index(&self, flow: Flow) -> Option<u64> {
+        self.feeds.get(&flow).and_then(|feed| feed.index)
+    }
+
+    /// Whether a feed has not opened and its first replica may still answer.
+    pub(super) fn is_opening(&self, flow: Flow) -> bool {
+        self.feeds.get(&flow).is_some_and(|feed| feed.index.is_none() && feed.attempt == 0)
+    }
+
+    /// The stream partitions that are followed, and who wants them.
+    pub(super) fn followed(&self) -> BTreeMap<StreamPartition, BTreeSet<(SessionId, u64)>> {
+        let mut followed: BTreeMap<StreamPartition, BTreeSet<_>> = BTreeMap::new();
+        for (flow, feed) in &self.feeds {
+            followed.entry(flow.slot).or_default().extend(&feed.subscribers);
+        }
+        followed
     }
 
     /// The replica that a feed's subscriptions read from: its indexes mean nothing at another one.
-    pub(super) fn source(&self, slot: StreamPartition) -> Option<Address> {
-        self.feeds.get(&slot).and_then(|feed| feed.source)
+    pub(super) fn source(&self, flow: Flow) -> Option<Address> {
+        self.feeds.get(&flow).and_then(|feed| feed.source)
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
@@ -106,22 +115,22 @@ impl Feeds {
 
 impl Edge {
     /// A replica says from where it is followed.
-    pub fn on_following(&mut self, ctx: &mut Context<'_>, from: Address, slot: StreamPartition, index: u64) {
-        let Some(feed) = self.feeds.feeds.get_mut(&slot).filter(|feed| feed.source == Some(from)) else {
+    pub fn on_following(&mut self, ctx: &mut Context<'_>, from: Address, flow: Flow, index: u64) {
+        let Some(feed) = self.feeds.feeds.get_mut(&flow).filter(|feed| feed.source == Some(from)) else {
             return;
         };
         feed.misses = 0;
         let before = feed.index.replace(index);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
         match before {
-            None => subscribers.into_iter().for_each(|id| self.on_feed_open(ctx, id, slot, index)),
+            None => subscribers.into_iter().for_each(|id| self.on_feed_open(ctx, id, flow, index)),
             Some(before) if before < index => {
-                subscribers.into_iter().for_each(|id| self.on_missed(ctx, id, slot, before));
+                subscribers.into_iter().for_each(|id| self.on_missed(ctx, id, flow, before));
             }
             Some(before) if before > index => {
                 // The source lost its count, as after a restart: what it says now does not continue what was.
                 ctx.mark(Rare::FeedRestarted);
-                self.restart_feed(ctx, slot);
+                self.restart_feed(ctx, flow);
             }
             Some(_) => {}
         }
@@ -132,17 +141,17 @@ impl Edge {
         &mut self,
         ctx: &mut Context<'_>,
         from: Address,
-        slot: StreamPartition,
+        flow: Flow,
         previous_index: u64,
         index: u64,
         batch: &Verified<Batch>,
     ) {
-        let Some(feed) = self.feeds.feeds.get_mut(&slot).filter(|feed| feed.source == Some(from)) else {
+        let Some(feed) = self.feeds.feeds.get_mut(&flow).filter(|feed| feed.source == Some(from)) else {
             return;
         };
         feed.misses = 0;
         let Some(at) = feed.index else { return };
-        if index <= at || batch.header().slot() != slot {
+        if index <= at || batch.header().slot() != flow.slot {
             return;
         }
         feed.index = Some(index);
@@ -150,9 +159,9 @@ impl Edge {
         for id in subscribers {
             if previous_index > at && !ctx.rules.has(Bug::DeliversPastGap) {
                 ctx.mark(Rare::LiveMissed);
-                self.on_missed(ctx, id, slot, at);
+                self.on_missed(ctx, id, flow, at);
             } else {
-                self.deliver_live(ctx, id, slot, index, batch);
+                self.deliver_live(ctx, id, flow, index, batch);
             }
         }
     }
@@ -162,41 +171,41 @@ impl Edge {
         &mut self,
         ctx: &mut Context<'_>,
         from: Address,
-        slot: StreamPartition,
+        flow: Flow,
         lane: LaneId,
         sequence: u64,
     ) {
-        let Some(feed) = self.feeds.feeds.get(&slot).filter(|feed| feed.source == Some(from)) else { return };
+        let Some(feed) = self.feeds.feeds.get(&flow).filter(|feed| feed.source == Some(from)) else { return };
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
-        subscribers.into_iter().for_each(|id| self.withdraw(ctx, id, slot, lane, sequence));
+        subscribers.into_iter().for_each(|id| self.withdraw(ctx, id, flow, lane, sequence));
     }
 
     /// Follows again, to hear of silence, and another replica where it lasts.
     pub(super) fn retry_feeds(&mut self, ctx: &mut Context<'_>) {
         let now_us = ctx.now.monotonic_us;
         let overdue = |feed: &Feed| now_us >= feed.asked_us + FEED_HEARTBEAT_US;
-        let due: Vec<StreamPartition> =
-            self.feeds.feeds.iter().filter(|(_, feed)| overdue(feed)).map(|(slot, _)| *slot).collect();
-        for slot in due {
-            let Some(feed) = self.feeds.feeds.get_mut(&slot) else { continue };
+        let due: Vec<Flow> =
+            self.feeds.feeds.iter().filter(|(_, feed)| overdue(feed)).map(|(flow, _)| *flow).collect();
+        for flow in due {
+            let Some(feed) = self.feeds.feeds.get_mut(&flow) else { continue };
             feed.misses += 1;
             if feed.misses > FEED_MISSES {
-                self.restart_feed(ctx, slot);
+                self.restart_feed(ctx, flow);
             } else {
-                feed.follow(ctx, slot);
+                feed.follow(ctx, flow);
             }
         }
     }
 
     /// Follows the next replica; subscriptions begin again there, and get nothing twice.
-    pub(super) fn restart_feed(&mut self, ctx: &mut Context<'_>, slot: StreamPartition) {
-        let Some(feed) = self.feeds.feeds.get_mut(&slot) else { return };
+    pub(super) fn restart_feed(&mut self, ctx: &mut Context<'_>, flow: Flow) {
+        let Some(feed) = self.feeds.feeds.get_mut(&flow) else { return };
         ctx.mark(Rare::FeedMoved);
         feed.attempt += 1;
         feed.misses = 0;
         feed.index = None;
-        feed.follow(ctx, slot);
+        feed.follow(ctx, flow);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
-        subscribers.into_iter().for_each(|id| self.on_feed_lost(ctx, id, slot));
+        subscribers.into_iter().for_each(|id| self.on_feed_lost(ctx, id, flow));
     }
 }

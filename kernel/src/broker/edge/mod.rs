@@ -7,11 +7,16 @@
 //! ```
 //!
 //! The edge trusts no single replica with `stored`, asks one replica for data, and moves to another when it stalls.
+//!
+//! A batch goes to the home that its lane's opening block fixes. A reader gets what all homes of a stream partition
+//! hold: the edge has a [`Flow`] for each, asks each for history and for what is live, and [`merge`]s.
 
 mod feeds;
+mod merge;
 mod publishing;
 mod reading;
 mod subscribing;
+mod tails;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -20,13 +25,14 @@ use alloc::vec::Vec;
 use self::feeds::Feeds;
 use self::publishing::Publishing;
 use self::reading::{ReadRequest, Readings};
-use self::subscribing::Subscription;
+use self::tails::Subscription;
+use super::admission::may_still_grow;
 use super::context::Context;
 use super::io::{Command, Reply, SessionId};
 use super::refusal::{Refusal, RefusalCode};
-use crate::coordinator::{State, Stream};
-use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
-use crate::limits::MAX_REQUESTS;
+use crate::coordinator::{Home, State, Stream};
+use crate::ids::{Address, Epoch, PartitionId, StreamId, StreamPartition};
+use crate::limits::{LANE_LIFETIME_EPOCHS, MAX_REQUESTS};
 use crate::marks::Rare;
 use crate::rules::Bug;
 
@@ -37,6 +43,17 @@ pub struct Edge {
     publishing: Publishing,
     readings: Readings,
     feeds: Feeds,
+    /// The epoch for which subscriptions follow every home.
+    homes_epoch: Epoch,
+}
+
+/// A stream partition at one of its homes: what a reader asks one replica for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flow {
+    /// The stream partition.
+    pub slot: StreamPartition,
+    /// The partition that holds some of its lanes.
+    pub home: PartitionId,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -120,7 +137,7 @@ impl Edge {
     fn cancel(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
         let Some(session) = self.sessions.get_mut(&id.0) else { return };
         if let Some(Request::Subscribe(subscription)) = session.requests.remove(&id.1) {
-            self.feeds.leave(ctx, id, subscription.slots());
+            self.feeds.leave(ctx, id, subscription.flows());
         }
         self.readings.forget(id);
     }
@@ -136,11 +153,12 @@ impl Edge {
         }
     }
 
-    /// The chain moved on: permissions may have ended, replicas changed.
+    /// The chain moved on: permissions may have ended, replicas changed, partitions been added.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
         if !ctx.rules.has(Bug::CachesPermission) {
             self.end_unauthorized(ctx);
         }
+        self.follow_homes(ctx);
         self.publishing.on_view(ctx);
     }
 
@@ -149,7 +167,7 @@ impl Edge {
         for (session, state) in &self.sessions {
             for (request, open) in &state.requests {
                 if let Request::Subscribe(subscription) = open
-                    && let Err(refusal) = may_read(ctx.view, state.identity, subscription.stream(), &[])
+                    && let Err(refusal) = may_read(ctx.view, state.identity, subscription.stream, &[])
                 {
                     ended.push(((*session, *request), refusal));
                 }
@@ -231,20 +249,23 @@ fn sources(ctx: &Context<'_>, partition: PartitionId) -> Vec<Address> {
     replicas
 }
 
+/// Whether a home gets no events any more, and every replica that serves has handed on the last ones: the lanes that
+/// opened there have been past their life for as long again.
+fn is_quiet(view: &State, homes: &[Home], home: PartitionId) -> bool {
+    let next = homes.iter().skip_while(|h| h.partition != home).nth(1);
+    let sealed = view.partition(home).map_or(0, |partition| partition.sealed_epoch);
+    next.is_some_and(|next| !may_still_grow(next.from_epoch - 1 + LANE_LIFETIME_EPOCHS, sealed))
+}
+
 /// The replica to ask at this attempt.
-fn source(ctx: &Context<'_>, slot: StreamPartition, attempt: u32) -> Option<Address> {
-    nth(&sources(ctx, ctx.view.home(slot)), attempt)
+fn source(ctx: &Context<'_>, flow: Flow, attempt: u32) -> Option<Address> {
+    nth(&sources(ctx, flow.home), attempt)
 }
 
 /// The replica to ask at this attempt, those first that hold what this edge last saw stored.
-fn fresh_source(
-    ctx: &Context<'_>,
-    publishing: &Publishing,
-    slot: StreamPartition,
-    attempt: u32,
-) -> Option<Address> {
-    let mut replicas = sources(ctx, ctx.view.home(slot));
-    replicas.sort_by_key(|replica| !publishing.is_fresh(&slot, replica));
+fn fresh_source(ctx: &Context<'_>, publishing: &Publishing, flow: Flow, attempt: u32) -> Option<Address> {
+    let mut replicas = sources(ctx, flow.home);
+    replicas.sort_by_key(|replica| !publishing.is_fresh(&flow, replica));
     nth(&replicas, attempt)
 }
 

@@ -4,15 +4,17 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::Flow;
 use crate::agreement::LaneHead;
 use crate::batch::Batch;
 use crate::broker::admission;
 use crate::broker::context::Context;
+use crate::broker::deposits;
 use crate::broker::io::{Level, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::coordinator::State;
-use crate::ids::{Address, Epoch, LaneId, PartitionId, StreamPartition};
+use crate::ids::{Address, Epoch, LaneId, PartitionId};
 use crate::limits::{
     MAX_FRESH, MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US, SEAL_RETRY_US, SEAL_TIMEOUT_US,
 };
@@ -40,7 +42,7 @@ pub struct Publishing {
     bytes: usize,
     /// Who held the batch that this edge last saw stored in a stream partition: asked first by readers, who so find
     /// what was stored through this edge before they came.
-    fresh: BTreeMap<StreamPartition, BTreeSet<Address>>,
+    fresh: BTreeMap<Flow, BTreeSet<Address>>,
     /// Nothing is overdue before this time, in monotonic microseconds.
     next_due_us: u64,
 }
@@ -104,10 +106,10 @@ impl Publishing {
     ) {
         let header = *batch.header();
         let key = (batch.lane(), header.next_sequence());
-        if let Err(refusal) = self.check(ctx, &batch, key) {
-            ctx.reply(session, Reply::Refused { request, refusal });
-            return;
-        }
+        let home = match self.check(ctx, &batch, key) {
+            Ok(home) => home,
+            Err(refusal) => return ctx.reply(session, Reply::Refused { request, refusal }),
+        };
         if level == Level::Accepted {
             published(ctx, session, request, key, Level::Accepted);
         }
@@ -115,7 +117,7 @@ impl Publishing {
         let pending = self.pending.entry(key).or_insert_with(|| {
             self.bytes += batch.bytes().len();
             Pending {
-                partition: ctx.view.home(header.slot()),
+                partition: home,
                 batch,
                 waiters: Vec::new(),
                 receipts: BTreeSet::new(),
@@ -150,16 +152,17 @@ impl Publishing {
         self.next_due_us = self.next_due_us.min(pending.offered_us + RETRY_US);
     }
 
+    /// Whether a batch is taken, and which partition it goes to.
     fn check(
         &self,
         ctx: &mut Context<'_>,
         batch: &Verified<Batch>,
         key: (LaneId, u64),
-    ) -> Result<(), Refusal> {
+    ) -> Result<PartitionId, Refusal> {
         if let Some(pending) = self.pending.get(&key) {
             let same = pending.batch.digest() == batch.digest();
             return if same {
-                Ok(())
+                Ok(pending.partition)
             } else {
                 ctx.mark(Rare::BranchAtEdge);
                 Err(Refusal::new(
@@ -169,16 +172,18 @@ impl Publishing {
             };
         }
         admission::admission(ctx.view, ctx.now, batch.header())?;
+        deposits::check_alone(ctx.view, batch.header())?;
         if self.bytes + batch.bytes().len() > MAX_PENDING_BYTES {
             return Err(Refusal::new(
                 RefusalCode::RateLimited,
                 "this broker waits for its replicas with all it can hold: send again in a moment",
             ));
         }
-        if replicas(ctx, ctx.view.home(batch.header().slot())).is_empty() {
+        let home = admission::home(ctx.view, batch.header())?;
+        if replicas(ctx, home).is_empty() {
             return Err(Refusal::new(RefusalCode::Unavailable, "no broker has a seat in this partition yet"));
         }
-        Ok(())
+        Ok(home)
     }
 
     /// A replica says what is on its disk.
@@ -220,7 +225,8 @@ impl Publishing {
                 self.fresh.pop_first();
             }
             let holders = pending.receipts.iter().map(|(_, from)| *from).collect();
-            self.fresh.insert(pending.batch.header().slot(), holders);
+            let flow = Flow { slot: pending.batch.header().slot(), home: pending.partition };
+            self.fresh.insert(flow, holders);
             let told = core::mem::take(&mut pending.waiters);
             for (session, request, level) in told {
                 published(ctx, session, request, key, Level::Stored);
@@ -233,8 +239,8 @@ impl Publishing {
     }
 
     /// Whether a replica is known to hold what this edge last saw stored in a stream partition.
-    pub(super) fn is_fresh(&self, slot: &StreamPartition, replica: &Address) -> bool {
-        self.fresh.get(slot).is_none_or(|holders| holders.contains(replica))
+    pub(super) fn is_fresh(&self, flow: &Flow, replica: &Address) -> bool {
+        self.fresh.get(flow).is_none_or(|holders| holders.contains(replica))
     }
 
     fn drop_if_over(&mut self, ctx: &Context<'_>, key: (LaneId, u64)) {

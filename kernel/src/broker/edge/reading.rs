@@ -1,30 +1,82 @@
 //! Readings: a query answered by one replica, chunk by chunk, each asked for when the last was taken.
 //!
-//! A client's query goes to any replica, and to the next one when that stalls. A subscription's reading goes to the
-//! source of its feed and nowhere else, because append indexes are a replica's own; if that stalls, the feed moves on.
+//! A client's query goes to any replica of each home, and to the next one when that stalls; the answers are merged. A
+//! subscription's reading goes to the source of its feed and nowhere else, because append indexes are a replica's own;
+//! if that stalls, the feed moves on.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Edge, Request, fresh_source, sources};
+use super::merge::{Part, merge, skip};
+use super::{Edge, Flow, Request, fresh_source, sources};
 use crate::batch::Header;
 use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
-use crate::ids::{Address, StreamPartition};
+use crate::ids::{Address, PartitionId, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
 
-/// A reading that is not over: where it goes on.
+/// A client's reading that is not over.
 #[derive(Clone, Debug)]
 pub struct ReadRequest {
     slot: StreamPartition,
+    homes: BTreeMap<PartitionId, AtHome>,
+    /// How many events of all that the homes found are wanted: the last ones. Settled when each has answered once.
+    last: Option<u64>,
+    /// How many events are still to be left out.
+    skipped: u64,
+}
+
+/// What one home has answered of a reading.
+#[derive(Clone, Debug, Default)]
+struct AtHome {
+    asked: bool,
+    part: Part,
+    /// How many events the home has found, if it said so.
+    total: u64,
     /// The next question, and the replica whose answers it continues.
     next: Option<(Query, Address)>,
+}
+
+impl ReadRequest {
+    /// The next of the answer, once no home that may have an earlier event is being asked. Without any home left to
+    /// ask it is the end.
+    fn merged(&mut self) -> Chunk {
+        if let Some(count) = self.last.take() {
+            let found: u64 = self.homes.values().map(|home| home.total).sum();
+            self.skipped = found.saturating_sub(count);
+        }
+        let parts = self.homes.values_mut().map(|home| &mut home.part).filter(|part| !part.is_empty());
+        let mut chunk = merge(parts.collect());
+        self.skipped = skip(&mut chunk, self.skipped);
+        let open = self.homes.values().find_map(|home| home.next.as_ref().map(|(next, _)| next.clone()));
+        chunk.next = open;
+        chunk
+    }
+
+    fn is_asking(&self) -> bool {
+        self.homes.values().any(|home| home.asked)
+    }
+
+    fn is_over(&self) -> bool {
+        self.homes.values().all(|home| !home.asked && home.part.is_empty() && home.next.is_none())
+    }
+
+    /// The homes that must be asked before the next event is known.
+    fn to_ask(&mut self) -> Vec<(PartitionId, Query, Address)> {
+        let used_up = self.homes.iter_mut().filter(|(_, home)| home.part.is_empty() && !home.asked);
+        let ask = |(id, home): (&PartitionId, &mut AtHome)| {
+            let (query, replica) = home.next.take()?;
+            home.asked = true;
+            Some((*id, query, replica))
+        };
+        used_up.filter_map(ask).collect()
+    }
 }
 
 /// Questions that replicas have not answered yet.
@@ -38,7 +90,7 @@ pub struct Readings {
 #[derive(Clone, Debug)]
 struct Asked {
     id: (SessionId, u64),
-    slot: StreamPartition,
+    flow: Flow,
     query: Query,
     /// Who is asked, and the only one to be heard; `None` while the partition has no replicas.
     replica: Option<Address>,
@@ -62,8 +114,8 @@ impl Readings {
         self.asked.retain(|_, asked| asked.id != id);
     }
 
-    pub(super) fn forget_slot(&mut self, id: (SessionId, u64), slot: StreamPartition) {
-        self.asked.retain(|_, asked| asked.id != id || asked.slot != slot);
+    pub(super) fn forget_flow(&mut self, id: (SessionId, u64), flow: Flow) {
+        self.asked.retain(|_, asked| asked.id != id || asked.flow != flow);
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
@@ -94,25 +146,69 @@ impl Edge {
         slot: StreamPartition,
         reading: Reading,
     ) {
-        let partition = ctx.view.home(slot);
-        let query = match reading {
+        let query = |partition| match reading {
             Reading::Last(count) => Query::Last { partition, slot, count, up_to_index: u64::MAX },
             Reading::Range { from, to, origin } => {
                 Query::Range { partition, slot, from, to, up_to_index: u64::MAX, origin }
             }
         };
-        self.session(id.0).requests.insert(id.1, Request::Read(ReadRequest { slot, next: None }));
-        let replica = fresh_source(ctx, &self.publishing, slot, 0);
-        self.ask(ctx, id, slot, query, replica, false);
+        let mut homes: Vec<PartitionId> = ctx.view.homes(slot).iter().map(|home| home.partition).collect();
+        if homes.len() > 1 {
+            // What never had members holds nothing.
+            homes.retain(|home| ctx.view.partition(*home).is_some_and(|partition| partition.founded));
+        }
+        let asked = || AtHome { asked: true, ..AtHome::default() };
+        let request = ReadRequest {
+            slot,
+            homes: homes.iter().map(|home| (*home, asked())).collect(),
+            last: if let Reading::Last(count) = reading { Some(count) } else { None },
+            skipped: 0,
+        };
+        self.session(id.0).requests.insert(id.1, Request::Read(request));
+        for home in homes {
+            let flow = Flow { slot, home };
+            let replica = fresh_source(ctx, &self.publishing, flow, 0);
+            self.ask(ctx, id, flow, query(home), replica, false);
+        }
     }
 
+    fn reading(&mut self, id: (SessionId, u64)) -> Option<&mut ReadRequest> {
+        match self.sessions.get_mut(&id.0)?.requests.get_mut(&id.1)? {
+            Request::Read(reading) => Some(reading),
+            Request::Subscribe(_) => None,
+        }
+    }
+
+    /// The client wants the next chunk.
     pub(super) fn continue_read(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
-        let request = self.sessions.get_mut(&id.0).and_then(|session| session.requests.get_mut(&id.1));
-        if let Some(Request::Read(reading)) = request
-            && let Some((query, replica)) = reading.next.take()
-        {
-            let slot = reading.slot;
-            self.ask(ctx, id, slot, query, Some(replica), false);
+        self.ask_used_up(ctx, id);
+        self.deliver_reading(ctx, id);
+    }
+
+    fn ask_used_up(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
+        let Some(reading) = self.reading(id) else { return };
+        let (slot, to_ask) = (reading.slot, reading.to_ask());
+        for (home, query, replica) in to_ask {
+            self.ask(ctx, id, Flow { slot, home }, query, Some(replica), false);
+        }
+    }
+
+    /// Passes on what of a reading is in order by now: one chunk that is not empty, or the end.
+    fn deliver_reading(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64)) {
+        while let Some(reading) = self.reading(id).filter(|reading| !reading.is_asking()) {
+            let (slot, chunk, over) = (reading.slot, reading.merged(), reading.is_over());
+            let is_empty = chunk.order.is_empty();
+            if over || !is_empty {
+                ctx.reply(id.0, Reply::Chunk { request: id.1, slot, chunk });
+            }
+            if over {
+                self.session(id.0).requests.remove(&id.1);
+                ctx.reply(id.0, Reply::End { request: id.1 });
+            }
+            if !is_empty {
+                return;
+            }
+            self.ask_used_up(ctx, id);
         }
     }
 
@@ -121,25 +217,25 @@ impl Edge {
         &mut self,
         ctx: &mut Context<'_>,
         id: (SessionId, u64),
-        slot: StreamPartition,
+        flow: Flow,
         query: Query,
         replica: Address,
     ) {
-        self.ask(ctx, id, slot, query, Some(replica), true);
+        self.ask(ctx, id, flow, query, Some(replica), true);
     }
 
     fn ask(
         &mut self,
         ctx: &mut Context<'_>,
         id: (SessionId, u64),
-        slot: StreamPartition,
+        flow: Flow,
         query: Query,
         replica: Option<Address>,
         bound: bool,
     ) {
         self.readings.next_token += 1;
         let token = self.readings.next_token;
-        let asked = Asked { id, slot, query, replica, bound, attempt: 0, asked_us: ctx.now.monotonic_us };
+        let asked = Asked { id, flow, query, replica, bound, attempt: 0, asked_us: ctx.now.monotonic_us };
         asked.send(ctx, token);
         self.readings.asked.insert(token, asked);
     }
@@ -150,7 +246,7 @@ impl Edge {
         let Some(asked) = self.readings.asked.get(&token).filter(|asked| asked.replica == Some(from)) else {
             return;
         };
-        if !is_sound(&chunk, asked.slot) {
+        if !is_sound(&chunk, asked.flow.slot) {
             self.on_read_failed(ctx, from, token, "an answer did not hold together");
             return;
         }
@@ -159,15 +255,16 @@ impl Edge {
         let open = self.sessions.get_mut(&session).and_then(|s| s.requests.get_mut(&request));
         match open {
             Some(Request::Read(reading)) => {
-                reading.next = chunk.next.clone().map(|next| (next, from));
-                let over = chunk.next.is_none();
-                ctx.reply(session, Reply::Chunk { request, slot: asked.slot, chunk });
-                if over {
-                    self.session(session).requests.remove(&request);
-                    ctx.reply(session, Reply::End { request });
-                }
+                let answered = AtHome {
+                    asked: false,
+                    total: chunk.total,
+                    next: chunk.next.clone().map(|next| (next, from)),
+                    part: Part::new(chunk),
+                };
+                reading.homes.insert(asked.flow.home, answered);
+                self.deliver_reading(ctx, asked.id);
             }
-            Some(Request::Subscribe(_)) => self.on_history(ctx, asked.id, asked.slot, chunk),
+            Some(Request::Subscribe(_)) => self.on_history(ctx, asked.id, asked.flow, chunk),
             None => {}
         }
     }
@@ -178,7 +275,7 @@ impl Edge {
         let Some(asked) = self.readings.asked.get(&token).filter(|asked| asked.replica == Some(from)) else {
             return;
         };
-        let replicas = sources(ctx, ctx.view.home(asked.slot)).len() as u32;
+        let replicas = sources(ctx, asked.flow.home).len() as u32;
         let at_once = !asked.bound && !(asked.attempt + 1).is_multiple_of(replicas.max(1));
         self.try_again(ctx, token, reason, at_once);
     }
@@ -196,7 +293,7 @@ impl Edge {
         asked.attempt += 1;
         asked.asked_us = ctx.now.monotonic_us;
         if asked.bound && asked.attempt >= FEED_READ_ATTEMPTS {
-            self.restart_feed(ctx, asked.slot);
+            self.restart_feed(ctx, asked.flow);
             return;
         }
         if asked.attempt >= READ_ATTEMPTS {
@@ -210,7 +307,7 @@ impl Edge {
         }
         if !asked.bound {
             ctx.mark(Rare::ReadMoved);
-            asked.replica = fresh_source(ctx, &self.publishing, asked.slot, asked.attempt);
+            asked.replica = fresh_source(ctx, &self.publishing, asked.flow, asked.attempt);
             asked.query = asked.query.unpinned();
         }
         if at_once {

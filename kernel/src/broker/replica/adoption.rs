@@ -12,6 +12,7 @@ use super::Replica;
 use crate::agreement::{Cut, LaneHead};
 use crate::broker::admission::may_still_grow;
 use crate::broker::context::Context;
+use crate::broker::duties::lateness::Adopted;
 use crate::broker::io::Trace;
 use crate::broker::lane::{Lane, Relation, lane_key};
 use crate::broker::message::Message;
@@ -46,6 +47,7 @@ pub fn lane_row(lane: &Lane) -> LaneRow {
         origin: lane.origin,
         opening_block: lane.opening_block,
         sealed: lane.sealed,
+        sealed_epoch: lane.sealed_epoch,
         sealed_header: lane.sealed_header,
         closed: lane.closed,
     }
@@ -56,7 +58,7 @@ impl Replica {
     pub fn offer_cut(&mut self, ctx: &mut Context<'_>, cut: &Cut) {
         let Some(on_chain) = ctx.view.partition(self.partition) else { return };
         let is_next = cut.previous == self.checksum && cut.epoch > self.sealed_epoch;
-        let is_sealed = cut.epoch == on_chain.sealed_epoch && cut.checksum() == on_chain.checksum
+        let is_sealed = cut.epoch <= on_chain.sealed_epoch && cut.checksum() == on_chain.checksum
             || ctx.rules.has(Bug::AdoptsWhatItSigned);
         if is_next && is_sealed && !self.catch_up.as_ref().is_some_and(|c| c.proven) {
             self.catch_up = Some(CatchUp {
@@ -71,6 +73,7 @@ impl Replica {
 
     /// Adopts as far as everything is at hand; asks for what is not.
     pub fn adopt(&mut self, ctx: &mut Context<'_>) {
+        self.follow_lost_quorum(ctx);
         if self.is_behind(ctx.view) && self.catch_up.is_none() {
             self.catch_up = Some(CatchUp {
                 cuts: VecDeque::new(),
@@ -88,6 +91,24 @@ impl Replica {
             }
             self.adopt_cut(ctx, &cut);
         }
+        self.follow_lost_quorum(ctx);
+    }
+
+    /// The chain gave up epochs that nobody sealed: it counts them as sealed, under the checksum of the last cut, and
+    /// the partition has new members. What is here above the cut stays and goes into their first cut. Whoever lost its
+    /// memory promised those epochs' sets something, and they are not asked any more: it may sign again.
+    fn follow_lost_quorum(&mut self, ctx: &mut Context<'_>) {
+        let Some(on_chain) = ctx.view.partition(self.partition).filter(|p| p.founded) else { return };
+        if on_chain.sealed_epoch <= self.sealed_epoch || on_chain.checksum != self.checksum {
+            return;
+        }
+        self.sealed_epoch = on_chain.sealed_epoch;
+        self.catch_up = None;
+        if self.quarantine.is_some_and(|epoch| self.sealed_epoch >= epoch) {
+            self.quarantine = None;
+        }
+        self.write_own_row(ctx);
+        ctx.trace(Trace::QuorumLost(self.partition, self.sealed_epoch));
     }
 
     fn is_behind(&self, view: &State) -> bool {
@@ -142,7 +163,8 @@ impl Replica {
             }
             (epoch, checksum) = (cut.epoch, cut.checksum());
             catch_up.cuts.push_back(cut);
-            if on_chain == Some((epoch, checksum)) {
+            // The last cut is older than the chain's epoch if the quorum was lost since.
+            if on_chain.is_some_and(|(_, on_chain)| on_chain == checksum) {
                 catch_up.proven = true;
                 ctx.mark_if(catch_up.cuts.len() > 1, Rare::CutsOfManyEpochs);
                 break;
@@ -227,7 +249,7 @@ impl Replica {
         assert_eq!(cut.previous, self.checksum, "cuts are adopted in their order");
         assert!(cut.epoch > self.sealed_epoch, "seals only rise");
         for head in &cut.heads {
-            self.seal_lane(ctx, head);
+            self.seal_lane(ctx, head, cut.epoch);
         }
         for fork in &cut.forks {
             self.note_fork(ctx, fork.clone());
@@ -235,6 +257,8 @@ impl Replica {
         }
         self.sealed_epoch = cut.epoch;
         self.checksum = checksum;
+        self.cut_epoch = cut.epoch;
+        self.adopted = Some(Adopted { epoch: cut.epoch, previous: cut.previous, checksum });
         if self.quarantine.is_some_and(|epoch| cut.epoch >= epoch) {
             ctx.mark(Rare::QuarantineEnded);
             self.quarantine = None;
@@ -250,13 +274,14 @@ impl Replica {
         }
     }
 
-    fn seal_lane(&mut self, ctx: &mut Context<'_>, head: &LaneHead) {
+    fn seal_lane(&mut self, ctx: &mut Context<'_>, head: &LaneHead, epoch: Epoch) {
         let partition = self.partition;
         let lane = self.lanes.get_mut(&head.lane).expect("a held head has a lane");
         // A fork found later than this cut was proposed does not undo it; the proof goes into the next one.
         for mark in lane.seal(head) {
             let key = rows::mark_key(partition, &head.lane, mark.header.header.next_sequence());
             ctx.write(Record::Remove { table: Table::Mark, key });
+            lane.sealed_epoch = epoch;
         }
         ctx.write(rows::put(Table::Lane, lane_key(partition, &head.lane), &lane_row(lane)));
     }

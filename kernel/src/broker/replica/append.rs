@@ -167,22 +167,23 @@ impl Replica {
         Ok(())
     }
 
-    fn check_place(&self, ctx: &Context<'_>, source: Source, header: &Header) -> Result<(), Refusal> {
-        let home = ctx.view.home(header.slot());
+    fn check_place(&mut self, ctx: &Context<'_>, source: Source, header: &Header) -> Result<(), Refusal> {
+        let home = admission::home(ctx.view, header)?;
         if home != self.partition {
             return Err(Refusal::new(
                 RefusalCode::Invalid,
-                format!("the stream partition lives in partition {home}, not {}", self.partition),
+                format!("the lane lives in partition {home}, not {}", self.partition),
             ));
         }
         let known = self.lanes.get(&header.lane());
         let held = known.is_some_and(|lane| header.next_sequence() <= lane.head().next_sequence);
         if matches!(source, Source::Edge(_)) && !held {
-            return admission::admission(ctx.view, ctx.now, header);
+            admission::admission(ctx.view, ctx.now, header)?;
+            return self.deposits.check(ctx.view, &self.lanes, header);
         }
         admission::validity(ctx.view, header)?;
         let opening = ctx.view.epoch_of(header.opening_block);
-        if !held && !admission::may_still_grow(opening, self.sealed_epoch) {
+        if !held && !admission::may_still_grow(opening, self.cut_epoch) {
             return Err(Refusal::new(RefusalCode::Invalid, "the lane was past its life at the last seal"));
         }
         Ok(())
@@ -231,6 +232,7 @@ impl Replica {
         ctx.write(rows::put(Table::Mark, key, &mark));
         ctx.after_write(After::Appended(self.partition, id, index));
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::open(&header));
+        self.deposits.note(ctx.view, &lane.head(), &header);
         lane.append(signed, index);
         if ctx.rules.has(Bug::AcknowledgesBeforeWrite) {
             lane.durable = header.next_sequence();
@@ -267,7 +269,8 @@ impl Replica {
         assert!(fork.is_proof(), "only proofs are kept");
         let id = fork.lane();
         let header = &fork.first.header;
-        if ctx.view.home(header.slot()) != self.partition || admission::validity(ctx.view, header).is_err() {
+        let lives_here = admission::home(ctx.view, header) == Ok(self.partition);
+        if !lives_here || admission::validity(ctx.view, header).is_err() {
             return;
         }
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::open(header));

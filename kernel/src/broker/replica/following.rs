@@ -16,10 +16,11 @@ impl Replica {
     }
 
     /// An edge wants every batch of a stream partition from now on. Idempotent: the answer says from where.
-    /// A replica that may have missed something does not answer, nor does one asked for what does not exist.
+    /// A replica that may have missed something does not answer, nor does one asked for what is not kept here.
     pub fn on_follow(&mut self, ctx: &mut Context<'_>, edge: Address, slot: StreamPartition) {
         let exists = ctx.view.stream(slot.stream).is_some_and(|stream| slot.partition < stream.partitions);
-        if !exists || !self.may_serve(ctx.view) {
+        let is_home = ctx.view.homes(slot).iter().any(|home| home.partition == self.partition);
+        if !exists || !is_home || !self.may_serve(ctx.view) {
             return;
         }
         let now_us = ctx.now.monotonic_us;
@@ -30,10 +31,11 @@ impl Replica {
         }
         followers.insert(edge, now_us);
         let index = *self.slot_index.entry(slot).or_insert(self.last_index);
-        ctx.send(edge, Message::Following { slot, index }, &[]);
+        let partition = self.partition;
+        ctx.send(edge, Message::Following { partition, slot, index }, &[]);
         // Word of a withdrawal may have been lost: it is said again for as long as the lane is remembered.
         for (lane, from) in self.withdrawn.get(&slot).into_iter().flatten() {
-            ctx.send(edge, Message::Withdrawn { slot, lane: *lane, from: *from }, &[]);
+            ctx.send(edge, Message::Withdrawn { partition, slot, lane: *lane, from: *from }, &[]);
         }
     }
 
@@ -55,7 +57,8 @@ impl Replica {
         let previous_index = self.slot_index.insert(slot, index).unwrap_or(index - 1);
         let Some(followers) = self.followers.get(&slot) else { return };
         for edge in followers.keys() {
-            ctx.send(*edge, Message::Live { slot, previous_index, index }, core::slice::from_ref(batch));
+            let message = Message::Live { partition: self.partition, slot, previous_index, index };
+            ctx.send(*edge, message, core::slice::from_ref(batch));
         }
     }
 
@@ -81,7 +84,8 @@ impl Replica {
     ) {
         let Some(followers) = self.followers.get(&slot) else { return };
         for edge in followers.keys() {
-            ctx.send(*edge, Message::Withdrawn { slot, lane, from }, &[]);
+            let message = Message::Withdrawn { partition: self.partition, slot, lane, from };
+            ctx.send(*edge, message, &[]);
         }
     }
 }

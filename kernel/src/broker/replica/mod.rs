@@ -17,6 +17,8 @@ mod append;
 mod fetching;
 mod following;
 mod presence;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -27,6 +29,8 @@ pub use self::append::Source;
 use self::fetching::Fetching;
 use self::presence::Presence;
 use super::context::{After, Context};
+use super::deposits::Deposits;
+use super::duties::lateness::Adopted;
 use super::io::Trace;
 use super::lane::{Lane, Mark};
 use super::message::Message;
@@ -48,10 +52,16 @@ pub struct Replica {
     pub partition: PartitionId,
     /// Every lane that may still grow or is not sealed to its end.
     pub lanes: BTreeMap<LaneId, Lane>,
-    /// Epoch of the last sealed cut adopted here.
+    /// The last epoch that is sealed, as far as this replica has followed the chain.
     pub sealed_epoch: Epoch,
-    /// Its checksum.
+    /// The checksum of the last sealed cut adopted here.
     pub checksum: Hash,
+    /// The epoch of that cut: lower than `sealed_epoch` if the quorum was lost since.
+    cut_epoch: Epoch,
+    /// The last cut that this process adopted.
+    adopted: Option<Adopted>,
+    /// What publishers owe.
+    deposits: Deposits,
     /// The lowest epoch in which this replica may acknowledge, as written.
     open_epoch: Epoch,
     /// The same, as on disk.
@@ -94,6 +104,7 @@ impl Replica {
         if !rules.has(Bug::CutGoesBack) {
             replica.sealed_epoch = row.sealed_epoch;
             replica.checksum = row.checksum;
+            replica.cut_epoch = row.cut_epoch;
         }
         replica.open_epoch = row.open_epoch;
         replica.opened_epoch = Some(row.open_epoch);
@@ -108,6 +119,9 @@ impl Replica {
             lanes: BTreeMap::new(),
             sealed_epoch: 0,
             checksum: Hash::ZERO,
+            cut_epoch: 0,
+            adopted: None,
+            deposits: Deposits::default(),
             open_epoch: 0,
             opened_epoch: None,
             quarantine: None,
@@ -134,6 +148,7 @@ impl Replica {
             origin: row.origin,
             opening_block: row.opening_block,
             sealed: row.sealed,
+            sealed_epoch: row.sealed_epoch,
             sealed_header: row.sealed_header,
             marks: Default::default(),
             heads: Default::default(),
@@ -205,6 +220,7 @@ impl Replica {
         let Some(partition) = view.partition(self.partition) else { return };
         if partition.checksum.is_zero() && self.checksum.is_zero() {
             self.sealed_epoch = partition.sealed_epoch;
+            self.cut_epoch = partition.founded_epoch.saturating_sub(1);
         }
     }
 
@@ -233,6 +249,11 @@ impl Replica {
             && view.partition(self.partition).is_some_and(|p| {
                 p.founded && p.sealed_epoch == self.sealed_epoch && p.checksum == self.checksum
             })
+    }
+
+    /// The last cut that was adopted since the start of the process.
+    pub fn adopted(&self) -> Option<Adopted> {
+        self.adopted
     }
 
     /// Whether the closing of `epoch` is on disk.
@@ -297,6 +318,7 @@ impl Replica {
         let row = PartitionRow {
             sealed_epoch: self.sealed_epoch,
             checksum: self.checksum,
+            cut_epoch: self.cut_epoch,
             open_epoch: self.open_epoch,
             quarantine: self.quarantine,
         };

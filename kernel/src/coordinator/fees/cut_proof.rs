@@ -16,6 +16,8 @@
 
 use alloc::vec::Vec;
 
+use bincode::{Decode, Encode};
+
 use super::Refusal;
 use crate::agreement::cut::{LaneHead, rolled};
 use crate::coordinator::{Refusal as AnyRefusal, State as AnyState};
@@ -26,7 +28,7 @@ use crate::merkle::MerkleProof;
 pub const MAXIMUM_LATER_SEALS: usize = 256;
 
 /// The way from a head to the checksum that the chain has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CutProof {
     /// The partition that sealed it.
     pub partition: PartitionId,

@@ -215,6 +215,8 @@ pub struct State {
     pub receipts: BTreeMap<(Address, Address, Hash), Meter>,
     /// The sum of all allotments.
     pub deposits: u128,
+    /// All that settlements charged so far, the burned share included.
+    pub charged: u128,
 }
 
 impl State {
@@ -290,6 +292,7 @@ pub(super) fn evolve(state: &mut AnyState, fact: &Fact) {
             fees.lanes.entry(lane).or_default().settled = Meter { events, volume };
             fees.add(publisher, StreamPartition { stream, partition }).charge(charged, shortfall);
             fees.take(charged);
+            fees.charged += charged;
         }
         Fact::AllotmentSlashed { lane, publisher, stream, stream_partition: partition, slashed, .. } => {
             fees.lanes.entry(lane).or_default().is_slashed = true;
@@ -311,6 +314,7 @@ pub(super) fn evolve(state: &mut AnyState, fact: &Fact) {
             fees.receipts.insert((subscriber, edge, session), Meter { events, volume });
             fees.add_edge(subscriber, edge).charge(charged, shortfall);
             fees.take(charged);
+            fees.charged += charged;
         }
     }
 }

@@ -37,7 +37,8 @@ use bincode::{Decode, Encode};
 use super::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState};
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId, StreamId};
 
-pub use deliveries::{Delivery, LaneParts};
+pub use crate::batch::LaneParts;
+pub use deliveries::Delivery;
 pub use windows::Windows;
 
 /// The longest that a licence can run from now on, in seconds: ten years.

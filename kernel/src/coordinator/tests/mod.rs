@@ -1,8 +1,10 @@
 //! A world to try the rules in: contracts, accounts and blocks.
 
+mod assignment;
 mod calls;
 mod certificates;
 mod grants;
+mod growth;
 mod properties;
 mod targets;
 mod vectors;

@@ -8,28 +8,31 @@ use proptest::prelude::*;
 use super::*;
 use crate::coordinator::targets::{self, useful};
 
-/// Brokers with these tickets and draws, one partition, no blocks between.
-fn network(replicas: u8, brokers: &[(u8, u64)]) -> State {
-    let params = Params { replicas, partitions: 1, ..Params::default() };
+/// Brokers with these tickets and draws, no blocks between.
+pub(super) fn network(replicas: u8, partitions: u32, brokers: &[(u8, u64)]) -> State {
+    let params = Params { replicas, partitions, ..Params::default() };
     let mut state = State::new(31337, CONTRACTS, params);
-    for (index, (tickets, draw)) in (1..).zip(brokers) {
-        let index = BrokerIndex(index);
-        let joined = Fact::BrokerRegistered {
-            index,
-            broker: account(index.0),
-            stake: 0,
-            tickets: *tickets,
-            endpoint: "127.0.0.1:1".into(),
-            tls_key_hash: Hash::ZERO,
-            draw_block: 1,
-        };
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&draw.to_be_bytes());
-        for fact in [joined, Fact::DrawRecorded { index, draw: Hash(bytes) }] {
-            evolve(&mut state, BlockRef::default(), &fact);
-        }
-    }
+    (1..).zip(brokers).for_each(|(index, broker)| join(&mut state, index, *broker));
     state
+}
+
+/// A broker with tickets and draw is there.
+pub(super) fn join(state: &mut State, index: u32, (tickets, draw): (u8, u64)) {
+    let index = BrokerIndex(index);
+    let joined = Fact::BrokerRegistered {
+        index,
+        broker: account(index.0),
+        stake: 0,
+        tickets,
+        endpoint: "127.0.0.1:1".into(),
+        tls_key_hash: Hash::ZERO,
+        draw_block: 1,
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&draw.to_be_bytes());
+    for fact in [joined, Fact::DrawRecorded { index, draw: Hash(bytes) }] {
+        evolve(state, BlockRef::default(), &fact);
+    }
 }
 
 fn change(broker: u32, ticket: u8) -> Change {
@@ -37,13 +40,13 @@ fn change(broker: u32, ticket: u8) -> Change {
 }
 
 /// Makes a change if it is useful, and says whether it was.
-fn apply(state: &mut State, change: Change) -> bool {
+pub(super) fn apply(state: &mut State, change: Change) -> bool {
     let Some(proposal) = useful(state, change) else { return false };
     evolve(state, BlockRef::default(), &targets::proposed(change, proposal));
     true
 }
 
-fn leave(state: &mut State, broker: u32) {
+pub(super) fn leave(state: &mut State, broker: u32) {
     let left = Fact::BrokerLeft { index: BrokerIndex(broker), withdrawable_epoch: 9 };
     evolve(state, BlockRef::default(), &left);
 }
@@ -70,7 +73,7 @@ fn ranking(state: &State) -> Vec<u32> {
 
 #[test]
 fn vacancies_are_filled_lowest_first_and_then_the_lowest_score_is_beaten() {
-    let mut state = network(2, &[(1, 11), (1, 22), (1, 33)]);
+    let mut state = network(2, 1, &[(1, 11), (1, 22), (1, 33)]);
     let [best, middle, worst] = ranking(&state)[..] else { panic!("three brokers") };
     assert!(apply(&mut state, change(worst, 0)));
     assert!(apply(&mut state, change(middle, 0)));
@@ -84,7 +87,7 @@ fn vacancies_are_filled_lowest_first_and_then_the_lowest_score_is_beaten() {
 
 #[test]
 fn a_better_ticket_takes_its_brokers_own_seat() {
-    let mut state = network(2, &[(8, 11), (1, 22)]);
+    let mut state = network(2, 1, &[(8, 11), (1, 22)]);
     let best = wanted(&state).into_iter().find(|seat| seat.broker == BrokerIndex(1)).expect("there is room");
     let lesser = (0..8).find(|ticket| *ticket != best.ticket).expect("another ticket");
     assert!(apply(&mut state, change(1, lesser)));
@@ -96,7 +99,7 @@ fn a_better_ticket_takes_its_brokers_own_seat() {
 
 #[test]
 fn only_active_brokers_with_that_ticket_are_candidates() {
-    let mut state = network(2, &[(1, 11), (2, 22)]);
+    let mut state = network(2, 1, &[(1, 11), (2, 22)]);
     assert_eq!(useful(&state, change(1, 1)), None, "no such ticket");
     assert_eq!(useful(&state, change(3, 0)), None, "no such broker");
     assert_eq!(
@@ -148,7 +151,7 @@ proptest! {
         brokers in brokers(),
         order in prop::collection::vec(any::<prop::sample::Index>(), 100),
     ) {
-        let mut state = network(replicas, &brokers);
+        let mut state = network(replicas, 1, &brokers);
         let key = state.partitions[0].key;
         let offers: Vec<Seat> = (1..=brokers.len() as u32).map(|broker| {
             let alone: Vec<_> = targets::candidates(&state).into_iter().filter(|c| c.broker.0 == broker).collect();
@@ -172,7 +175,7 @@ proptest! {
         order in prop::collection::vec((any::<prop::sample::Index>(), 0u8..5), 200),
         leaver in any::<prop::sample::Index>(),
     ) {
-        let mut state = network(replicas, &brokers);
+        let mut state = network(replicas, 1, &brokers);
         let pairs: usize = brokers.iter().map(|(tickets, _)| usize::from(*tickets)).sum();
         let everything: Vec<(u32, u8)> =
             (1..=brokers.len() as u32).flat_map(|broker| (0..5).map(move |ticket| (broker, ticket))).collect();
@@ -203,7 +206,7 @@ proptest! {
         before in prop::collection::vec((any::<prop::sample::Index>(), 0u8..5), 20),
         limit in 1usize..4,
     ) {
-        let mut state = network(replicas, &brokers);
+        let mut state = network(replicas, 1, &brokers);
         for (index, ticket) in &before {
             apply(&mut state, change(1 + index.index(brokers.len()) as u32, *ticket));
         }

@@ -1,0 +1,306 @@
+//! What a subscription has got, and where each of its flows is.
+//!
+//! ```text
+//!   Opening ─ feed open at index i ─► History up to i ─► Behind: append order after i ─► Live ─► Over
+//!                                                          ▲                              │  home quiet
+//!                                                          └── window full, message lost ─┘
+//!   feed moved to another replica: back to Opening; positions keep every event from coming twice
+//! ```
+//!
+//! For each lane the subscription knows the next sequence to deliver. Whatever comes from wherever is cut down to
+//! what is at or after it: so nothing is delivered twice, and within a lane nothing out of order. A lane lives in one
+//! home, so the flows of a stream partition never wait for each other to keep that; only their histories are merged,
+//! and none goes past its history before all that answer have.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::Flow;
+use super::merge::{Part, merge};
+use crate::batch::{Batch, Header};
+use crate::broker::io::From;
+use crate::ids::{LaneId, PartitionId, StreamId, StreamPartition};
+use crate::limits::{HEADER_BYTES, LATEST_SLACK_MS, SUBSCRIPTION_WINDOW_BYTES};
+use crate::log::{Chunk, Position, Query, Slice};
+
+/// One client's subscription to partitions of a stream.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    pub(super) stream: StreamId,
+    pub(super) tracks: BTreeMap<StreamPartition, Track>,
+    pub(super) outstanding_bytes: u64,
+}
+
+/// How far one stream partition of a subscription is.
+#[derive(Clone, Debug)]
+pub struct Track {
+    from: From,
+    /// A little before the subscription began, for lanes that one from now on has got nothing of yet: events on their
+    /// way when it began are rather delivered than lost when the feed moves.
+    begun_ms: u64,
+    /// The newest block when the subscription began: lanes that opened later are new, whatever their events' times.
+    begun_block: u64,
+    positions: BTreeMap<LaneId, u64>,
+    pub(super) tails: BTreeMap<PartitionId, Tail>,
+}
+
+/// Where one flow of a subscription is.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    pub(super) phase: Phase,
+    /// Where history begins: never after an event that was delivered, for what follows it must not be missed.
+    pub(super) start: Position,
+    /// Whether the first history is skipped, because only what is new is wanted.
+    pub(super) skips_history: bool,
+}
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// The feed has not said where it is.
+    Opening,
+    /// Reading events in canonical order, up to the feed's index at opening.
+    History(History),
+    /// Reading batches in append order after this index. While an answer is on the way, `asked` is the feed's index
+    /// when it was asked for: the answer holds everything up to there.
+    Behind { after_index: u64, asked: Option<u64> },
+    /// Attached to the feed.
+    Live,
+    /// The home gets nothing any more and everything of it came.
+    Over,
+}
+
+/// A history being read.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// What came and was not delivered yet.
+    pub(super) part: Part,
+    /// The next question; while it is `None` and `asked` is set, its answer is on the way.
+    pub(super) next: Option<Query>,
+    pub(super) asked: bool,
+    pub(super) then_after: u64,
+}
+
+impl History {
+    /// Whether it has events that are not here.
+    fn is_awaited(&self) -> bool {
+        self.part.is_empty() && (self.asked || self.next.is_some())
+    }
+}
+
+impl Tail {
+    /// History that came and was not delivered yet.
+    fn part(&mut self) -> Option<&mut Part> {
+        match &mut self.phase {
+            Phase::History(history) if !history.part.is_empty() => Some(&mut history.part),
+            _ => None,
+        }
+    }
+
+    /// Whether it has delivered all there was when it was opened.
+    fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Live | Phase::Over)
+    }
+}
+
+impl Subscription {
+    pub(super) fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
+        self.tracks.iter().flat_map(|(slot, track)| {
+            let followed = track.tails.iter().filter(|(_, tail)| !matches!(tail.phase, Phase::Over));
+            followed.map(|(home, _)| Flow { slot: *slot, home: *home })
+        })
+    }
+
+    pub(super) fn taken(&mut self, bytes: u64) {
+        self.outstanding_bytes = self.outstanding_bytes.saturating_sub(bytes);
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.outstanding_bytes < SUBSCRIPTION_WINDOW_BYTES
+    }
+}
+
+impl Track {
+    pub(super) fn new(from: From, now_ms: u64, height: u64) -> Self {
+        Self {
+            from,
+            begun_ms: now_ms.saturating_sub(LATEST_SLACK_MS),
+            begun_block: height,
+            positions: BTreeMap::new(),
+            tails: BTreeMap::new(),
+        }
+    }
+
+    /// Whether anything was delivered.
+    pub(super) fn has_delivered(&self) -> bool {
+        !self.positions.is_empty()
+    }
+
+    /// Forgets what was delivered.
+    pub(super) fn forget(&mut self) {
+        self.positions.clear();
+    }
+
+    /// Adds a home that the stream partition has as the subscription begins. From now on, a quiet one has nothing.
+    pub(super) fn add_home(&mut self, home: PartitionId, is_quiet: bool) {
+        let from_now = self.from == From::Latest;
+        let start = match self.from {
+            From::Latest => Position::at(self.begun_ms),
+            From::All => Position::default(),
+            From::Time(ms) => Position::at(ms),
+        };
+        let phase = if from_now && is_quiet { Phase::Over } else { Phase::Opening };
+        self.tails.insert(home, Tail { phase, start, skips_history: from_now });
+    }
+
+    /// Adds a home that the stream partition got meanwhile: all its lanes are new.
+    pub(super) fn add_new_home(&mut self, home: PartitionId) {
+        let start = if let From::Time(ms) = self.from { Position::at(ms) } else { Position::default() };
+        self.tails.insert(home, Tail { phase: Phase::Opening, start, skips_history: false });
+    }
+
+    /// Whether every flow has delivered all there was when it was opened.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.tails.values().all(Tail::is_settled)
+    }
+
+    /// Whether a history is under way, which the others wait for.
+    pub(super) fn has_history(&self) -> bool {
+        self.tails.values().any(|tail| matches!(tail.phase, Phase::History(_)))
+    }
+
+    /// What comes next of the histories, in canonical order. `None` if there is nothing or a flow may still have
+    /// something before it; `is_opening` says of which home that is expected although it has said nothing.
+    pub(super) fn next_history(&mut self, is_opening: impl Fn(PartitionId) -> bool) -> Option<Chunk> {
+        let is_awaited = |(home, tail): (&PartitionId, &Tail)| match &tail.phase {
+            Phase::Opening => is_opening(*home),
+            Phase::History(history) => history.is_awaited(),
+            Phase::Behind { .. } | Phase::Live | Phase::Over => false,
+        };
+        if self.tails.iter().any(is_awaited) {
+            return None;
+        }
+        let parts: Vec<&mut Part> = self.tails.values_mut().filter_map(Tail::part).collect();
+        if parts.is_empty() {
+            return None;
+        }
+        let chunk = merge(parts);
+        Some(self.cut_down(chunk, true))
+    }
+
+    /// Histories that are delivered go on in append order.
+    pub(super) fn end_histories(&mut self) {
+        for tail in self.tails.values_mut() {
+            if let Phase::History(History { part, next: None, asked: false, then_after }) = &tail.phase
+                && part.is_empty()
+            {
+                tail.phase = Phase::Behind { after_index: *then_after, asked: None };
+            }
+        }
+    }
+
+    /// How many of a live batch's first events are not to be delivered; `None` if none is. Takes the others as
+    /// delivered.
+    pub(super) fn first_of_live(&mut self, batch: &Batch) -> Option<u32> {
+        let header = batch.header();
+        let oldest_ms = self.oldest_ms(&batch.lane(), header, false);
+        let old = too_old(oldest_ms, (0..header.count).map(|index| batch.timestamp_ms(index)));
+        let held = self.skip(batch.lane(), header.sequence, u64::from(header.count));
+        let first = old.max(u32::try_from(held).expect("at most the batch's 32-bit count"));
+        (first < header.count).then(|| {
+            self.note_delivered(header);
+            first
+        })
+    }
+
+    /// What of a chunk the client does not have yet; takes it as delivered.
+    pub(super) fn cut_down(&mut self, chunk: Chunk, in_history: bool) -> Chunk {
+        let headers: Vec<Option<(LaneId, Header)>> = chunk
+            .batches
+            .iter()
+            .map(|bytes| Header::decode(bytes.get(..HEADER_BYTES)?).ok())
+            .map(|header| header.map(|header| (header.lane(), header)))
+            .collect();
+        let mut order: Vec<Slice> = Vec::with_capacity(chunk.order.len());
+        for slice in &chunk.order {
+            let Some(Some((lane, header))) = headers.get(slice.batch as usize) else { continue };
+            let oldest_ms = self.oldest_ms(lane, header, in_history);
+            let old = old_of_slice(oldest_ms, header, slice, &chunk);
+            if old >= slice.count {
+                continue;
+            }
+            let first_sequence = header.sequence + u64::from(slice.first);
+            let held = self.skip(*lane, first_sequence, u64::from(slice.count));
+            let skipped = old.max(u32::try_from(held).expect("at most the slice's 32-bit count"));
+            if skipped < slice.count {
+                self.note_delivered(header);
+                order.push(Slice {
+                    batch: slice.batch,
+                    first: slice.first + skipped,
+                    count: slice.count - skipped,
+                });
+            }
+        }
+        Chunk { order, ..chunk }
+    }
+
+    /// Takes back what was delivered of a lane from this sequence on; says whether there was any.
+    pub(super) fn withdraw(&mut self, lane: LaneId, from: u64) -> bool {
+        let delivered = self.positions.get(&lane).is_some_and(|next| *next > from);
+        if delivered {
+            self.positions.insert(lane, from);
+        }
+        delivered
+    }
+
+    /// How many of a batch's events the client has already, counted from `first`; moves the position past them all.
+    fn skip(&mut self, lane: LaneId, first_sequence: u64, count: u64) -> u64 {
+        let position = self.positions.entry(lane).or_insert(first_sequence);
+        let skipped = position.saturating_sub(first_sequence).min(count);
+        *position = (*position).max(first_sequence + count);
+        skipped
+    }
+
+    /// Events before this time are not delivered. What is asked for from a time begins there wherever it comes from;
+    /// what is asked for from now on is whatever arrives, so that only history, of older lanes not seen yet, is too
+    /// old.
+    fn oldest_ms(&self, lane: &LaneId, header: &Header, in_history: bool) -> u64 {
+        let is_new =
+            !in_history || header.opening_block > self.begun_block || self.positions.contains_key(lane);
+        match self.from {
+            From::All => 0,
+            From::Time(ms) => ms,
+            From::Latest => {
+                if is_new {
+                    0
+                } else {
+                    self.begun_ms
+                }
+            }
+        }
+    }
+
+    fn note_delivered(&mut self, header: &Header) {
+        let first = Position::at(header.first_time_ms);
+        self.tails.values_mut().for_each(|tail| tail.start = tail.start.min(first));
+    }
+}
+
+/// How many of the first of these event times lie before `oldest_ms`; times never go back.
+fn too_old(oldest_ms: u64, times: impl Iterator<Item = Option<u64>>) -> u32 {
+    let before = times.take_while(|time| time.is_some_and(|ms| ms < oldest_ms)).count();
+    u32::try_from(before).expect("a batch has fewer events than 2^32")
+}
+
+/// How many events of a slice are too old. The batch is only looked into where its times reach across the bound.
+fn old_of_slice(oldest_ms: u64, header: &Header, slice: &Slice, chunk: &Chunk) -> u32 {
+    if header.first_time_ms >= oldest_ms {
+        return 0;
+    }
+    if header.last_time_ms < oldest_ms {
+        return slice.count;
+    }
+    let Ok(batch) = Batch::decode(chunk.batches[slice.batch as usize].clone()) else { return slice.count };
+    let end = slice.first.saturating_add(slice.count);
+    too_old(oldest_ms, (slice.first..end).map(|index| batch.timestamp_ms(index))).min(slice.count)
+}
