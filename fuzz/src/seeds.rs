@@ -86,23 +86,31 @@ fn frames() -> Vec<Vec<u8>> {
     let previous = Hash([3; 32]);
     vec![
         encode(&Message::Append { partition }, &attached),
-        encode(&Message::Live { slot: SLOT, previous_index: 1, index: 2 }, &attached[..1]),
-        encode(&Message::Answer { token: 8, order, last_index: 7, next: Some(range.clone()) }, &attached),
+        encode(&Message::Live { partition, slot: SLOT, previous_index: 1, index: 2 }, &attached[..1]),
+        encode(
+            &Message::Answer { token: 8, order, last_index: 7, total: 2, next: Some(range.clone()) },
+            &attached,
+        ),
         encode(&Message::Acknowledge { partition, epoch, heads: heads.clone() }, &[]),
         encode(&Message::Closing { partition, epoch, round: 1, previous, heads: heads.clone(), forks }, &[]),
         encode(&Message::Propose { round: 1, cut: cut() }, &[]),
         encode(&Message::Report(report), &[]),
         encode(&Message::Cuts { partition, after_epoch: 4, cuts: vec![cut()] }, &[]),
         encode(&Message::Read { token: 8, query: range, budget_bytes: 1000 }, &[]),
-        encode(&Message::Withdrawn { slot: SLOT, lane, from: 1 }, &[]),
+        encode(&Message::Withdrawn { partition, slot: SLOT, lane, from: 1 }, &[]),
         encode(&Message::Heads { partition, heads }, &[]),
     ]
 }
 
 fn rows() -> Vec<Vec<u8>> {
     let mark = Mark { header: batches(b'a')[0].signed_header(), index: 3 };
-    let partition =
-        PartitionRow { sealed_epoch: 4, checksum: Hash([3; 32]), open_epoch: 6, quarantine: Some(5) };
+    let partition = PartitionRow {
+        sealed_epoch: 4,
+        checksum: Hash([3; 32]),
+        open_epoch: 6,
+        quarantine: Some(5),
+        cut_epoch: 4,
+    };
     let record = Record::Remove { table: weir_kernel::log::Table::Mark, key: vec![1, 2] };
     let of = |kind: u8, row: Vec<u8>| [vec![kind], row].concat();
     vec![

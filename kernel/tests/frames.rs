@@ -118,16 +118,17 @@ fn samples() -> Vec<(&'static str, Message, Vec<Batch>)> {
                 token: 8,
                 order: vec![Slice { batch: 0, first: 0, count: 1 }],
                 last_index: 77,
+                total: 5,
                 next: Some(Query::Append { partition, slot: slot(), after_index: 77 }),
             },
             one(),
         ),
         ("read failed", Message::ReadFailed { token: 8, reason: "catching up".into() }, vec![]),
-        ("follow", Message::Follow { slot: slot() }, vec![]),
-        ("following", Message::Following { slot: slot(), index: 77 }, vec![]),
-        ("unfollow", Message::Unfollow { slot: slot() }, vec![]),
-        ("live", Message::Live { slot: slot(), previous_index: 76, index: 77 }, one()),
-        ("withdrawn", Message::Withdrawn { slot: slot(), lane, from: 300 }, vec![]),
+        ("follow", Message::Follow { partition, slot: slot() }, vec![]),
+        ("following", Message::Following { partition, slot: slot(), index: 77 }, vec![]),
+        ("unfollow", Message::Unfollow { partition, slot: slot() }, vec![]),
+        ("live", Message::Live { partition, slot: slot(), previous_index: 76, index: 77 }, one()),
+        ("withdrawn", Message::Withdrawn { partition, slot: slot(), lane, from: 300 }, vec![]),
     ]
 }
 
@@ -185,12 +186,12 @@ fn each_frame_error_is_named() {
     let stranger = Address([9; 20]);
     let decode = |bytes: &[u8], from| wire::decode(bytes, from, DOMAIN, &verifier).unwrap_err();
     assert_eq!(decode(&[], me), FrameError::Version(None));
-    assert_eq!(decode(&[FRAME_VERSION + 1, 0], me), FrameError::Version(Some(2)));
+    assert_eq!(decode(&[FRAME_VERSION + 1, 0], me), FrameError::Version(Some(FRAME_VERSION + 1)));
     let huge = vec![FRAME_VERSION; weir_kernel::limits::MAX_FRAME_BYTES + 1];
     assert_eq!(decode(&huge, me), FrameError::TooLarge(huge.len()));
     let stolen = frame(&Message::Report(report()), &[]);
     assert_eq!(decode(&stolen, stranger), FrameError::Report(stranger));
-    let smuggled = frame(&Message::Follow { slot: slot() }, &[batch("1")]);
+    let smuggled = frame(&Message::Follow { partition: PARTITION, slot: slot() }, &[batch("1")]);
     assert_eq!(decode(&smuggled, me), FrameError::Batches(1));
     let mut same = cut();
     same.forks[0].second = same.forks[0].first;

@@ -81,6 +81,13 @@ impl Chain {
         self.publish_view();
     }
 
+    /// Somebody has partitions added, if the brokers call for more. Their seats come with the brokers' own changes.
+    pub fn grow(&mut self) {
+        if let Ok(facts) = decide(&self.state, self.block(), HOLDER, Call::GrowPartitions) {
+            self.apply(&facts);
+        }
+    }
+
     /// The newest state.
     pub fn state(&self) -> &State {
         &self.state

@@ -88,15 +88,21 @@ impl Knowledge<'_> {
             }
             15 => self.answer(input, partition),
             16 => Message::ReadFailed { token: input.number(), reason: "no".to_string() },
-            17 => Message::Follow { slot: self.slot(input) },
-            18 => Message::Following { slot: self.slot(input), index: input.number() },
-            19 => Message::Unfollow { slot: self.slot(input) },
+            17 => Message::Follow { partition, slot: self.slot(input) },
+            18 => Message::Following { partition, slot: self.slot(input), index: input.number() },
+            19 => Message::Unfollow { partition, slot: self.slot(input) },
             20 => Message::Live {
+                partition,
                 slot: self.slot(input),
                 previous_index: input.number(),
                 index: input.number(),
             },
-            _ => Message::Withdrawn { slot: self.slot(input), lane: self.lane(input), from: input.number() },
+            _ => Message::Withdrawn {
+                partition,
+                slot: self.slot(input),
+                lane: self.lane(input),
+                from: input.number(),
+            },
         }
     }
 
@@ -107,7 +113,8 @@ impl Knowledge<'_> {
         });
         let order = order.collect();
         let next = (input.byte() & 1 == 1).then(|| self.query(input, partition));
-        Message::Answer { token: input.number(), order, last_index: input.number(), next }
+        let (token, last_index, total) = (input.number(), input.number(), input.number());
+        Message::Answer { token, order, last_index, total, next }
     }
 
     fn query(&self, input: &mut Input<'_>, partition: PartitionId) -> Query {

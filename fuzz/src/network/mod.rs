@@ -1,7 +1,8 @@
 //! A small network of brokers whose every choice comes out of a fuzzer's bytes.
 //!
 //! ```text
-//!   bytes ─► deliver, drop, repeat a frame │ sync, crash, lose a disk │ a block, a view │ time │ clients │ the liar
+//!   bytes ─► deliver, drop, repeat a frame │ sync, crash, lose a disk │ a block, a view │ more partitions │ time
+//!            │ clients │ the liar
 //!              │
 //!              └─ at the end of the bytes: calm. Everything arrives, time and chain move on, the liar is silent.
 //! ```
@@ -12,13 +13,14 @@
 pub mod broker;
 pub mod chain;
 pub mod checks;
+pub mod growing;
 pub mod liar;
 pub mod publisher;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use weir_kernel::broker::{Command, From, Level, Reading, SessionId};
+use weir_kernel::broker::{Command, From, Level, Reading, Reply, SessionId};
 use weir_kernel::coordinator::Params;
 use weir_kernel::ids::{Address, StreamPartition};
 use weir_kernel::log::Position;
@@ -72,6 +74,8 @@ pub struct Network {
     next_request: u64,
     disks_lost: usize,
     checks: Checks,
+    /// What clients heard, where a directed run wants to know.
+    heard: Option<Vec<(usize, SessionId, Reply)>>,
 }
 
 fn address(number: u8) -> Address {
@@ -81,7 +85,13 @@ fn address(number: u8) -> Address {
 impl Network {
     /// A network whose partitions' first epoch has just begun.
     pub fn new(has_liar: bool) -> Self {
-        let params = Params { replicas: BROKERS, partitions: 2, epoch_blocks: 4, ..Params::default() };
+        let params = Params {
+            replicas: BROKERS,
+            partitions: 2,
+            partitions_per_broker: 2,
+            epoch_blocks: 4,
+            ..Params::default()
+        };
         let addresses: Vec<Address> = (0..BROKERS).map(address).collect();
         let chain = Chain::new(params, &addresses, STREAM_PARTITIONS);
         let honest = &addresses[usize::from(has_liar)..];
@@ -97,6 +107,7 @@ impl Network {
             next_request: 0,
             disks_lost: 0,
             checks: Checks::default(),
+            heard: None,
         };
         network.show_newest();
         network.chain.found();
@@ -134,6 +145,7 @@ impl Network {
             26 if input.byte().is_multiple_of(4) => self.crash(who),
             27 if input.byte().is_multiple_of(8) => self.lose_disk(who),
             28 => self.tamper(input),
+            29 if input.byte().is_multiple_of(16) => self.chain.grow(),
             _ => self.lie(input),
         }
     }
@@ -151,6 +163,7 @@ impl Network {
         let lost = self.disks_lost + usize::from(self.liar.is_some());
         for (session, reply) in effects.replies {
             self.checks.on_reply((who, session), &reply, &self.lanes, &self.brokers, lost);
+            self.heard.iter_mut().for_each(|heard| heard.push((who, session, reply.clone())));
         }
     }
 

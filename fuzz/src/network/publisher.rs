@@ -45,7 +45,11 @@ impl Lane {
         let count = 1 + input.below(3);
         let time_ms = time_ms.max(self.writer.last_time_ms());
         let content = input.bytes(8);
-        let events = vec![NewEvent::new(time_ms, content_type::BINARY, content); count];
+        self.write_events(vec![NewEvent::new(time_ms, content_type::BINARY, content); count])
+    }
+
+    /// Signs these events as the next batch.
+    pub fn write_events(&mut self, events: Vec<NewEvent>) -> Verified<Batch> {
         let unsigned = self.writer.next_batch(events).expect("small events fit");
         let batch = sign_batch(unsigned);
         let batch = verify(Arc::clone(batch.bytes()), DOMAIN.chain_id, &FuzzVerifier).expect("just signed");

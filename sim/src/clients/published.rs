@@ -13,6 +13,8 @@ pub struct Publication {
     pub bytes: Arc<[u8]>,
     /// Where it belongs.
     pub slot: StreamPartition,
+    /// The block that its lane opened at.
+    pub opening_block: u64,
     /// Sequence after its last event.
     pub next_sequence: u64,
     /// Time of its first event, milliseconds since 1970 UTC.
@@ -44,6 +46,7 @@ impl Publications {
         branches.push(Publication {
             bytes: batch.bytes().clone(),
             slot: header.slot(),
+            opening_block: header.opening_block,
             next_sequence: header.next_sequence(),
             first_time_ms: header.first_time_ms,
             sent_us: now_us,

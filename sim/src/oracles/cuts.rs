@@ -90,7 +90,8 @@ impl Cuts {
         for (lane, sequence, publication) in publications.acknowledged() {
             let in_time = publication.stored_us.is_some_and(|stored_us| stored_us < *over_us);
             let next = sealed.heads.get(&lane).copied().unwrap_or(0);
-            if in_time && next < publication.next_sequence && view.home(publication.slot) == cut.partition {
+            let home = view.home_at(publication.slot, publication.opening_block);
+            if in_time && next < publication.next_sequence && home == cut.partition {
                 let what = format!(
                     "partition {}: lane {lane}, sequence {sequence} was stored before epoch {} ended; its cut has {next}",
                     cut.partition, cut.epoch

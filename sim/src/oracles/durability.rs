@@ -40,7 +40,7 @@ pub fn on_end(
                 continue;
             }
             for slot in &slots {
-                check(now_us, node, id, *slot, publications, violations);
+                check(now_us, view, node, id, *slot, publications, violations);
             }
         }
     }
@@ -50,11 +50,13 @@ fn slots_of(view: &State, partition: PartitionId) -> Vec<StreamPartition> {
     let all = view.streams.iter().flat_map(|(id, stream)| {
         (0..stream.partitions).map(|partition| StreamPartition { stream: *id, partition })
     });
-    all.filter(|slot| view.home(*slot) == partition).collect()
+    let is_home = |slot: &StreamPartition| view.homes(*slot).iter().any(|home| home.partition == partition);
+    all.filter(is_home).collect()
 }
 
 fn check(
     now_us: u64,
+    view: &State,
     node: &Node,
     partition: PartitionId,
     slot: StreamPartition,
@@ -69,7 +71,9 @@ fn check(
     });
     for (lane, sequence, publication) in publications.acknowledged() {
         let next = kept.get(&lane).copied().unwrap_or(0);
-        if publication.slot == slot && next < publication.next_sequence {
+        let lives_here =
+            publication.slot == slot && view.home_at(slot, publication.opening_block) == partition;
+        if lives_here && next < publication.next_sequence {
             let what = format!(
                 "partition {partition}: lane {lane}, sequence {sequence} was acknowledged; {} keeps it up to {next}",
                 node.address

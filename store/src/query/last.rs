@@ -12,20 +12,21 @@ use crate::error::LogError;
 use crate::index::{Index, LaneEntry, Run, Scope};
 use crate::times::{EventTimes, Times};
 
-/// Place of the first of the last `count` events; the very beginning when there are fewer; `None` for none.
+/// Place of the first of the last `count` events, and how many they are; the very beginning when there are fewer;
+/// `None` for none.
 pub(crate) fn start(
     index: &impl Index,
     times: EventTimes,
     scope: Scope,
     count: u64,
     up_to_index: u64,
-) -> Result<Option<Position>, LogError> {
+) -> Result<Option<(Position, u64)>, LogError> {
     let mut ends = ends(index, scope, count, up_to_index)?;
     let mut remaining = count;
-    let mut any = false;
     while remaining > 0 {
         let Some((end, mut walk)) = ends.pop_last() else {
-            return Ok(any.then(Position::default));
+            let found = count - remaining;
+            return Ok((found > 0).then_some((Position::default(), found)));
         };
         let other = ends.last_key_value().map(|(position, _)| *position);
         let entry = walk.entry(index, end.sequence)?;
@@ -38,10 +39,9 @@ pub(crate) fn start(
         let taken = u64::from(offset - first + 1);
         if taken >= remaining {
             let begin = offset - (remaining - 1) as u32;
-            return walk.place(index, times, begin).map(Some);
+            return Ok(Some((walk.place(index, times, begin)?, count)));
         }
         remaining -= taken;
-        any = true;
         if first > 0 {
             let place = walk.place(index, times, first - 1)?;
             ends.insert(place, walk);

@@ -42,11 +42,12 @@ pub(crate) fn answer(
         }
         Query::Last { partition, slot, count, up_to_index } => {
             let scope = Scope { partition: *partition, slot: *slot };
-            let Some(from) = last::start(index, times, scope, *count, *up_to_index)? else {
+            let Some((from, total)) = last::start(index, times, scope, *count, *up_to_index)? else {
                 return Ok(Chunk::default());
             };
             let (to, up_to_index) = (range::LAST_POSITION, *up_to_index);
-            range::Range { scope, from, to, up_to_index, origin: None }.answer(index, times, answer)
+            let range = range::Range { scope, from, to, up_to_index, origin: None };
+            Ok(Chunk { total, ..range.answer(index, times, answer)? })
         }
         Query::Append { partition, slot, after_index } => {
             appended(index, Scope { partition: *partition, slot: *slot }, *after_index, answer)

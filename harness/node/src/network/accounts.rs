@@ -38,8 +38,8 @@ pub fn fees() -> fees::Params {
     fees::Params {
         event_price: DATA / 10_000,
         byte_price: DATA / 10_000_000,
-        free_events: 100,
-        free_volume: 100_000,
+        free_events: 20,
+        free_volume: 20_000,
         ..fees::Params::default()
     }
 }

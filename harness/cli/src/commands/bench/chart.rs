@@ -13,7 +13,7 @@ const HEIGHT: f64 = 320.0;
 const BAR: f64 = 22.0;
 
 /// Above the drawing is the title, below it marks and label of the axis.
-const TOP: f64 = 44.0;
+const TOP: f64 = 58.0;
 const BOTTOM: f64 = 52.0;
 
 /// Room to the right of the drawing.
@@ -109,17 +109,17 @@ impl Chart {
 fn draw_lines(canvas: &mut Canvas, x: &Axis, y: &Axis, lines: &[Line]) -> f64 {
     let points = || lines.iter().flat_map(|line| line.points.iter().copied());
     let (across, up) = (x.over(points().map(|point| point.0)), y.over(points().map(|point| point.1)));
-    let left = 30.0 + widest(up.marks.iter().map(|mark| number(*mark)));
+    let left = 30.0 + widest(up.marks.iter().map(|mark| short(*mark)));
     let right = WIDTH - RIGHT - if lines.len() > 1 { LEGEND } else { 0.0 };
     let (top, bottom) = (TOP, TOP + HEIGHT);
     let at = |value: f64, scale: &Scale, from: f64, to: f64| from + scale.place(value) * (to - from);
     for mark in &up.marks {
         let height = at(*mark, &up, bottom, top);
         canvas.line((left, height), (right, height), "#dddddd");
-        canvas.text(left - 6.0, height + 4.0, "end", "normal", &number(*mark));
+        canvas.text(left - 6.0, height + 4.0, "end", "normal", &short(*mark));
     }
     draw_below(canvas, x, &across, (left, right), (top, bottom));
-    canvas.text(16.0, TOP - 6.0, "start", "normal", &y.label);
+    canvas.text(16.0, TOP - 16.0, "start", "normal", &y.label);
     for (line, (nth, colour)) in lines.iter().zip(COLOURS.iter().cycle().enumerate()) {
         let place = |(x, y): &(f64, f64)| (at(*x, &across, left, right), at(*y, &up, bottom, top));
         let places: Vec<(f64, f64)> = line.points.iter().map(place).collect();
@@ -175,9 +175,15 @@ fn draw_below(
     for mark in &scale.marks {
         let across = left + scale.place(*mark) * (right - left);
         canvas.line((across, top), (across, bottom), "#dddddd");
-        canvas.text(across, bottom + 16.0, "middle", "normal", &number(*mark));
+        canvas.text(across, bottom + 16.0, "middle", "normal", &short(*mark));
     }
     canvas.text(f64::midpoint(left, right), bottom + 36.0, "middle", "normal", &axis.label);
+}
+
+/// A mark's number, without zeros that say nothing.
+fn short(mark: f64) -> String {
+    let text = number(mark);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
 /// How wide the widest of these texts is, about.
@@ -277,6 +283,11 @@ mod tests {
         assert!((a[1].0 - a[0].0 - (a[2].0 - a[1].0)).abs() < 0.2, "equal ratios are equally far: {a:?}");
         assert!(a.iter().zip(&b).all(|(a, b)| a.0 == b.0 && b.1 < a.1), "more is higher: {a:?} {b:?}");
         assert!(svg.contains(">a<") && svg.contains(">b<"), "two lines need a legend");
+    }
+
+    #[test]
+    fn marks_are_short() {
+        assert_eq!([0.2, 0.25, 4.0, 1_000.0, 0.0].map(short), ["0.2", "0.25", "4", "1,000", "0"]);
     }
 
     #[test]

@@ -155,5 +155,5 @@ fn chunk_of(events: &[(Batch, u32)]) -> Chunk {
     let batches = events.iter().map(|(batch, _)| batch.bytes().clone()).collect();
     let order =
         events.iter().zip(0..).map(|((_, first), batch)| Slice { batch, first: *first, count: 1 }).collect();
-    Chunk { batches, order, last_index: 0, next: None }
+    Chunk { batches, order, ..Chunk::default() }
 }
