@@ -28,7 +28,6 @@ fn last_cut() -> Cut {
 /// A network of four members whose quorum was declared lost in epoch 200.
 fn view() -> State {
     let mut view = State::new(1, Contracts::default(), Params::default());
-    view.height = view.first_block_of(200);
     for number in 1..=4u8 {
         let registered = Fact::BrokerRegistered {
             index: BrokerIndex(number.into()),
@@ -41,6 +40,7 @@ fn view() -> State {
         };
         evolve(&mut view, BlockRef::default(), &registered);
     }
+    view.height = view.first_block_of(200);
     let partition = &mut Arc::make_mut(&mut view.partitions)[0];
     partition.founded = true;
     partition.members = Seats::of_brokers([1, 2, 3, 4].map(BrokerIndex));
