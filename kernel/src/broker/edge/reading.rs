@@ -14,7 +14,7 @@ use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
-use crate::ids::{Address, StreamPartition};
+use crate::ids::{Address, StreamId, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
@@ -25,6 +25,12 @@ pub struct ReadRequest {
     slot: StreamPartition,
     /// The next question, and the replica whose answers it continues.
     next: Option<(Query, Address)>,
+}
+
+impl ReadRequest {
+    pub(super) fn stream(&self) -> StreamId {
+        self.slot.stream
+    }
 }
 
 /// Questions that replicas have not answered yet.
