@@ -229,8 +229,8 @@ rare! {
     WithdrawalTold,
     /// A part of what comes was delivered before.
     DeliveredBefore,
-    /// A subscription is ended because its client may not read any more.
-    SubscriptionEnded,
+    /// A subscription or a reading is ended because its client may not read any more.
+    PermissionEnded,
     /// A reading goes to another replica.
     ReadMoved,
     /// No replica answered a reading.

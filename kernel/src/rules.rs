@@ -119,7 +119,7 @@ bugs! {
     DeliversTwiceAfterMove,
     /// A subscription whose feed moves goes on live, without what came in between.
     MoveDropsTail,
-    /// A subscription goes on after the permission to read has ended.
+    /// A subscription or a reading goes on after the permission to read has ended.
     CachesPermission,
 }
 

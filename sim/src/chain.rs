@@ -13,7 +13,8 @@ use weir_chain::port::{Chain as _, SharedMirror};
 use weir_chain::wallet::{Account, Wallet};
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Fact, Intent, Params, State};
-use weir_kernel::ids::StreamId;
+use weir_kernel::ids::{Address, StreamId};
+use weir_kernel::signature::SecretKey;
 use weir_node::follower::Follower;
 
 use crate::scenario::{Scenario, key_bytes};
@@ -28,6 +29,9 @@ pub const START_MS: u64 = 1_800_000_000_000;
 pub const SUPPLY: u128 = 1_000_000_000 * DATA;
 
 const RESERVE: u128 = 1_000_000 * DATA;
+
+/// The name of the stream that is not public.
+const PRIVATE: &str = "private";
 
 /// Gas that a small call is given.
 const CALL_GAS: u64 = 3_000_000;
@@ -66,11 +70,11 @@ impl ChainActor {
             waiting: BTreeMap::new(),
             reverts: BTreeMap::new(),
         };
-        chain.set_up(scenario, &owner, brokers, start_s);
+        chain.set_up(seed, scenario, &owner, brokers, start_s);
         chain
     }
 
-    fn set_up(&mut self, scenario: &Scenario, owner: &Wallet, brokers: &[Wallet], start_s: u64) {
+    fn set_up(&mut self, seed: u64, scenario: &Scenario, owner: &Wallet, brokers: &[Wallet], start_s: u64) {
         let price = 10_000 * DATA;
         for wallet in brokers {
             self.send(owner, self.addresses.token, calldata::transfer(wallet.address(), price), CALL_GAS);
@@ -80,10 +84,38 @@ impl ChainActor {
             let create = calldata::create_stream(&name, "simulated", scenario.stream_partitions, true, true);
             self.send(owner, self.addresses.registry, create, CALL_GAS);
         }
-        while !self.waiting.is_empty() {
-            self.produce(start_s + 1);
+        self.settle(start_s + 1);
+        if scenario.guests > 0 {
+            self.admit_guests(seed, scenario, owner, start_s + 2);
         }
         assert!(self.reverts.is_empty(), "the set-up succeeds: {:?}", self.reverts);
+    }
+
+    /// A stream that everybody may publish to and nobody read but guests, each until its time.
+    fn admit_guests(&mut self, seed: u64, scenario: &Scenario, owner: &Wallet, at_s: u64) {
+        let create = calldata::create_stream(PRIVATE, "simulated", scenario.stream_partitions, false, true);
+        self.send(owner, self.addresses.registry, create, CALL_GAS);
+        self.settle(at_s);
+        let stream = self.private_stream().expect("it was just created");
+        for number in 0..scenario.guests {
+            let until_s = START_MS / 1_000 + scenario.guest_until_us(number) / 1_000_000;
+            let guest = EthereumAddress::from(guest(seed, number).0);
+            self.send(owner, EthereumAddress::from(stream.0), calldata::grant(guest, until_s, 0), CALL_GAS);
+        }
+        self.settle(at_s + 1);
+    }
+
+    /// Makes blocks until everything that was sent is included.
+    fn settle(&mut self, timestamp_s: u64) {
+        while !self.waiting.is_empty() {
+            self.produce(timestamp_s);
+        }
+    }
+
+    /// The stream that only guests may read, if there are any.
+    pub fn private_stream(&self) -> Option<StreamId> {
+        let view = self.view();
+        view.streams.iter().find(|(_, stream)| stream.name == PRIVATE).map(|(id, _)| *id)
     }
 
     /// The view as it stands.
@@ -144,6 +176,12 @@ impl ChainActor {
         let view = self.follower.advance().expect("the chain never goes back");
         (view.expect("a block is there"), facts)
     }
+}
+
+/// The account of a guest.
+pub fn guest(seed: u64, number: u32) -> Address {
+    let key = SecretKey::from_bytes(&key_bytes(seed, "guest", u64::from(number)));
+    key.expect("the key is in range").address()
 }
 
 fn params(scenario: &Scenario) -> Params {

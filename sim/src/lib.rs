@@ -78,6 +78,7 @@ pub mod audit;
 pub mod chain;
 pub mod clients;
 pub mod digest;
+pub mod exhaustion;
 pub mod faults;
 pub mod heap;
 pub mod links;

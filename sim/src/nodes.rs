@@ -5,6 +5,7 @@ use std::sync::Arc;
 use weir_chain::wallet::Wallet;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
+use weir_kernel::log::Record;
 use weir_kernel::marks::Marks;
 use weir_kernel::rules::Rules;
 use weir_kernel::signature::SecretKey;
@@ -45,9 +46,28 @@ pub struct Node {
 struct Process {
     engine: Engine<SimulationVerifier>,
     log: MemoryLog,
-    sync_pending: bool,
+    /// Writes that came while others are being synced: they go to the disk together, with the next sync.
+    waiting: Vec<(u64, Vec<Record>)>,
+    syncing: bool,
     wake_us: Option<u64>,
     height: u64,
+}
+
+/// A sync is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Synced {
+    /// The highest write that is durable now.
+    pub index: u64,
+    /// More was written meanwhile: the next sync has to be begun.
+    pub more: bool,
+}
+
+impl Process {
+    fn apply(&mut self, who: Address, index: u64, records: &[Record]) {
+        self.log.write(index, records).unwrap_or_else(|error| {
+            panic!("the kernel broke the log's rules at {who}: {error}");
+        });
+    }
 }
 
 impl Node {
@@ -99,7 +119,8 @@ impl Node {
         let engine = Engine::open_with(self.address, view, &checkpoint, verifier, rules);
         let engine = engine.expect("what a broker wrote it can take up");
         self.incarnation += 1;
-        self.process = Some(Process { engine, log, sync_pending: false, wake_us: None, height: 0 });
+        self.process =
+            Some(Process { engine, log, waiting: Vec::new(), syncing: false, wake_us: None, height: 0 });
     }
 
     /// Ends the process. What was not synced is gone; with `wipe`, everything is.
@@ -154,19 +175,26 @@ impl Node {
         })
     }
 
-    /// Applies a write; true if a sync has to be begun for it.
-    pub fn write(&mut self, index: u64, records: &[weir_kernel::log::Record]) -> bool {
+    /// Takes a write; true if a sync has to be begun for it. As in production, what comes while a sync runs waits
+    /// for the next.
+    pub fn write(&mut self, index: u64, records: Vec<Record>) -> bool {
         let Some(process) = &mut self.process else { return false };
-        process.log.write(index, records).unwrap_or_else(|error| {
-            panic!("the kernel broke the log's rules at {}: {error}", self.address);
-        });
-        !std::mem::replace(&mut process.sync_pending, true)
+        if process.syncing {
+            process.waiting.push((index, records));
+            return false;
+        }
+        process.syncing = true;
+        process.apply(self.address, index, &records);
+        true
     }
 
-    /// Syncs; the highest write that is durable now.
-    pub fn sync(&mut self) -> Option<u64> {
+    /// Ends a sync, and hands the disk what waited for that.
+    pub fn sync(&mut self) -> Option<Synced> {
         let process = self.process.as_mut()?;
-        process.sync_pending = false;
-        Some(process.log.sync().expect("a disk in memory does not fail"))
+        let index = process.log.sync().expect("a disk in memory does not fail");
+        let waiting = std::mem::take(&mut process.waiting);
+        waiting.iter().for_each(|(index, records)| process.apply(self.address, *index, records));
+        process.syncing = !waiting.is_empty();
+        Some(Synced { index, more: process.syncing })
     }
 }

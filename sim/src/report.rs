@@ -48,6 +48,8 @@ pub struct Report {
     pub sealed_events: u64,
     /// Events that subscribers got.
     pub delivered_events: u64,
+    /// Batches that guests got.
+    pub guest_batches: u64,
     /// Events that readers got.
     pub read_events: u64,
     /// Certificates that the chain accepted.

@@ -174,10 +174,8 @@ impl World<'_> {
                 }
             }
             Event::Sync { node, incarnation } => {
-                if self.nodes[node].incarnation == incarnation
-                    && let Some(index) = self.nodes[node].sync()
-                {
-                    self.turn(node, Some(Completion::Durable(index)));
+                if self.nodes[node].incarnation == incarnation {
+                    self.on_sync(node);
                 }
             }
             Event::Read { node, incarnation, token, query, budget_bytes } => {
@@ -226,9 +224,11 @@ impl World<'_> {
     fn turn(&mut self, node: usize, completion: Option<Completion>) {
         let mut operations = std::mem::take(&mut self.operations);
         let now = Now { monotonic_us: self.now_us, wall_ms: START_MS + self.now_us / 1_000 };
+        completion.iter().for_each(|completion| self.oracles.brokers.on_completion(completion));
         let seen = if self.observer.is_some() { completion.clone() } else { None };
         if self.nodes[node].turn(now, completion, &mut operations, &mut self.transcript) {
             self.report.steps += 1;
+            self.check_turn(node, &operations);
             if self.observer.is_some() {
                 let step = self.nodes[node].audit.steps() - 1;
                 let (node, input) = (node as u32, seen.as_ref());
@@ -245,6 +245,13 @@ impl World<'_> {
         self.operations = operations;
     }
 
+    fn check_turn(&mut self, node: usize, operations: &[Operation]) {
+        let here = &self.nodes[node];
+        let Some(engine) = here.engine() else { return };
+        let (who, violations) = ((node as u32, here.address), &mut self.report.violations);
+        self.oracles.brokers.on_turn(self.now_us, who, engine.shard().view(), operations, violations);
+    }
+
     /// A delay of a node's own machine.
     fn delay_us(&mut self, node: usize, purpose: Purpose, range_us: (u64, u64)) -> u64 {
         self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts).between(purpose, range_us)
@@ -259,11 +266,10 @@ impl World<'_> {
         match operation {
             Operation::Send { to, frame, .. } => self.send(node, to, frame),
             Operation::Write { index, records } => {
-                if self.nodes[node].write(index, &records) {
-                    let delay_us = self.delay_us(node, Purpose::Sync, self.scenario.sync_us);
-                    self.heap.schedule(now_us + delay_us, Event::Sync { node, incarnation });
-                }
                 self.on_written(node, &records);
+                if self.nodes[node].write(index, records) {
+                    self.begin_sync(node);
+                }
             }
             Operation::Read { token, query, budget_bytes } => {
                 let delay_us = self.delay_us(node, Purpose::Read, self.scenario.read_us);
@@ -290,6 +296,21 @@ impl World<'_> {
                 note_about(&mut self.report.violations, now_us, "frames", what, about);
             }
         }
+    }
+
+    fn begin_sync(&mut self, node: usize) {
+        let incarnation = self.nodes[node].incarnation;
+        let delay_us = self.delay_us(node, Purpose::Sync, self.scenario.sync_us);
+        self.heap.schedule(self.now_us + delay_us, Event::Sync { node, incarnation });
+    }
+
+    fn on_sync(&mut self, node: usize) {
+        let Some(synced) = self.nodes[node].sync() else { return };
+        self.oracles.brokers.on_synced(self.nodes[node].address, synced.index);
+        if synced.more {
+            self.begin_sync(node);
+        }
+        self.turn(node, Some(Completion::Durable(synced.index)));
     }
 
     fn send(&mut self, node: usize, to: Address, frame: Bytes) {

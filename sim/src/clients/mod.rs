@@ -1,6 +1,7 @@
 //! Clients: what stands outside of the network and is promised something by it.
 
 pub mod equivocator;
+pub mod guest;
 pub mod published;
 pub mod publisher;
 pub mod reader;
@@ -14,6 +15,7 @@ use weir_kernel::signature::{KEYED_HASH, SECP256K1, SecretKey, keyed_hash};
 use weir_kernel::verify::{Verified, verify};
 
 use self::equivocator::Equivocator;
+use self::guest::Guest;
 use self::publisher::Publisher;
 use self::reader::Reader;
 use self::subscriber::Subscriber;
@@ -33,6 +35,8 @@ pub enum Client {
     Subscriber(Subscriber),
     /// Asks for what is kept.
     Reader(Reader),
+    /// Follows a stream for as long as it may.
+    Guest(Guest),
 }
 
 impl Client {
@@ -43,6 +47,7 @@ impl Client {
             Self::Equivocator(equivocator) => equivocator.on_connected(s),
             Self::Subscriber(subscriber) => subscriber.on_connected(s),
             Self::Reader(reader) => reader.on_connected(s),
+            Self::Guest(guest) => guest.on_connected(s),
         }
     }
 
@@ -53,6 +58,7 @@ impl Client {
             Self::Equivocator(equivocator) => equivocator.on_wake(s),
             Self::Subscriber(subscriber) => subscriber.on_wake(s),
             Self::Reader(reader) => reader.on_wake(s),
+            Self::Guest(guest) => guest.on_wake(s),
         }
     }
 
@@ -63,6 +69,7 @@ impl Client {
             Self::Equivocator(equivocator) => equivocator.on_reply(s, reply),
             Self::Subscriber(subscriber) => subscriber.on_reply(s, reply),
             Self::Reader(reader) => reader.on_reply(s, reply),
+            Self::Guest(guest) => guest.on_reply(s, reply),
         }
     }
 }

@@ -17,6 +17,7 @@ impl World<'_> {
         }
         self.report.crashes += 1;
         self.nodes[node].crash(wipe);
+        self.oracles.brokers.on_crash(self.nodes[node].address, wipe, self.chain.view().epoch());
         self.observe(&Happening::Crash { node: node as u32, wiped: wipe });
         for (client, connection) in self.connections.iter().enumerate() {
             if let Some(connection) = connection.filter(|connection| connection.node == node) {

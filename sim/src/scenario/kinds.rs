@@ -26,6 +26,7 @@ impl Scenario {
             forks: 0,
             forking: Forking { edges: None, batches: [14, 14] },
             subscribers: 4,
+            guests: 0,
             real_signatures: false,
             links: LinkFaults {
                 delay_us: (500, 20_000),
@@ -98,6 +99,7 @@ impl Scenario {
             batch_events: random.between((1, 12)) as u32,
             lane_batches: random.between((3, 80)) as u32,
             subscribers: random.between((1, 5)) as u32,
+            guests: (seed % 3) as u32,
             sync_us: (100, random.between((1_000, 60_000))),
             view_us: (1_000, random.between((10_000, 900_000))),
             joins: (0..joins).map(|n| Join { at_ms: 35_000 + u64::from(n) * 7_000, tickets: 4 }).collect(),

@@ -121,6 +121,8 @@ pub struct Scenario {
     pub forking: Forking,
     /// Subscribers.
     pub subscribers: u32,
+    /// Subscribers to a stream that is not public, each of which may read it for a while.
+    pub guests: u32,
     /// Whether lanes are signed with secp256k1 and not with the keyed hash that only simulations accept.
     pub real_signatures: bool,
     /// Links between brokers.
@@ -179,8 +181,15 @@ impl Scenario {
             (Role::Equivocator, 2 * self.forks),
             (Role::Subscriber, self.subscribers),
             (Role::Reader, READERS),
+            (Role::Guest, self.guests),
         ];
         counts.into_iter().flat_map(|(role, count)| (0..count).map(move |number| Actor::Client(role, number)))
+    }
+
+    /// When a guest's permission ends, in virtual microseconds: one after the other while events are published.
+    pub fn guest_until_us(&self, number: u32) -> u64 {
+        let share = (u64::from(number) + 1) * self.heal_at_us() / (u64::from(self.guests) + 1);
+        share.div_ceil(1_000_000) * 1_000_000
     }
 
     /// Whether a broker or a client takes part.

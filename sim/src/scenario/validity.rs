@@ -65,9 +65,13 @@ impl Scenario {
         if self.heal_ms >= self.duration_ms {
             return impossible("heal_ms", self.heal_ms, "the healed part is shorter than the run");
         }
-        let clients = [self.publishers, self.subscribers, self.forks.saturating_mul(2)];
+        let clients = [self.publishers, self.subscribers, self.guests, self.forks.saturating_mul(2)];
         if let Some(count) = clients.into_iter().find(|count| *count > MAX_CLIENTS.min(MAX_NUMBER)) {
-            return impossible("publishers, subscribers or forks", count, "there are a million at most");
+            return impossible(
+                "publishers, subscribers, guests or forks",
+                count,
+                "there are a million at most",
+            );
         }
         if self.batch_events > 10_000 {
             return impossible("batch_events", self.batch_events, "a batch has 10000 events at most");

@@ -17,11 +17,14 @@ pub enum Role {
     Subscriber,
     /// Asks for what is kept.
     Reader,
+    /// Follows a stream for as long as it may.
+    Guest,
 }
 
 impl Role {
     /// All of them, each at the place of its number.
-    pub const ALL: [Self; 4] = [Self::Publisher, Self::Equivocator, Self::Subscriber, Self::Reader];
+    pub const ALL: [Self; 5] =
+        [Self::Publisher, Self::Equivocator, Self::Subscriber, Self::Reader, Self::Guest];
 
     /// Its name in texts.
     pub fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Role {
             Self::Equivocator => "equivocator",
             Self::Subscriber => "subscriber",
             Self::Reader => "reader",
+            Self::Guest => "guest",
         }
     }
 }

@@ -33,7 +33,7 @@ impl World<'_> {
                     let what = "no reading came to its end after the faults".to_string();
                     note_about(&mut violations, now_us, "liveness", what, about);
                 }
-                Client::Publisher(_) | Client::Equivocator(_) | Client::Reader(_) => {}
+                Client::Publisher(_) | Client::Equivocator(_) | Client::Reader(_) | Client::Guest(_) => {}
             }
         }
         self.report.violations = violations;
@@ -48,6 +48,7 @@ impl World<'_> {
                     self.report.withdrawals += subscriber.withdrawals;
                 }
                 Client::Reader(reader) => self.report.read_events += reader.read,
+                Client::Guest(guest) => self.report.guest_batches += guest.delivered,
                 Client::Publisher(_) | Client::Equivocator(_) => {}
             }
         }

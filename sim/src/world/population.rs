@@ -9,8 +9,9 @@ use weir_kernel::signature::SecretKey;
 
 use super::{Event, Seated, World};
 use crate::audit::NodeAudit;
-use crate::chain::{ChainActor, START_MS};
+use crate::chain::{ChainActor, START_MS, guest};
 use crate::clients::equivocator::Equivocator;
+use crate::clients::guest::Guest;
 use crate::clients::publisher::Publisher;
 use crate::clients::reader::Reader;
 use crate::clients::subscriber::Subscriber;
@@ -106,16 +107,22 @@ impl<'a> World<'a> {
     }
 
     fn add_clients(&mut self) {
-        let streams: Vec<StreamId> = self.chain.view().streams.keys().copied().collect();
-        let slots: Vec<StreamPartition> = streams
-            .iter()
-            .flat_map(|stream| (0..self.scenario.stream_partitions).map(|p| (*stream, p)))
-            .map(|(stream, partition)| StreamPartition { stream, partition })
-            .collect();
-        let subjects = Subjects { streams, slots };
+        let private = self.chain.private_stream();
+        let mut streams: Vec<StreamId> = self.chain.view().streams.keys().copied().collect();
+        streams.retain(|stream| Some(*stream) != private);
+        let partitions = 0..self.scenario.stream_partitions;
+        let slots_of =
+            |stream: StreamId| partitions.clone().map(move |partition| StreamPartition { stream, partition });
+        let slots: Vec<StreamPartition> = streams.iter().copied().flat_map(slots_of).collect();
+        let all: Vec<StreamPartition> =
+            slots.iter().copied().chain(private.into_iter().flat_map(slots_of)).collect();
         for number in 0..self.scenario.publishers {
-            self.add_publisher(number, &subjects);
+            self.add_publisher(number, &all);
         }
+        for number in 0..self.scenario.guests {
+            private.into_iter().for_each(|stream| self.add_guest(number, stream));
+        }
+        let subjects = Subjects { streams, slots };
         for number in 0..self.scenario.forks {
             self.add_equivocator(number, &subjects);
         }
@@ -130,16 +137,15 @@ impl<'a> World<'a> {
         }
     }
 
-    fn add_publisher(&mut self, number: u32, subjects: &Subjects) {
+    fn add_publisher(&mut self, number: u32, slots: &[StreamPartition]) {
         let signer = self.signer("publisher", u64::from(number));
         let mut seat = Seat::new(Role::Publisher, number);
         let mut decide = seat.decide(&mut self.decider);
-        let count = subjects.slots.len() as u64;
+        let count = slots.len() as u64;
         // The first decision says how many slots there are more than one.
         let more = decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1);
         let slot = |decide: &mut ActorDecider<'_>| {
-            subjects.slots
-                [decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1) as usize]
+            slots[decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1) as usize]
         };
         let mine = (0..=more).map(|_| slot(&mut decide)).collect();
         let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(3_000_000));
@@ -168,6 +174,14 @@ impl<'a> World<'a> {
         seat.begin_us = begin_us;
         let subscriber = Subscriber::new(subjects.streams[stream as usize], from, slow, restless);
         self.add_client(seat, Client::Subscriber(subscriber));
+    }
+
+    fn add_guest(&mut self, number: u32, stream: StreamId) {
+        let mut seat = Seat::new(Role::Guest, number);
+        seat.begin_us = READERS_BEGIN_US / 4;
+        let until_s = (START_MS * 1_000 + self.scenario.guest_until_us(number)) / 1_000_000;
+        let guest = Guest::new(guest(self.decider.seed(), number), stream, until_s);
+        self.add_client(seat, Client::Guest(guest));
     }
 
     fn signer(&self, role: &str, number: u64) -> Signer {

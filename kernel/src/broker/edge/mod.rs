@@ -166,15 +166,17 @@ impl Edge {
         let mut ended = Vec::new();
         for (session, state) in &self.sessions {
             for (request, open) in &state.requests {
-                if let Request::Subscribe(subscription) = open
-                    && let Err(refusal) = may_read(ctx.view, state.identity, subscription.stream, &[])
-                {
+                let stream = match open {
+                    Request::Read(reading) => reading.stream(),
+                    Request::Subscribe(subscription) => subscription.stream,
+                };
+                if let Err(refusal) = may_read(ctx.view, state.identity, stream, &[]) {
                     ended.push(((*session, *request), refusal));
                 }
             }
         }
         for (id, refusal) in ended {
-            ctx.mark(Rare::SubscriptionEnded);
+            ctx.mark(Rare::PermissionEnded);
             self.cancel(ctx, id);
             ctx.reply(id.0, Reply::Refused { request: id.1, refusal });
         }

@@ -16,7 +16,7 @@ use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
-use crate::ids::{Address, PartitionId, StreamPartition};
+use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
@@ -44,6 +44,10 @@ struct AtHome {
 }
 
 impl ReadRequest {
+    pub(super) fn stream(&self) -> StreamId {
+        self.slot.stream
+    }
+
     /// The next of the answer, once no home that may have an earlier event is being asked. Without any home left to
     /// ask it is the end.
     fn merged(&mut self) -> Chunk {
