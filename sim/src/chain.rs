@@ -144,7 +144,8 @@ impl ChainActor {
             Intent::Rebalance(_) => TX_GAS_LIMIT,
             _ => CALL_GAS,
         };
-        self.send(wallet, self.addresses.coordinator, calldata::intent(intent), gas);
+        let contract = intent.contract(&self.addresses.contracts());
+        self.send(wallet, EthereumAddress::from(contract.0), calldata::intent(intent), gas);
     }
 
     fn send(&mut self, wallet: &Wallet, to: EthereumAddress, data: Bytes, gas: u64) {

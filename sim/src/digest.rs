@@ -183,6 +183,16 @@ impl Transcript {
             Trace::EpochEntered(partition, epoch) => self.numbers(24, &[u64::from(partition.0), *epoch]),
             Trace::Quarantined(partition, epoch) => self.numbers(25, &[u64::from(partition.0), *epoch]),
             Trace::RowDamaged(what) => self.tagged(26, &[what.as_bytes()]),
+            Trace::DutyRefused(what) => self.tagged(27, &[what.as_bytes()]),
+            Trace::Succeeded(successor, epoch) => {
+                self.numbers(28, &[*epoch]);
+                self.bytes(&successor.0);
+            }
+            Trace::QuorumLost(partition, epoch) => self.numbers(29, &[u64::from(partition.0), *epoch]),
+            Trace::MisconductFound(partition, broker) => {
+                self.numbers(30, &[u64::from(partition.0)]);
+                self.bytes(&broker.0);
+            }
         }
     }
 }

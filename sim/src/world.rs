@@ -351,7 +351,14 @@ impl World<'_> {
             Trace::PeerRefused(_, reason) => {
                 *self.report.refusals.entry(format!("peer: {reason}")).or_default() += 1;
             }
-            Trace::EpochEntered(..) => {}
+            Trace::DutyRefused(what) => {
+                let what = format!("node {node}: {what}");
+                note(violations, self.now_us, "duties", what);
+            }
+            Trace::EpochEntered(..)
+            | Trace::Succeeded(..)
+            | Trace::QuorumLost(..)
+            | Trace::MisconductFound(..) => {}
         }
     }
 

@@ -189,3 +189,54 @@ fn sealed(lane: &Lane) -> Option<Sealed> {
         epoch: lane.sealed_epoch,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::context::Ledger;
+    use crate::broker::io::Output;
+    use crate::coordinator::State;
+    use crate::limits::{CLAIM_MINIMUM, DUTY_PATIENCE_BLOCKS};
+    use crate::time::Now;
+
+    use super::super::duties::fixture;
+
+    fn on_view(agent: &mut Agent, view: &State) -> Vec<Output> {
+        let (mut ledger, mut outputs) = (Ledger::default(), Vec::new());
+        let mut ctx = Context::new(Now::default(), fixture::account(1), view, &mut ledger, &mut outputs);
+        agent.on_view(&mut ctx, &BTreeMap::new());
+        ctx.finish();
+        outputs
+    }
+
+    #[test]
+    fn what_was_sent_is_not_sent_again_before_its_time() {
+        let (mut agent, mut view) = (Agent::default(), fixture::view(4, 10));
+        fixture::broker(&mut view, 1).accrued = CLAIM_MINIMUM;
+        let claims = |outputs: &[Output]| {
+            outputs.iter().filter(|output| matches!(output, Output::Submit(Intent::Claim))).count()
+        };
+        assert_eq!(claims(&on_view(&mut agent, &view)), 1);
+        for _ in 1..DUTY_PATIENCE_BLOCKS {
+            view.height += 1;
+            assert_eq!(claims(&on_view(&mut agent, &view)), 0);
+        }
+        view.height += 1;
+        assert_eq!(claims(&on_view(&mut agent, &view)), 1, "it had no effect");
+    }
+
+    #[test]
+    fn with_a_successor_a_broker_says_so_once_and_only_claims() {
+        let (mut agent, mut view) = (Agent::default(), fixture::view(4, 500));
+        let successor = Address([9; 20]);
+        view.succession.accepted = Some((successor, 400));
+        fixture::broker(&mut view, 1).accrued = 1;
+        fixture::broker(&mut view, 1).draw = None;
+        let outputs = on_view(&mut agent, &view);
+        let claimed = matches!(&outputs[..], [Output::Submit(Intent::Claim), Output::Event(trace)]
+            if *trace == Trace::Succeeded(successor, 400));
+        assert!(claimed, "{outputs:?}");
+        view.height += 1;
+        assert!(on_view(&mut agent, &view).is_empty());
+    }
+}

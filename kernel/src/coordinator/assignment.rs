@@ -14,8 +14,8 @@ use alloc::vec::Vec;
 use super::fact::Change;
 use super::score::{mix64, rank, score, ticket_key};
 use super::seats::{SEATS, Seat, Seats};
-use super::state::{Partition, State};
 use super::targets::{Candidate, candidates};
+use super::{Partition, State};
 use crate::ids::{BrokerIndex, PartitionId};
 
 /// Tickets that are scored before any of them is looked at: their scores are independent of each other, so that a

@@ -22,3 +22,40 @@ fn is_last(view: &State, me: BrokerIndex) -> bool {
     let gone = view.broker(me).is_some_and(|broker| broker.left.is_some() && broker.seats == 0);
     gone || succession::successor(view, view.epoch()).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::duties::fixture;
+    use crate::ids::Address;
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    fn claimed(view: &State) -> Vec<Duty> {
+        wanted(view, BrokerIndex(1)).map(|(duty, _)| duty).collect()
+    }
+
+    #[test]
+    fn rewards_and_bounties_are_claimed_when_they_are_worth_it() {
+        let mut view = fixture::view(4, 10);
+        fixture::broker(&mut view, 1).accrued = CLAIM_MINIMUM - 1;
+        Arc::make_mut(&mut view.bounties).insert(fixture::account(1), CLAIM_MINIMUM);
+        assert_eq!(claimed(&view), [Duty::ClaimBounty]);
+        fixture::broker(&mut view, 1).accrued = CLAIM_MINIMUM;
+        assert_eq!(claimed(&view), [Duty::Claim, Duty::ClaimBounty]);
+    }
+
+    #[test]
+    fn the_last_of_it_is_claimed_whatever_it_is() {
+        let mut view = fixture::view(4, 10);
+        fixture::broker(&mut view, 1).accrued = 1;
+        assert!(claimed(&view).is_empty());
+        let mut gone = view.clone();
+        (fixture::broker(&mut gone, 1).left, fixture::broker(&mut gone, 1).seats) = (Some(9), 1);
+        assert!(claimed(&gone).is_empty(), "its seat may earn more");
+        fixture::broker(&mut gone, 1).seats = 0;
+        assert_eq!(claimed(&gone), [Duty::Claim]);
+        view.succession.accepted = Some((Address([9; 20]), 10));
+        assert_eq!(claimed(&view), [Duty::Claim]);
+    }
+}

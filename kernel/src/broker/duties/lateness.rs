@@ -30,3 +30,24 @@ pub fn wanted(view: &State, me: BrokerIndex, id: PartitionId, adopted: Adopted) 
         ..Entry::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::duties::fixture;
+
+    #[test]
+    fn an_absent_member_attests_the_last_seal_once_it_holds_it() {
+        let mut view = fixture::view(4, 10);
+        let adopted = Adopted { epoch: 9, previous: Hash([6; 32]), checksum: Hash([7; 32]) };
+        let late = |view: &State, adopted| wanted(view, BrokerIndex(2), PartitionId(1), adopted);
+        assert_eq!(late(&view, adopted), None, "it was not absent");
+        let seat = view.partitions[1].members.position(BrokerIndex(2)).expect("a member");
+        fixture::partition(&mut view, 1).absent = 1 << seat;
+        let entry = late(&view, adopted).expect("it was absent");
+        assert_eq!((entry.epoch, entry.round, entry.checksum), (9, LATE_ROUND, Hash([7; 32])));
+        assert_eq!(entry.previous, Hash([6; 32]));
+        assert_eq!(late(&view, Adopted { epoch: 8, ..adopted }), None, "it is behind");
+        assert_eq!(late(&view, Adopted { checksum: Hash([8; 32]), ..adopted }), None, "another cut");
+    }
+}

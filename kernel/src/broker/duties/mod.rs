@@ -22,6 +22,8 @@
 pub mod claims;
 pub mod cut_proofs;
 pub mod draws;
+#[cfg(test)]
+pub(super) mod fixture;
 pub mod fork_proofs;
 pub mod lateness;
 pub mod misconduct;

@@ -55,3 +55,40 @@ pub(super) fn numbered(view: &State) -> impl Iterator<Item = (PartitionId, &Part
         (PartitionId(u32::try_from(number).expect("partitions are numbered with 32 bits")), partition)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::duties::fixture;
+
+    /// What is wanted by whoever has the turn.
+    fn duties(view: &State) -> Vec<Duty> {
+        let brokers = view.brokers.keys();
+        brokers.flat_map(|me| wanted(view, *me)).map(|(duty, _)| duty).collect()
+    }
+
+    #[test]
+    fn nothing_is_asked_of_a_chain_at_its_target() {
+        assert!(duties(&fixture::view(4, 10)).is_empty());
+    }
+
+    #[test]
+    fn who_left_is_replaced_if_somebody_can_be_and_evicted_otherwise() {
+        let mut view = fixture::view(4, 10);
+        fixture::broker(&mut view, 3).left = Some(9);
+        assert!(matches!(duties(&view)[..], [Duty::Evict(PartitionId(0), _)]));
+        let mut view = fixture::view(5, 10);
+        let leaver = view.partitions[0].target.brokers().next().expect("a seat");
+        fixture::broker(&mut view, leaver.0).left = Some(9);
+        assert!(matches!(duties(&view)[..], [Duty::Rebalance(..)]));
+    }
+
+    #[test]
+    fn a_quorum_of_seats_is_founded_once_it_rests() {
+        let mut view = fixture::view(3, 10);
+        fixture::partition(&mut view, 1).founded = false;
+        assert_eq!(duties(&view), [Duty::Found(PartitionId(1))]);
+        fixture::partition(&mut view, 1).target_changed_epoch = 10;
+        assert!(duties(&view).is_empty());
+    }
+}

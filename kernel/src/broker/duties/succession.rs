@@ -9,3 +9,17 @@ use crate::ids::{Address, Epoch};
 pub fn successor(view: &State, epoch: Epoch) -> Option<(Address, Epoch)> {
     view.succession.accepted.filter(|(_, from_epoch)| epoch >= *from_epoch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::duties::fixture;
+
+    #[test]
+    fn epochs_are_the_successors_from_the_switch_on() {
+        let mut view = fixture::view(1, 10);
+        assert_eq!(successor(&view, 99), None);
+        view.succession.accepted = Some((Address([9; 20]), 12));
+        assert_eq!([11, 12].map(|epoch| successor(&view, epoch).is_some()), [false, true]);
+    }
+}

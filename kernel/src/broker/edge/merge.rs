@@ -132,3 +132,136 @@ pub fn skip(chunk: &mut Chunk, mut events: u64) -> u64 {
     });
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{LaneWriter, NewEvent, content_type};
+    use crate::ids::{Address, Hash, LaneId, StreamId, StreamPartition};
+    use crate::signature::{KEYED_HASH, keyed_hash};
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    const ORIGIN: Address = Address([5; 20]);
+
+    /// The batches of a lane whose events have these times, one list a batch.
+    fn lane(number: u8, times: &[Vec<u64>]) -> Vec<Batch> {
+        let slot = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+        let mut writer = LaneWriter::new(slot, ORIGIN, 3, [number; 16], Hash::ZERO, KEYED_HASH);
+        let mut batch = |times: &Vec<u64>| {
+            let event = |time: &u64| NewEvent::new(*time, content_type::TEXT, b"x");
+            let unsigned = writer.next_batch(times.iter().map(event).collect()).expect("small events fit");
+            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
+            unsigned.sign(signature).expect("the lane is signed with this type")
+        };
+        times.iter().map(&mut batch).collect()
+    }
+
+    fn places(batch: &Batch, slice: &Slice) -> Vec<Position> {
+        let header = batch.header();
+        let place = |index| Position {
+            timestamp_ms: batch.timestamp_ms(index).expect("the event is there"),
+            lane: batch.lane(),
+            sequence: header.sequence + u64::from(index),
+        };
+        (slice.first..slice.first + slice.count).map(place).collect()
+    }
+
+    fn places_of(chunk: &Chunk) -> Vec<Position> {
+        let decoded = |slice: &Slice| {
+            let bytes = chunk.batches[slice.batch as usize].clone();
+            places(&Batch::decode(bytes).expect("a batch"), slice)
+        };
+        chunk.order.iter().flat_map(decoded).collect()
+    }
+
+    /// What a home with these lanes answers: its events in canonical order, in chunks of `size` events.
+    fn answer(lanes: &[Vec<Batch>], size: usize) -> Vec<Chunk> {
+        let one = |index| Slice { batch: 0, first: index, count: 1 };
+        let events = lanes.iter().flatten().flat_map(|batch| {
+            (0..batch.header().count).map(move |index| (places(batch, &one(index))[0], batch, index))
+        });
+        let mut events: Vec<_> = events.collect();
+        events.sort_by_key(|(place, ..)| *place);
+        let chunk = |events: &[(Position, &Batch, u32)]| {
+            let mut chunk = Chunk::default();
+            for (number, (_, batch, index)) in (0..).zip(events) {
+                chunk.batches.push(batch.bytes().clone());
+                chunk.order.push(Slice { batch: number, first: *index, count: 1 });
+            }
+            chunk
+        };
+        events.chunks(size).map(chunk).collect()
+    }
+
+    /// Everything that homes answer, merged as an edge does it.
+    fn merge_all(mut answers: Vec<Vec<Chunk>>) -> Vec<Position> {
+        let mut parts: Vec<Part> = answers.iter().map(|_| Part::default()).collect();
+        let mut merged = Vec::new();
+        loop {
+            for (part, answer) in parts.iter_mut().zip(&mut answers) {
+                if part.is_empty() && !answer.is_empty() {
+                    *part = Part::new(answer.remove(0));
+                }
+            }
+            let chunk = merge(parts.iter_mut().filter(|part| !part.is_empty()).collect());
+            if chunk.order.is_empty() {
+                return merged;
+            }
+            merged.extend(places_of(&chunk));
+        }
+    }
+
+    fn times() -> impl Strategy<Value = Vec<Vec<u64>>> {
+        let batch = prop::collection::vec(0u64..3, 1..5);
+        prop::collection::vec(batch, 0..5).prop_map(|steps| {
+            let mut time = 0;
+            let mut go = |step: u64| {
+                time += step;
+                time
+            };
+            steps.into_iter().map(|batch| batch.into_iter().map(&mut go).collect()).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn homes_together_answer_like_one(
+            homes in prop::collection::vec(prop::collection::vec(times(), 0..3), 1..4),
+            size in 1usize..6,
+        ) {
+            let mut number = 0;
+            let mut write = |times: &Vec<Vec<u64>>| {
+                number += 1;
+                lane(number, times)
+            };
+            let homes: Vec<Vec<Vec<Batch>>> =
+                homes.iter().map(|lanes| lanes.iter().map(&mut write).collect()).collect();
+            let one: Vec<Vec<Batch>> = homes.iter().flatten().cloned().collect();
+            let expected = merge_all(vec![answer(&one, usize::MAX)]);
+            prop_assert!(expected.is_sorted());
+            let answers = homes.iter().map(|lanes| answer(lanes, size)).collect();
+            prop_assert_eq!(merge_all(answers), expected);
+        }
+
+        #[test]
+        fn as_many_events_as_are_to_be_left_out_are(times in times(), events in 0u64..30) {
+            let mut chunk = answer(&[lane(1, &times)], usize::MAX).pop().unwrap_or_default();
+            let all = places_of(&chunk);
+            let left = skip(&mut chunk, events);
+            let skipped = (events as usize).min(all.len());
+            prop_assert_eq!(left, events - skipped as u64);
+            prop_assert_eq!(places_of(&chunk), &all[skipped..]);
+        }
+    }
+
+    #[test]
+    fn a_batch_that_does_not_decode_goes_by_its_header() {
+        let mut damaged = answer(&[lane(1, &[vec![7, 9]])], usize::MAX).remove(0);
+        damaged.batches[0] = damaged.batches[0][..HEADER_BYTES].into();
+        let mut part = Part::new(damaged);
+        let place = part.head().expect("the header is whole");
+        assert_eq!((place.timestamp_ms, place.sequence), (7, 0));
+        assert_ne!(place.lane, LaneId::ZERO);
+    }
+}

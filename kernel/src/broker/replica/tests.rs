@@ -38,7 +38,8 @@ fn view() -> State {
             tls_key_hash: Hash::ZERO,
             draw_block: 0,
         };
-        evolve(&mut view, BlockRef::default(), &registered);
+        let block = BlockRef { number: view.height, timestamp_s: 0 };
+        evolve(&mut view, block, &registered);
     }
     view.height = view.first_block_of(200);
     let partition = &mut Arc::make_mut(&mut view.partitions)[0];
