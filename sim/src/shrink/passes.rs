@@ -9,6 +9,9 @@ use crate::tape::{Actor, Decision, Purpose, Tape};
 /// Rounds over all passes at most: each one but the last has made the tape smaller.
 const MAX_ROUNDS: u32 = 8;
 
+/// What a calm network needs until all partitions are founded and have sealed, in virtual milliseconds.
+const FOUNDING_MS: u64 = 30_000;
+
 /// A decision's name.
 type Name = (Actor, Purpose, u64);
 
@@ -94,8 +97,8 @@ impl Shrinker {
         }
         // A violation at the end of a run may come sooner when the run ends sooner.
         if self.violation.at_us >= self.best.scenario.end_us() {
-            self.lower(|s| &mut s.heal_ms, 1_000);
-            let least = self.best.scenario.heal_ms + 1_000;
+            // But what is promised after healing is promised for the time that there was, and after a founding.
+            let least = self.best.scenario.heal_ms + FOUNDING_MS;
             self.lower(|s| &mut s.duration_ms, least);
         }
     }
