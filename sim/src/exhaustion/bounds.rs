@@ -20,8 +20,6 @@ pub enum Sabotage {
     LossUnnoticed,
     /// A restart loses the rows of signed reports.
     ReportsForgotten,
-    /// The chain takes one report less than a quorum.
-    ShortQuorum,
     /// A disk that lost its contents is taken up on a view of the chain from before the epoch that it acted in.
     LossOnOldView,
 }
@@ -94,27 +92,46 @@ impl Bounds {
         self.liar.then(|| usize::from(self.replicas) - 1)
     }
 
-    /// What the test command searches.
+    /// What the test command searches, in about half a minute.
     pub fn small() -> Vec<Self> {
-        let publish = |lane, after_blocks| Publication { lane, after_blocks };
         vec![
-            Self { lag_blocks: 1, ..Self::calm("three-late-blocks", 3) },
-            Self {
-                blocks: 3,
-                publications: vec![publish(0, 0), publish(0, 2)],
-                ..Self::calm("three-two-batches", 3)
-            },
-            Self {
-                blocks: 3,
-                publications: vec![publish(0, 0), publish(1, 0)],
-                ..Self::calm("three-two-lanes", 3)
-            },
-            Self { blocks: 2, crashes: 1, slow_disks: true, ..Self::calm("three-crash", 3) },
+            Self { lag_blocks: 1, ..Self::calm("three-late", 3) },
+            Self { blocks: 3, ..Self::calm("three-two-batches", 3).publishing(&[(0, 0), (0, 2)]) },
+            Self { blocks: 3, ..Self::calm("three-two-lanes", 3).publishing(&[(0, 0), (1, 0)]) },
+            Self { blocks: 1, crashes: 1, slow_disks: true, lag_blocks: 1, ..Self::calm("three-crash", 3) },
             Self { blocks: 3, crashes: 1, ..Self::calm("three-restart", 3) },
-            Self { lost_disks: 1, ..Self::calm("three-lost-disk", 3) },
-            Self { blocks: 5, handover: true, ..Self::calm("three-handover", 3) },
+            Self { blocks: 3, lost_disks: 1, timers: 1, ..Self::calm("three-lost-disk", 3) },
+            Self { blocks: 5, handover: true, ..Self::calm("three-handover", 3).publishing(&[(0, 4)]) },
             Self { blocks: 3, ..Self::calm("four", 4) },
             Self { blocks: 2, liar: true, ..Self::calm("four-liar", 4) },
         ]
+    }
+
+    /// What a person searches by the command in the module's text.
+    pub fn large() -> Vec<Self> {
+        vec![
+            Self { blocks: 5, ..Self::calm("three-two-epochs", 3) },
+            Self { blocks: 4, lag_blocks: 2, ..Self::calm("three-later", 3) },
+            Self { ..Self::calm("three-two-batches-late", 3).publishing(&[(0, 0), (0, 2)]) },
+            Self { blocks: 2, slow_disks: true, ..Self::calm("three-slow-disks", 3) },
+            Self { crashes: 1, ..Self::calm("three-restart-late", 3) },
+            Self { lost_disks: 1, ..Self::calm("three-lost-disk-late", 3) },
+            Self {
+                blocks: 6,
+                handover: true,
+                ..Self::calm("three-handover-sealed", 3).publishing(&[(0, 4)])
+            },
+            Self { ..Self::calm("four-late", 4) },
+            Self { blocks: 3, liar: true, ..Self::calm("four-liar-sealed", 4) },
+            Self { blocks: 3, liar: true, lost_disks: 1, ..Self::calm("four-liar-lost-disk", 4) },
+        ]
+    }
+
+    /// With these batches: the lane, and the blocks after the start.
+    fn publishing(self, batches: &[(usize, u64)]) -> Self {
+        let publications = batches
+            .iter()
+            .map(|(lane, after_blocks)| Publication { lane: *lane, after_blocks: *after_blocks });
+        Self { publications: publications.collect(), ..self }
     }
 }

@@ -18,58 +18,7 @@ use super::local::{Local, Step, Told, adopted};
 use super::properties::{self, Broken, Evidence, Property};
 use super::setting::{PARTITION, Setting, index};
 use super::tips::{EMPTY, Tips};
-
-/// Most brokers in a world: four replicas and a newcomer.
-pub const MAX_BROKERS: usize = 5;
-
-/// A world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct World {
-    /// Each broker's state; the liar has none.
-    pub locals: [u32; MAX_BROKERS],
-    /// What was said.
-    pub net: u32,
-    /// The block.
-    pub tip: u32,
-    /// Faults so far.
-    pub spent: Spent,
-}
-
-/// Faults so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Spent {
-    crashes: u8,
-    timers: u8,
-    lost_disks: u8,
-    /// A bit for each broker that lost its disk.
-    pub lost: u8,
-}
-
-/// Something that happens to a broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// A frame comes, by its item.
-    Frame(u32),
-    /// Its disk has taken every write.
-    Synced,
-    /// It sees a block.
-    Block(u32),
-    /// Its timers run out.
-    Elapsed,
-    /// Its process ends and starts again; unsynced writes are kept or lost.
-    Crash(bool),
-    /// It starts again on an empty disk.
-    DiskLost,
-}
-
-/// Something that happens in a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// To a broker.
-    To(u8, Happening),
-    /// The chain makes a block, with this certificate or [`EMPTY`].
-    Block(u32),
-}
+use super::world::{Event, Happening, MAX_BROKERS, Spent, Successor, World};
 
 /// What happening to a broker leads to.
 #[derive(Debug)]
@@ -91,9 +40,6 @@ struct Held {
     unsynced: bool,
     sealed_epoch: Epoch,
 }
-
-/// What can happen next, and what it leads to.
-pub type Successor = (Event, Result<World, Broken>);
 
 /// All that was met so far.
 pub struct Explorer {
@@ -321,6 +267,13 @@ impl Explorer {
         }
     }
 
+    /// Whether an event is that a broker hears from the liar.
+    pub fn is_lie(&self, event: Event) -> bool {
+        let Event::To(_, Happening::Frame(number)) = event else { return false };
+        let Item::Frame { from, .. } = self.items.get(number) else { return false };
+        from.is_some() && *from == self.setting.bounds.liar()
+    }
+
     fn follow(&mut self, world: &World, broker: usize, happening: Happening, found: &mut Vec<Successor>) {
         if let Some(next) = self.after(world, broker, happening) {
             found.push((Event::To(broker as u8, happening), next));
@@ -474,7 +427,7 @@ impl Explorer {
             Item::Certificate { entry, signers } => (certificate, entry, &signers[..]),
             _ => unreachable!("only certificates are sent to the chain"),
         });
-        let tip = self.tips.extend(&self.setting, world.tip, taken)?;
+        let tip = self.tips.extend(world.tip, taken)?;
         let next = World { tip, ..*world };
         if let Some(broken) = &self.tips.get(tip).broken {
             return Some(Err(broken.clone()));
@@ -487,32 +440,5 @@ impl Explorer {
         }
         let net = self.nets.with(next.net, &[], &self.stale(&next), &self.items);
         Some(Ok(World { net, ..next }))
-    }
-}
-
-impl Spent {
-    fn count(&mut self, broker: usize, happening: Happening) {
-        match happening {
-            Happening::Crash(_) => self.crashes += 1,
-            Happening::Elapsed => self.timers += 1,
-            Happening::DiskLost => {
-                self.lost_disks += 1;
-                self.lost |= 1 << broker;
-            }
-            Happening::Frame(_) | Happening::Synced | Happening::Block(_) => {}
-        }
-    }
-}
-
-impl Happening {
-    fn code(self) -> (u8, u32) {
-        match self {
-            Self::Frame(number) => (0, number),
-            Self::Synced => (1, 0),
-            Self::Block(tip) => (2, tip),
-            Self::Elapsed => (3, 0),
-            Self::Crash(keep) => (4, keep.into()),
-            Self::DiskLost => (5, 0),
-        }
     }
 }

@@ -4,10 +4,11 @@
 //! that it gets, timers run out if that alone does not help; whoever lied is silent. If then nothing is sealed within
 //! a number of blocks, the world is one that no seal can be reached from.
 
-use super::explorer::{Explorer, Happening, World};
+use super::explorer::Explorer;
 use super::fingerprint::Numbered;
 use super::properties::{Broken, Property};
 use super::tips::EMPTY;
+use super::world::{Happening, World};
 
 /// Blocks within which a seal must come: every broker leads in that time, with and without timers.
 const PATIENCE_BLOCKS: usize = 24;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use weir_kernel::coordinator::Entry;
-use weir_kernel::ids::{Epoch, LaneId};
+use weir_kernel::ids::{Epoch, Hash, LaneId};
 
 use super::items::{Item, Items};
 use super::local::{Local, Step, adopted};
@@ -65,6 +65,11 @@ pub struct Broken {
     pub what: String,
 }
 
+/// The first digits of a hash: enough to tell a few apart.
+pub fn short(hash: &Hash) -> String {
+    hash.to_string().chars().take(8).collect()
+}
+
 fn broken(property: Property, what: String) -> Option<Broken> {
     Some(Broken { property, what })
 }
@@ -113,7 +118,8 @@ fn lacks(local: &Local, seal: &Seal) -> Option<String> {
 fn ends_with_sealed(seals: &[Seal], who: char, local: &Local) -> Option<Broken> {
     let (epoch, checksum) = adopted(local).filter(|(_, checksum)| !checksum.is_zero())?;
     let Some(seal) = seals.iter().find(|seal| (seal.epoch, seal.checksum) == (epoch, checksum)) else {
-        let what = format!("{who} adopted {checksum} for epoch {epoch}, which the chain has not sealed");
+        let what =
+            format!("{who} adopted {} for epoch {epoch}, which the chain has not sealed", short(&checksum));
         return broken(Property::EndsWithSealed, what);
     };
     lacks(local, seal).and_then(|lacking| {
@@ -145,7 +151,7 @@ impl Evidence<'_> {
                 Item::Signed { by: other, entry: earlier }
                     if *other == by && key(earlier) == key(entry) && earlier != entry =>
                 {
-                    let (a, b) = (earlier.checksum, entry.checksum);
+                    let (a, b) = (short(&earlier.checksum), short(&entry.checksum));
                     let what = format!("{who} signed {a} and {b} for epoch {epoch}, round {round}");
                     return broken(Property::OneReport, what);
                 }

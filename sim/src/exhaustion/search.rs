@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::bounds::Bounds;
-use super::explorer::{Event, Explorer, World};
+use super::explorer::Explorer;
 use super::fingerprint::Numbered;
 use super::items::Item;
 use super::progress::Progress;
 use super::properties::Broken;
 use super::setting::{PARTITION, Setting, index};
 use super::trace;
+use super::world::{Event, World};
 
 /// What a search found, or that it found nothing.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Found {
     pub local_states: usize,
     /// Steps through the kernel.
     pub steps: usize,
-    /// Worlds without a successor.
+    /// Worlds in which nothing more can happen, lies apart: from each of them a seal can be reached.
     pub ends: usize,
     /// Whether every world within the bounds was reached.
     pub complete: bool,
@@ -50,8 +51,8 @@ pub struct Seen {
     pub handed_over: u64,
     /// The newcomer signed.
     pub newcomer_signed: u64,
-    /// A broker that lost its disk signed afterwards.
-    pub lost_signed: u64,
+    /// A broker that has lost its disk has signed, before or afterwards.
+    pub lost_and_signed: u64,
     /// A replica declined a cut.
     pub declined: u64,
 }
@@ -90,7 +91,7 @@ pub fn search(bounds: Bounds) -> Found {
         }
         let world = *worlds.get_index(at).expect("it is below the length").0;
         explorer.successors(&world, &mut successors);
-        if successors.is_empty() {
+        if successors.iter().all(|(event, _)| explorer.is_lie(*event)) {
             found.ends += 1;
             if let Err(broken) = progress.check(&mut explorer, &world) {
                 found.fail(&mut explorer, &worlds, at, None, broken);
@@ -192,7 +193,7 @@ impl Seen {
             }
         }
         self.newcomer_signed += u64::from(newcomer_signed);
-        self.lost_signed += u64::from(lost_signed);
+        self.lost_and_signed += u64::from(lost_signed);
         self.declined += u64::from(declined);
     }
 }

@@ -16,9 +16,10 @@
 use weir_kernel::broker::Message;
 use weir_kernel::ids::Epoch;
 
-use super::explorer::{Explorer, World};
+use super::explorer::Explorer;
 use super::items::Item;
 use super::tips::Tip;
+use super::world::World;
 
 impl Explorer {
     /// The items of a world that can matter no more.

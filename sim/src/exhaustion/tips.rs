@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_kernel::agreement::{Cut, LaneHead};
-use weir_kernel::coordinator::{
-    Block, Call, Entry, Fact, Params, SignedEntry, State, begin_block, decide, evolve,
-};
+use weir_kernel::coordinator::{Block, Call, Entry, Fact, SignedEntry, State, begin_block, decide, evolve};
 use weir_kernel::ids::{Epoch, Hash, LaneId};
 
-use super::bounds::Sabotage;
 use super::fingerprint::Numbered;
 use super::properties::{Broken, Property};
 use super::setting::{EDGE, PARTITION, Setting, address};
@@ -97,22 +94,17 @@ impl Tips {
     }
 
     /// The next block, empty or with this certificate; `None` if the contracts refuse it.
-    pub fn extend(
-        &mut self,
-        setting: &Setting,
-        tip: u32,
-        certificate: Option<(u32, &Entry, &[usize])>,
-    ) -> Option<u32> {
+    pub fn extend(&mut self, tip: u32, certificate: Option<(u32, &Entry, &[usize])>) -> Option<u32> {
         let key = (tip, certificate.map_or(EMPTY, |(number, _, _)| number));
         if let Some(known) = self.children.get(&key) {
             return *known;
         }
-        let child = self.make(setting, tip, certificate.map(|(_, entry, signers)| (entry, signers)));
+        let child = self.make(tip, certificate.map(|(_, entry, signers)| (entry, signers)));
         self.children.insert(key, child);
         child
     }
 
-    fn make(&mut self, setting: &Setting, tip: u32, certificate: Option<(&Entry, &[usize])>) -> Option<u32> {
+    fn make(&mut self, tip: u32, certificate: Option<(&Entry, &[usize])>) -> Option<u32> {
         let before = self.get(tip);
         let mut state = State::clone(&before.state);
         let (number, timestamp_s) = (state.height + 1, state.timestamp_s + 1);
@@ -121,7 +113,7 @@ impl Tips {
         let mut broken = None;
         let mut sealed = None;
         if let Some((entry, signers)) = certificate {
-            let facts = submit(setting, &state, entry, signers)?;
+            let facts = submit(&state, entry, signers)?;
             let block = Block { number, timestamp_s, hash_of: &|_| None }.reference();
             facts.iter().for_each(|fact| evolve(&mut state, block, fact));
             let (seal, problem) = self.seal(seals.last()?, entry);
@@ -161,15 +153,9 @@ fn founding(state: &State) -> Seal {
 }
 
 /// The facts of a certificate, if the contracts take it.
-fn submit(setting: &Setting, state: &State, entry: &Entry, signers: &[usize]) -> Option<Vec<Fact>> {
-    let mut judged = state.clone();
-    if setting.has(Sabotage::ShortQuorum) {
-        // With one replica less, a quorum is one report less.
-        judged.params = Params { replicas: judged.params.replicas - 1, ..judged.params.clone() };
-        judged.params.replicas -= u8::from(judged.quorum() == setting.quorum());
-    }
+fn submit(state: &State, entry: &Entry, signers: &[usize]) -> Option<Vec<Fact>> {
     let signers = signers.iter().map(|broker| Some(address(*broker))).collect();
     let call = Call::SubmitCertificates(vec![SignedEntry { entry: *entry, signers }]);
-    let block = Block { number: judged.height, timestamp_s: judged.timestamp_s, hash_of: &|_| None };
-    decide(&judged, block, EDGE, call).ok()
+    let block = Block { number: state.height, timestamp_s: state.timestamp_s, hash_of: &|_| None };
+    decide(state, block, EDGE, call).ok()
 }

@@ -3,12 +3,13 @@
 use weir_kernel::agreement::LaneHead;
 use weir_kernel::broker::Message;
 use weir_kernel::coordinator::Entry;
-use weir_kernel::ids::Hash;
 
-use super::explorer::{Event, Explorer, Happening, World};
+use super::explorer::Explorer;
 use super::items::Item;
+use super::properties::short;
 use super::setting::name;
 use super::tips::EMPTY;
+use super::world::{Event, Happening, World};
 
 /// A line for each event on the way.
 pub fn lines(explorer: &mut Explorer, way: &[(World, Event)]) -> Vec<String> {
@@ -100,10 +101,6 @@ fn came(item: &Item) -> Option<String> {
 
 fn round(entry: &Entry) -> String {
     format!("{} for epoch {}, round {}", short(&entry.checksum), entry.epoch, entry.round)
-}
-
-fn short(hash: &Hash) -> String {
-    hash.to_string().chars().take(8).collect()
 }
 
 fn heads(heads: &[LaneHead]) -> String {
