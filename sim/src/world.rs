@@ -353,7 +353,7 @@ impl World<'_> {
             }
             Trace::DutyRefused(what) => {
                 let what = format!("node {node}: {what}");
-                note(violations, self.now_us, "duties", what);
+                note_about(violations, self.now_us, "duties", what, vec![Actor::Node(node as u32)]);
             }
             Trace::EpochEntered(..)
             | Trace::Succeeded(..)

@@ -2,8 +2,8 @@
 
 use weir_kernel::rules::{Bug, Rules};
 use weir_sim::{
-    Happening, Observer, Options, PANIC, Scenario, ShrinkError, Shrunk, Source, Tape, Verdict, replay, run_seed,
-    shrink, simulate,
+    Happening, Observer, Options, PANIC, Scenario, ShrinkError, Shrunk, Source, Tape, Verdict, replay,
+    run_seed, shrink, simulate,
 };
 
 /// The first seed whose run violates something under a planted mistake.
