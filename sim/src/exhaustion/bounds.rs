@@ -50,6 +50,8 @@ pub struct Bounds {
     pub lost_disks: u32,
     /// Whether the last of the first members lies (R = 4 only).
     pub liar: bool,
+    /// Things that the liar says and somebody hears.
+    pub lies: u32,
     /// Times that a broker's timers run out, of all brokers together.
     pub timers: u32,
     /// Most states that are looked at before the search gives up and says so.
@@ -75,6 +77,7 @@ impl Bounds {
             crashes: 0,
             lost_disks: 0,
             liar: false,
+            lies: 4,
             timers: 0,
             max_states: 50_000_000,
             sabotage: None,
@@ -103,7 +106,7 @@ impl Bounds {
             Self { blocks: 3, lost_disks: 1, timers: 1, ..Self::calm("three-lost-disk", 3) },
             Self { blocks: 5, handover: true, ..Self::calm("three-handover", 3).publishing(&[(0, 4)]) },
             Self { blocks: 3, ..Self::calm("four", 4) },
-            Self { blocks: 2, liar: true, ..Self::calm("four-liar", 4) },
+            Self { blocks: 3, liar: true, lies: 3, ..Self::calm("four-liar", 4) },
         ]
     }
 
@@ -113,7 +116,7 @@ impl Bounds {
             Self { blocks: 5, ..Self::calm("three-two-epochs", 3) },
             Self { blocks: 4, lag_blocks: 2, ..Self::calm("three-later", 3) },
             Self { ..Self::calm("three-two-batches-late", 3).publishing(&[(0, 0), (0, 2)]) },
-            Self { blocks: 2, slow_disks: true, ..Self::calm("three-slow-disks", 3) },
+            Self { blocks: 1, crashes: 2, slow_disks: true, lag_blocks: 1, ..Self::calm("three-crashes", 3) },
             Self { crashes: 1, ..Self::calm("three-restart-late", 3) },
             Self { lost_disks: 1, ..Self::calm("three-lost-disk-late", 3) },
             Self {
@@ -122,8 +125,9 @@ impl Bounds {
                 ..Self::calm("three-handover-sealed", 3).publishing(&[(0, 4)])
             },
             Self { ..Self::calm("four-late", 4) },
-            Self { blocks: 3, liar: true, ..Self::calm("four-liar-sealed", 4) },
-            Self { blocks: 3, liar: true, lost_disks: 1, ..Self::calm("four-liar-lost-disk", 4) },
+            Self { blocks: 3, liar: true, lies: 5, ..Self::calm("four-liar-sealed", 4) },
+            Self { liar: true, lies: 3, ..Self::calm("four-liar-late", 4) },
+            Self { blocks: 3, liar: true, lies: 3, lost_disks: 1, ..Self::calm("four-liar-lost-disk", 4) },
         ]
     }
 

@@ -232,7 +232,8 @@ impl Explorer {
     fn deliverable(&mut self, world: &World, broker: usize) -> Vec<u32> {
         let mut numbers = self.nets.get(world.net).inboxes[broker].to_vec();
         numbers.retain(|number| self.is_due(world, broker, *number));
-        if let Some(liar) = self.setting.bounds.liar() {
+        let may_lie = u32::from(world.spent.lies) < self.setting.bounds.lies;
+        if let Some(liar) = self.setting.bounds.liar().filter(|_| may_lie) {
             self.lies(world, liar, broker, &mut numbers);
         }
         numbers
@@ -298,7 +299,7 @@ impl Explorer {
         let mut next = *world;
         next.locals[broker] = local;
         next.net = self.nets.with(world.net, &added, &removed, &self.items);
-        next.spent.count(broker, happening);
+        next.spent.count(broker, happening, self.is_lie(Event::To(broker as u8, happening)));
         if next == *world {
             return None;
         }

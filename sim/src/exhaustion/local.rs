@@ -48,8 +48,10 @@ pub struct Step {
     pub items: Vec<Item>,
     /// What it told its operator.
     pub traces: Vec<Trace>,
-    /// It signed something that it had not written down.
-    pub unwritten_report: bool,
+    /// Hashes that it signed and had not written down.
+    pub unwritten: Vec<Hash>,
+    /// Late reports: they attest what the chain has sealed, which needs no row of one's own.
+    pub late: Vec<Entry>,
 }
 
 /// What a broker is told.
@@ -166,7 +168,7 @@ impl Local {
 
 impl Step {
     fn of(local: Local) -> Self {
-        Self { local, items: Vec::new(), traces: Vec::new(), unwritten_report: false }
+        Self { local, items: Vec::new(), traces: Vec::new(), unwritten: Vec::new(), late: Vec::new() }
     }
 
     /// Steps until the surroundings have answered everything that they answer at once.
@@ -203,6 +205,11 @@ impl Step {
                 let signers = certificate.signatures.iter().filter_map(recover_report).collect();
                 self.items.push(Item::Certificate { entry: certificate.entry, signers });
             }
+            Output::Submit(Intent::ReportLate(report)) => {
+                let hash = digest(&report.entry);
+                self.unwritten.retain(|signed| *signed != hash);
+                self.late.push(report.entry);
+            }
             Output::Submit(_) | Output::Reply(..) => {}
             Output::Event(trace) => self.traces.push(trace),
         }
@@ -212,11 +219,10 @@ impl Step {
     /// What is signed was written before: the row says which entry the hash is of.
     fn signed(&mut self, broker: usize, hash: Hash) {
         let disk = self.local.newest_disk();
-        let is_it =
-            |entry: &Entry| report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash()) == hash;
+        let is_it = |entry: &Entry| digest(entry) == hash;
         match disk.reports().find(is_it) {
             Some(entry) => self.items.push(Item::Signed { by: broker, entry }),
-            None => self.unwritten_report = true,
+            None => self.unwritten.push(hash),
         }
     }
 
@@ -235,6 +241,11 @@ impl Step {
             }
         }
     }
+}
+
+/// What is signed under an entry.
+fn digest(entry: &Entry) -> Hash {
+    report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash())
 }
 
 /// The checksum that a broker has adopted last.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use weir_kernel::coordinator::Entry;
+use weir_kernel::coordinator::conduct::LATE_ROUND;
 use weir_kernel::ids::{Epoch, Hash, LaneId};
 
 use super::items::{Item, Items};
@@ -77,10 +78,17 @@ fn broken(property: Property, what: String) -> Option<Broken> {
 /// What one broker's step shows by itself.
 pub fn of_step(tips: &Tips, broker: usize, step: &Step) -> Option<Broken> {
     let (local, who) = (&step.local, name(broker));
-    if step.unwritten_report {
+    if !step.unwritten.is_empty() {
         return broken(Property::OnDiskFirst, format!("{who} signed what it had not written down"));
     }
     let seals = &tips.get(local.tip).seals;
+    for late in &step.late {
+        let sealed = seals.iter().any(|seal| (seal.epoch, seal.checksum) == (late.epoch, late.checksum));
+        if !sealed || late.round != LATE_ROUND {
+            let what = format!("{who} attests {} for epoch {}", short(&late.checksum), late.epoch);
+            return broken(Property::EndsWithSealed, what);
+        }
+    }
     for item in &step.items {
         match item {
             Item::Receipt { epoch, head, .. } => {

@@ -27,6 +27,8 @@ pub struct Spent {
     pub timers: u8,
     /// Disks lost.
     pub lost_disks: u8,
+    /// Things that the liar has said and somebody has heard.
+    pub lies: u8,
     /// A bit for each broker that lost its disk.
     pub lost: u8,
 }
@@ -62,7 +64,8 @@ pub type Successor = (Event, Result<World, Broken>);
 
 impl Spent {
     /// Counts what happened, if it is a fault.
-    pub fn count(&mut self, broker: usize, happening: Happening) {
+    pub fn count(&mut self, broker: usize, happening: Happening, is_lie: bool) {
+        self.lies += u8::from(is_lie);
         match happening {
             Happening::Crash(_) => self.crashes += 1,
             Happening::Elapsed => self.timers += 1,
