@@ -1,12 +1,13 @@
 //! Cuts and reports, read off what brokers write to their disks (WP 2.4.6, 2.4.7).
 //!
 //! What a publisher was told is stored before an epoch was over lies in the cut that seals this epoch. And a replica
-//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between.
+//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between; besides, it
+//! may attest late what the chain has sealed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_kernel::agreement::Cut;
-use weir_kernel::coordinator::{Entry, State, report_signing_hash};
+use weir_kernel::coordinator::{Entry, Fact, State, report_signing_hash};
 use weir_kernel::ids::{Epoch, Hash, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
 use weir_kernel::wire;
@@ -18,6 +19,9 @@ use crate::tape::Actor;
 
 type ReportKey = (PartitionId, Epoch, u32, Hash);
 
+/// The round that marks late reports: no round of agreement gets there.
+const LATE_ROUND: u32 = u32::MAX;
+
 /// What was sealed and signed so far.
 #[derive(Debug, Default)]
 pub struct Cuts {
@@ -27,6 +31,10 @@ pub struct Cuts {
     /// Reports that a node has written, by what it signs for them.
     written: BTreeMap<(usize, Hash), (ReportKey, Hash)>,
     signed: BTreeMap<(usize, ReportKey), Hash>,
+    /// The last checksum that the chain sealed.
+    checksums: BTreeMap<PartitionId, Hash>,
+    /// What late reports of sealed cuts sign.
+    late: BTreeSet<Hash>,
 }
 
 #[derive(Debug, Default)]
@@ -37,8 +45,21 @@ struct Sealed {
 
 impl Cuts {
     /// A block was made.
-    pub fn on_block(&mut self, now_us: u64, view: &State) {
+    pub fn on_block(&mut self, now_us: u64, view: &State, facts: &[Fact]) {
         self.begun_us.entry(view.epoch()).or_insert(now_us);
+        for fact in facts {
+            let Fact::PartitionSealed { partition, epoch, checksum, .. } = fact else { continue };
+            let previous = self.checksums.insert(*partition, *checksum).unwrap_or_default();
+            let entry = Entry {
+                partition: *partition,
+                epoch: *epoch,
+                round: LATE_ROUND,
+                previous,
+                checksum: *checksum,
+                ..Entry::default()
+            };
+            self.late.insert(report_signing_hash(view.chain_id, &view.contracts.coordinator, &entry.hash()));
+        }
     }
 
     /// A node writes.
@@ -103,6 +124,9 @@ impl Cuts {
 
     /// A node signs.
     pub fn on_sign(&mut self, now_us: u64, node: usize, digest: Hash, violations: &mut Vec<Violation>) {
+        if self.late.contains(&digest) {
+            return;
+        }
         let Some((key, checksum)) = self.written.get(&(node, digest)).copied() else {
             let what = format!("node {node} signs what it did not write");
             note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);

@@ -53,7 +53,7 @@ impl Oracles {
     /// A block was made.
     pub fn on_block(&mut self, now_us: u64, view: &State, facts: &[Fact], violations: &mut Vec<Violation>) {
         self.seals.on_block(now_us, view, facts, violations);
-        self.cuts.on_block(now_us, view);
+        self.cuts.on_block(now_us, view, facts);
         self.brokers.on_block(view, facts);
         self.tokens.on_block(now_us, view, facts, violations);
     }
