@@ -4,7 +4,7 @@ pub(crate) mod batch;
 pub mod market;
 
 use alloy_primitives::aliases::U24;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 use alloy_sol_types::SolCall;
 use weir_kernel::coordinator as kernel;
 use weir_kernel::ids::{BrokerIndex, PartitionId};
@@ -163,28 +163,44 @@ pub fn found(partition: PartitionId) -> Bytes {
 /// `NetworkCoordinator.submitCertificates`.
 pub fn submit_certificates<'a>(certificates: impl IntoIterator<Item = &'a kernel::Certificate>) -> Bytes {
     let certificates = certificates.into_iter().map(|certificate| I::Certificate {
-        entry: entry(&certificate.entry),
-        signatures: certificate
-            .signatures
-            .iter()
-            .map(|signature| Bytes::copy_from_slice(signature))
-            .collect(),
+        entries: certificate.entries.iter().map(entry).collect(),
+        signatures: certificate.signatures.iter().map(compact).collect(),
     });
     C::submitCertificatesCall { certificates: certificates.collect() }.abi_encode().into()
 }
 
-/// An entry as the coordinator takes it.
+/// An entry as the coordinator takes it: the chain knows what it rolls on from, and reads 24 bytes of its checksum.
 pub fn entry(entry: &kernel::Entry) -> I::Entry {
     I::Entry {
-        partition: entry.partition.0,
-        epoch: entry.epoch,
-        round: entry.round,
-        previous: entry.previous.0.into(),
-        checksum: entry.checksum.0.into(),
-        events: entry.events,
-        volume: entry.volume,
-        custody: entry.custody.0.into(),
+        summary: U256::from_be_bytes(entry.sealed().summary()),
+        checksum: FixedBytes::from_slice(&entry.checksum.0[..24]),
     }
+}
+
+/// A signature in the compact form of EIP-2098. What has none (v other than 27 and 28, s of 256 bits) becomes zero,
+/// which recovers to nobody.
+pub fn compact(signature: &[u8; 65]) -> I::Signature {
+    let (r, mut vs) = (B256::from_slice(&signature[..32]), B256::from_slice(&signature[32..64]));
+    if !matches!(signature[64], 27 | 28) || vs[0] & 0x80 != 0 {
+        return I::Signature { r: B256::ZERO, vs: B256::ZERO };
+    }
+    vs[0] |= (signature[64] - 27) << 7;
+    I::Signature { r, vs }
+}
+
+/// `NetworkCoordinator.settle`.
+pub fn settle(partitions: &[PartitionId]) -> Bytes {
+    C::settleCall { partitions: partitions.iter().map(|partition| partition.0).collect() }.abi_encode().into()
+}
+
+/// `NetworkCoordinator.growPartitions`.
+pub fn grow_partitions() -> Bytes {
+    C::growPartitionsCall {}.abi_encode().into()
+}
+
+/// `NetworkCoordinator.rejoin`; the coordinator must be allowed to take the join fee before.
+pub fn rejoin() -> Bytes {
+    C::rejoinCall {}.abi_encode().into()
 }
 
 /// `NetworkCoordinator.claim`.
@@ -194,8 +210,12 @@ pub fn claim() -> Bytes {
 
 /// A report as the coordinator takes it: an entry, the path to the root that was signed, and the signature.
 pub fn report(entry: &kernel::Entry, path: &[B256], signature: &[u8; 65]) -> I::Report {
-    let signature = Bytes::copy_from_slice(signature);
-    I::Report { entry: self::entry(entry), path: path.to_vec(), signature }
+    I::Report {
+        entry: self::entry(entry),
+        previous: entry.previous.0.into(),
+        path: path.to_vec(),
+        signature: compact(signature),
+    }
 }
 
 /// `NetworkCoordinator.slash`.
@@ -282,6 +302,8 @@ pub fn params(params: &kernel::Params) -> I::Params {
         quorumLostWindows: params.quorum_lost_windows,
         governor: params.governor.0.into(),
         successorNotice: params.successor_notice,
+        seatBounty: U256::from(params.seat_bounty),
+        partitionsPerBroker: params.partitions_per_broker,
     }
 }
 

@@ -8,14 +8,18 @@ mod market;
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::aliases::U24;
+use alloy_primitives::aliases::{U24, U192};
 use alloy_primitives::{Address, Log, U256};
 use alloy_sol_types::SolEventInterface;
-use weir_kernel::coordinator::{Delegation, Fact, FeeTerms, Permission, Retention, Seats, fees, karma};
+use weir_kernel::coordinator::{
+    Delegation, Fact, FeeTerms, Permission, Retention, SealedEntry, Seats, fees, karma,
+};
 use weir_kernel::ids::{self, BrokerIndex, Hash, LaneId, PartitionId, StreamId};
 
 use crate::bindings::fees::LaneFees;
-use crate::bindings::{DataCoin, Karma, NetworkCoordinator, Stream, StreamRegistry};
+use crate::bindings::{
+    DataCoin, INetworkCoordinator as I, Karma, NetworkCoordinator, Stream, StreamRegistry,
+};
 use crate::deploy::Addresses;
 
 /// The facts of a block's log entries, in order. New streams are added to `streams`.
@@ -64,8 +68,14 @@ fn broker(index: U24) -> BrokerIndex {
     BrokerIndex(index.to::<u32>())
 }
 
-fn seats(packed: U256) -> Seats {
-    Seats::from_be_bytes(packed.to_be_bytes())
+fn members(packed: U192) -> Seats {
+    Seats::of_set(packed.to_be_bytes())
+}
+
+fn sealed_entry(entry: &I::Entry) -> SealedEntry {
+    let mut checksum = Hash::ZERO;
+    checksum.0[..24].copy_from_slice(entry.checksum.as_slice());
+    SealedEntry::of_words(&entry.summary.to_be_bytes(), checksum)
 }
 
 /// Token amounts fit: the whole supply is below 2^128, by deployment.
@@ -103,6 +113,7 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
             broker: broker(e.broker),
             ticket: e.ticket,
             replaced: broker(e.replaced),
+            sponsor: broker(e.sponsor),
         },
         E::SeatVacated(e) => {
             Fact::SeatVacated { partition: PartitionId(e.partition), seat: e.seat, broker: broker(e.broker) }
@@ -110,18 +121,29 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
         E::MembersInstalled(e) => Fact::MembersInstalled {
             partition: PartitionId(e.partition),
             since_epoch: e.sinceEpoch,
-            members: seats(e.members),
+            members: members(e.members),
         },
-        E::PartitionSealed(e) => Fact::PartitionSealed {
+        E::SeatRewarded(e) => Fact::SeatRewarded {
             partition: PartitionId(e.partition),
-            epoch: e.epoch,
-            round: e.round,
-            checksum: Hash(e.checksum.0),
-            events: e.events,
-            volume: e.volume,
-            signers: seats(e.signers),
-            reward: amount(e.reward),
+            broker: broker(e.broker),
+            sponsor: broker(e.sponsor),
+            from_newcomer: amount(e.fromNewcomer),
+            from_offender: amount(e.fromOffender),
         },
+        E::PartitionsSealed(e) => Fact::PartitionsSealed {
+            signers: members(e.signers),
+            entries: e.entries.iter().map(sealed_entry).collect(),
+        },
+        E::PartitionSettled(e) => Fact::PartitionSettled {
+            partition: PartitionId(e.partition),
+            set: members(e.set),
+            signed: e.signed.to_le_bytes(),
+            missed: e.missed.to_le_bytes(),
+            reward: amount(e.reward),
+            paid: amount(e.paid),
+        },
+        E::PartitionsGrown(e) => Fact::PartitionsGrown { from_epoch: e.fromEpoch, partitions: e.partitions },
+        E::BrokerRejoined(e) => Fact::BrokerRejoined { index: broker(e.index), fee: amount(e.fee) },
         E::RewardClaimed(e) => Fact::RewardClaimed { index: broker(e.index), amount: amount(e.amount) },
         E::BrokerSlashed(e) => Fact::BrokerSlashed {
             index: broker(e.index),
@@ -137,11 +159,12 @@ fn coordinator_fact(log: &Log) -> Option<Fact> {
             partition: PartitionId(e.partition),
             epoch: e.epoch,
             index: broker(e.index),
+            reward: amount(e.reward),
         },
         E::QuorumLost(e) => Fact::QuorumLost {
             partition: PartitionId(e.partition),
             sealed_epoch: e.sealedEpoch,
-            members: seats(e.members),
+            members: members(e.members),
         },
         E::BountyClaimed(e) => Fact::BountyClaimed { account: address(e.account), amount: amount(e.amount) },
         E::SuccessorProposed(e) => Fact::SuccessorProposed { successor: address(e.successor) },

@@ -11,7 +11,7 @@
 //! simulator and the tests run on it. [`rpc`] answers Ethereum JSON-RPC for it. [`port`] is what a node needs
 //! of any chain. [`bindings`] are the contracts as types, [`deploy`] puts them on a chain, [`calldata`] says
 //! what nodes send ([`fees`] for LaneFees and Karma), [`facts`] turns log entries into what the kernel understands, [`revert`] turns refusals
-//! into words, and [`wallet`] signs.
+//! into words, and [`wallet`] signs. [`gas`] says what calls cost.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ pub mod calldata;
 pub mod deploy;
 pub mod facts;
 pub mod fees;
+pub mod gas;
 pub mod limits;
 pub mod mirror;
 pub mod port;

@@ -280,10 +280,10 @@ contract DataLicense is IDataLicense, ITokenReceiver, Initializable {
         bytes32 leaf = Cuts.headLeaf(lane, d.nextSequence, d.volume, d.digest);
         (bool whole, bytes32 root) = MerklePaths.rootOf(leaf, d.index, d.count, d.path);
         if (!whole) revert PathMalformed(d.index, d.count, d.path.length);
-        INetworkCoordinator.Partition memory p = _coordinator.partition(d.partition);
-        bytes32 given = Cuts.checksum(d.previous, d.partition, p.sealedEpoch, root);
-        if (given != p.checksum) revert ChecksumMismatch(d.partition, p.sealedEpoch, given, p.checksum);
-        return p.sealedEpoch;
+        (bytes32 stored, uint64 sealedEpoch) = _coordinator.sealOf(d.partition);
+        bytes32 given = Cuts.checksum(d.previous, d.partition, sealedEpoch, root);
+        if (given != stored) revert ChecksumMismatch(d.partition, sealedEpoch, given, stored);
+        return sealedEpoch;
     }
 
     /// @dev The window is delivered once enough events were proved in it.

@@ -349,7 +349,7 @@ contract LaneFees is ILaneFees, EIP712 {
         for (uint256 i = 0; i < seals; ++i) {
             given = Cuts.checksum(given, proof.partition, proof.later[i].epoch, proof.later[i].root);
         }
-        bytes32 stored = _coordinator.partition(proof.partition).checksum;
+        (bytes32 stored,) = _coordinator.sealOf(proof.partition);
         if (given != stored) revert CutNotSealed(proof.partition, given, stored);
     }
 

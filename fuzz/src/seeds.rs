@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_kernel::agreement::cut::kept;
 use weir_kernel::agreement::{Cut, Fork, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
 use weir_kernel::broker::lane::Mark;
@@ -48,7 +49,7 @@ fn cut() -> Cut {
     Cut {
         partition: PartitionId(1),
         epoch: 5,
-        previous: Hash([3; 32]),
+        previous: kept(Hash([3; 32])),
         heads: vec![head()],
         forks: vec![fork()],
     }
@@ -64,7 +65,6 @@ fn entry() -> Entry {
         checksum: cut.checksum(),
         events: 4,
         volume: 20,
-        custody: Hash::ZERO,
     }
 }
 

@@ -26,6 +26,7 @@
 //! | stream partition | one of a stream's own shares, chosen by the publisher's partition key (WP 2.4.5) |
 //! | partition | one share of the whole network's traffic; brokers hold seats in partitions |
 //! | lane | what one publisher sends to one stream partition in one run of its program: a hash chain with a meter |
+//! | home | the partition that a lane lives in, fixed by its opening block |
 //! | batch | consecutive events of one lane under one signature; one event is a batch of one |
 //! | broker | a node: a *replica* where it has a seat, an *edge* for the clients connected to it |
 //! | epoch | a fixed span of chain blocks; each partition is *sealed* once an epoch |
@@ -41,8 +42,10 @@
 //! | EIP-712 domains and hashes | [`typed_data`], [`signature`] | `vectors/batch.json`, an independent checker |
 //! | partition key → stream partition (WP 2.4.5) | [`partition_key`] | `vectors/batch.json` |
 //! | stream partition → partition, seats, tickets, epochs, rewards (WP 2.4.5–2.4.7) | [`coordinator`] | the contracts' bytecode |
+//! | more partitions, and which of them a lane lives in | [`coordinator::growth`], [`coordinator::homes`] | |
 //! | cuts, checksums, forks, rounds (WP 2.4.6) | [`agreement`] | `vectors/frames.txt` |
-//! | who may publish what (WP 2.4.2) | [`broker::admission`] | |
+//! | who may publish what (WP 2.4.2), and what has to be allotted for it (WP 2.4.7) | [`broker::admission`], [`broker::deposits`] | |
+//! | what a broker asks of the chain (WP 2.4.6, 2.4.7) | [`broker::duties`] | |
 //! | frames between brokers | [`wire`], [`broker::Message`] | `vectors/frames.txt` |
 //! | what is on disk | [`log`], [`broker::rows`] | |
 //! | every bound | [`limits`] | compile-time relations |
@@ -110,6 +113,8 @@
 //!   partition's cut is empty instead of growing with every lane it ever had.
 //! - A replica that was away answers readers only after R−q+f of its peers have told it what was stored without it:
 //!   see the replica's `presence` module.
+//! - When partitions are added, a stream partition does not move at a certificate of its old home: a lane stays in its
+//!   home for life, and lanes that open later live in the new one. See [`coordinator::homes`].
 //! - Closing heads are not a row on disk of their own. What is on disk is the epoch that a replica has entered; after
 //!   a restart its closing heads are what its log holds, which is never below what it had acknowledged.
 

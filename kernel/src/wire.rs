@@ -90,7 +90,7 @@ pub enum FrameError {
     Batch(InvalidBatch),
     /// A fork proof that proves nothing.
     Fork,
-    /// A report that its sender did not sign.
+    /// A report that its sender did not sign, or whose entry the chain could not take.
     Report(Address),
 }
 
@@ -106,7 +106,9 @@ impl fmt::Display for FrameError {
             Self::Batches(count) => write!(f, "a frame of this kind does not carry {count} batches"),
             Self::Batch(error) => write!(f, "batch in frame: {error}"),
             Self::Fork => f.write_str("fork proof whose headers do not conflict or are not signed"),
-            Self::Report(sender) => write!(f, "report that {sender} did not sign"),
+            Self::Report(sender) => {
+                write!(f, "report that {sender} did not sign, or whose entry does not fit into its two words")
+            }
         }
     }
 }
@@ -204,7 +206,7 @@ fn check_report(
     verifier: &(impl Verifier + ?Sized),
 ) -> Result<(), FrameError> {
     let digest = report_signing_hash(domain.chain_id, &domain.coordinator, &report.entry.hash());
-    if verifier.verify(SECP256K1, &from, &digest, &report.signature) {
+    if report.entry.fits() && verifier.verify(SECP256K1, &from, &digest, &report.signature) {
         Ok(())
     } else {
         Err(FrameError::Report(from))

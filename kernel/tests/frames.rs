@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use weir_kernel::agreement::cut::kept;
 use weir_kernel::agreement::{Cut, Fork, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
 use weir_kernel::broker::{Message, RefusalCode, SignedEntry};
@@ -43,14 +44,12 @@ fn fork() -> Fork {
     Fork::new(batch("1").signed_header(), batch("2").signed_header()).expect("two branches of one lane")
 }
 
+fn previous() -> Hash {
+    kept(Hash([3; 32]))
+}
+
 fn cut() -> Cut {
-    Cut {
-        partition: PARTITION,
-        epoch: 1000,
-        previous: Hash([3; 32]),
-        heads: vec![head()],
-        forks: vec![fork()],
-    }
+    Cut { partition: PARTITION, epoch: 1000, previous: previous(), heads: vec![head()], forks: vec![fork()] }
 }
 
 fn report() -> SignedEntry {
@@ -58,14 +57,16 @@ fn report() -> SignedEntry {
         partition: PARTITION,
         epoch: 1000,
         round: 1,
-        previous: Hash([3; 32]),
+        previous: previous(),
         checksum: cut().checksum(),
         events: 300,
         volume: 70_000,
-        custody: Hash::ZERO,
     };
-    let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash());
-    SignedEntry { entry, signature: key().sign_hash(&digest).to_vec() }
+    SignedEntry { entry, signature: sign(&entry).to_vec() }
+}
+
+fn sign(entry: &Entry) -> [u8; 65] {
+    key().sign_hash(&report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash()))
 }
 
 /// One of each message, with what travels beside it.
@@ -92,7 +93,7 @@ fn samples() -> Vec<(&'static str, Message, Vec<Batch>)> {
         partition,
         epoch,
         round: 1,
-        previous: Hash([3; 32]),
+        previous: previous(),
         heads: heads.clone(),
         forks: forks.clone(),
     };
@@ -191,6 +192,10 @@ fn each_frame_error_is_named() {
     assert_eq!(decode(&huge, me), FrameError::TooLarge(huge.len()));
     let stolen = frame(&Message::Report(report()), &[]);
     assert_eq!(decode(&stolen, stranger), FrameError::Report(stranger));
+    let mut unfit = report();
+    unfit.entry.epoch = 1 << 32;
+    unfit.signature = sign(&unfit.entry).to_vec();
+    assert_eq!(decode(&frame(&Message::Report(unfit), &[]), me), FrameError::Report(me));
     let smuggled = frame(&Message::Follow { partition: PARTITION, slot: slot() }, &[batch("1")]);
     assert_eq!(decode(&smuggled, me), FrameError::Batches(1));
     let mut same = cut();

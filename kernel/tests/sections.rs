@@ -39,7 +39,7 @@ const SERVED: [(&str, &[(&str, &str)]); 13] = [
     (
         "2.4.7",
         &[
-            ("kernel/src/coordinator/tests/certificates.rs", "a_seal_pays_and_rates"),
+            ("kernel/src/coordinator/tests/certificates.rs", "a_seal_counts_and_a_settlement_pays_and_rates"),
             ("kernel/tests/batch_rules.rs", "the_first_batch_of_a_lane_meters_exactly_its_content"),
         ],
     ),

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {INetworkCoordinator} from "../interfaces/INetworkCoordinator.sol";
+import {Scores} from "../libraries/Scores.sol";
 import {Seats} from "../libraries/Seats.sol";
 
 /// @title Parameters, brokers and their money (WP 2.5.3)
@@ -14,13 +15,18 @@ abstract contract Brokers is INetworkCoordinator {
     uint256 private constant MAXIMUM_ENDPOINT_BYTES = 256;
     uint16 internal constant FULL_RELIABILITY = 10_000;
     uint16 internal constant FULL_SHARE = 10_000;
+    /// @dev Below it a broker has no tickets, and whoever takes its seat is rewarded from its fee.
+    uint16 internal constant MINIMUM_RELIABILITY = 2_500;
+    /// @dev What rejoining gives.
+    uint16 private constant REJOIN_RELIABILITY = 5_000;
+    /// @dev Partitions never grow beyond so many.
+    uint256 private constant MAXIMUM_PARTITIONS = 1 << 20;
 
     IERC20 internal immutable _token;
     uint8 internal immutable _replicas;
     uint8 internal immutable _quorum;
     uint8 internal immutable _newcomerLimit;
     uint8 internal immutable _maximumTickets;
-    uint32 internal immutable _partitionCount;
     uint64 internal immutable _epochBlocks;
     uint64 internal immutable _drawDelay;
     uint64 internal immutable _noticeEpochs;
@@ -33,18 +39,24 @@ abstract contract Brokers is INetworkCoordinator {
     uint16 internal immutable _reporterShare;
     uint64 internal immutable _quorumLostWindows;
     uint64 private immutable _successorNotice;
-    address private immutable _governor;
+    address internal immutable _governor;
+    uint256 internal immutable _seatBounty;
+    uint16 private immutable _partitionsPerBroker;
 
     /// @inheritdoc INetworkCoordinator
     uint128 public stakes;
     /// @inheritdoc INetworkCoordinator
     uint128 public pool;
+    /// @dev With what follows one slot: a settlement reads and writes no other of the totals.
     /// @inheritdoc INetworkCoordinator
     uint128 public unpaid;
     /// @inheritdoc INetworkCoordinator
     uint24 public brokerCount;
     /// @inheritdoc INetworkCoordinator
-    uint64 public successorEpoch;
+    uint24 public activeBrokers;
+    /// @inheritdoc INetworkCoordinator
+    uint32 public partitionCount;
+    uint32 private _successorEpoch;
     /// @inheritdoc INetworkCoordinator
     address public successor;
     /// @inheritdoc INetworkCoordinator
@@ -76,12 +88,13 @@ abstract contract Brokers is INetworkCoordinator {
         _requireRange("reporterShare", p.reporterShare, 0, FULL_SHARE);
         _requireRange("quorumLostWindows", p.quorumLostWindows, 1, type(uint32).max);
         _requireRange("successorNotice", p.successorNotice, 1, type(uint32).max);
+        _requireRange("seatBounty", p.seatBounty, 0, p.joinFee);
         _token = IERC20(token_);
         _replicas = p.replicas;
         _quorum = Seats.quorumOf(p.replicas);
         _newcomerLimit = Seats.newcomerLimit(p.replicas);
         _maximumTickets = p.maximumTickets;
-        _partitionCount = p.partitions;
+        partitionCount = p.partitions;
         _epochBlocks = p.epochBlocks;
         _drawDelay = p.drawDelay;
         _noticeEpochs = p.noticeEpochs;
@@ -95,6 +108,9 @@ abstract contract Brokers is INetworkCoordinator {
         _quorumLostWindows = p.quorumLostWindows;
         _successorNotice = p.successorNotice;
         _governor = p.governor;
+        _seatBounty = p.seatBounty;
+        _partitionsPerBroker = p.partitionsPerBroker;
+        emit CoordinatorFounded(token_, p);
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -103,7 +119,7 @@ abstract contract Brokers is INetworkCoordinator {
         string calldata endpoint,
         bytes32 tlsKeyHash
     ) external returns (uint24 index) {
-        if (_isSucceeded(epoch())) revert Succeeded(successor, successorEpoch);
+        if (_isSucceeded(epoch())) revert Succeeded(successor, _successorEpoch);
         if (brokerIndex[msg.sender] != 0) revert AlreadyRegistered(msg.sender, brokerIndex[msg.sender]);
         if (stake < _minimumStake || stake > type(uint128).max) {
             revert StakeOutOfRange(stake, _minimumStake, type(uint128).max);
@@ -121,6 +137,7 @@ abstract contract Brokers is INetworkCoordinator {
         b.tickets = affordable < _maximumTickets ? uint8(affordable) : _maximumTickets;
         b.reliability = FULL_RELIABILITY;
         b.settledReliability = FULL_RELIABILITY;
+        b.fee = uint128(_joinFee);
         b.stake = uint128(stake);
         b.tlsKeyHash = tlsKeyHash;
         b.endpoint = endpoint;
@@ -141,15 +158,17 @@ abstract contract Brokers is INetworkCoordinator {
     function recordDraw(uint24 index) external {
         Broker storage b = _brokers[index];
         if (b.account == address(0)) revert UnknownBroker(index);
-        if (b.draw != 0) revert DrawAlreadyRecorded(index);
+        if (b.drawKey != 0) revert DrawAlreadyRecorded(index);
         if (block.number <= b.drawBlock) revert DrawNotReady(index, b.drawBlock, block.number);
         bytes32 hash = blockhash(b.drawBlock);
         if (hash == 0) {
             b.drawBlock = uint64(block.number) + _drawDelay;
             emit DrawMissed(index, b.drawBlock);
         } else {
-            b.draw = keccak256(abi.encode(hash, index));
-            emit DrawRecorded(index, b.draw);
+            bytes32 draw = keccak256(abi.encode(hash, index));
+            b.drawKey = Scores.brokerKey(draw);
+            if (!b.left) ++activeBrokers;
+            emit DrawRecorded(index, draw);
         }
     }
 
@@ -158,6 +177,29 @@ abstract contract Brokers is INetworkCoordinator {
         (uint24 index, Broker storage b) = _caller();
         if (b.left) revert AlreadyLeft(index);
         _leave(index, b);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function rejoin() external {
+        (uint24 index, Broker storage b) = _caller();
+        if (b.left) revert AlreadyLeft(index);
+        if (b.reliability >= MINIMUM_RELIABILITY) {
+            revert NotSuspended(index, b.reliability, MINIMUM_RELIABILITY);
+        }
+        _setReliability(b, REJOIN_RELIABILITY);
+        b.fee += uint128(_joinFee);
+        pool += uint128(_joinFee);
+        emit BrokerRejoined(index, _joinFee);
+        _token.safeTransferFrom(msg.sender, address(this), _joinFee);
+    }
+
+    /// @inheritdoc INetworkCoordinator
+    function growPartitions() external {
+        uint256 asked = uint256(activeBrokers) * _partitionsPerBroker;
+        uint256 wanted = asked < MAXIMUM_PARTITIONS ? asked : MAXIMUM_PARTITIONS;
+        if (wanted <= partitionCount) revert NothingToGrow(partitionCount, wanted);
+        partitionCount = uint32(wanted);
+        emit PartitionsGrown(epoch() + 1, uint32(wanted));
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -198,7 +240,7 @@ abstract contract Brokers is INetworkCoordinator {
     /// @inheritdoc INetworkCoordinator
     function proposeSuccessor(address successor_) external {
         if (msg.sender != _governor) revert NotGovernor(msg.sender);
-        if (successorEpoch != 0) revert SuccessorFixed(successor, successorEpoch);
+        if (_successorEpoch != 0) revert SuccessorFixed(successor, _successorEpoch);
         proposedSuccessor = successor_;
         emit SuccessorProposed(successor_);
     }
@@ -208,13 +250,13 @@ abstract contract Brokers is INetworkCoordinator {
         if (msg.sender != proposedSuccessor) revert NotProposed(msg.sender);
         proposedSuccessor = address(0);
         successor = msg.sender;
-        successorEpoch = epoch() + _successorNotice;
-        emit SuccessorAccepted(msg.sender, successorEpoch);
+        _successorEpoch = uint32(epoch() + _successorNotice);
+        emit SuccessorAccepted(msg.sender, _successorEpoch);
     }
 
     /// @inheritdoc INetworkCoordinator
-    function accruedOf(uint24 index) external view returns (uint256) {
-        return _brokers[index].accrued;
+    function successorEpoch() external view returns (uint64) {
+        return _successorEpoch;
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -230,28 +272,6 @@ abstract contract Brokers is INetworkCoordinator {
     /// @inheritdoc INetworkCoordinator
     function quorum() external view returns (uint8) {
         return _quorum;
-    }
-
-    /// @inheritdoc INetworkCoordinator
-    function params() external view returns (Params memory) {
-        return Params({
-            replicas: _replicas,
-            partitions: _partitionCount,
-            epochBlocks: _epochBlocks,
-            minimumStake: _minimumStake,
-            ticketStake: _ticketStake,
-            maximumTickets: _maximumTickets,
-            joinFee: _joinFee,
-            drawDelay: _drawDelay,
-            epochReward: _epochReward,
-            noticeEpochs: _noticeEpochs,
-            windowEpochs: _windowEpochs,
-            slashShare: _slashShare,
-            reporterShare: _reporterShare,
-            quorumLostWindows: _quorumLostWindows,
-            governor: _governor,
-            successorNotice: _successorNotice
-        });
     }
 
     /// @inheritdoc INetworkCoordinator
@@ -272,6 +292,7 @@ abstract contract Brokers is INetworkCoordinator {
     /// @dev A broker that leaves, or is made to, loses its tickets at once and answers for a notice longer.
     function _leave(uint24 index, Broker storage b) internal {
         b.left = true;
+        if (b.drawKey != 0) --activeBrokers;
         b.tickets = 0;
         b.withdrawableEpoch = epoch() + _noticeEpochs;
         emit BrokerLeft(index, b.withdrawableEpoch);
@@ -280,18 +301,25 @@ abstract contract Brokers is INetworkCoordinator {
     /// @dev By the reliability that stood when the epoch began, so that scores do not change within one.
     function _ticketsOf(Broker storage b) internal view returns (uint8) {
         uint256 reliability = b.ratedEpoch == uint32(epoch()) ? b.settledReliability : b.reliability;
+        if (reliability < MINIMUM_RELIABILITY) return 0;
         return uint8((b.tickets * reliability + FULL_RELIABILITY - 1) / FULL_RELIABILITY);
     }
 
-    function _setReliability(Broker storage b, uint16 reliability) internal {
+    function _setReliability(Broker storage b, uint256 reliability) internal {
         if (b.reliability == reliability) return;
         uint32 current = uint32(epoch());
         if (b.ratedEpoch != current) (b.ratedEpoch, b.settledReliability) = (current, b.reliability);
-        b.reliability = reliability;
+        b.reliability = uint16(reliability);
+    }
+
+    /// @dev The first epoch that is the successor's. Without a governor it is never, and no slot is read for it.
+    function _succeededFrom() internal view returns (uint64) {
+        uint64 from = _governor == address(0) ? 0 : _successorEpoch;
+        return from == 0 ? type(uint64).max : from;
     }
 
     function _isSucceeded(uint64 epoch_) internal view returns (bool) {
-        return successorEpoch != 0 && epoch_ >= successorEpoch;
+        return epoch_ >= _succeededFrom();
     }
 
     function _caller() private view returns (uint24 index, Broker storage b) {

@@ -5,25 +5,30 @@ pragma solidity 0.8.37;
 /// @notice Words. An epoch is `epochBlocks` blocks, `epoch = block.number / epochBlocks`. A partition has R
 /// seats (`replicas`); f = (R - 1) / 3 liars are tolerated and q = (R + f) / 2 + 1 seats are a quorum.
 ///
-/// A seat set is one word: seat i is the 32 bits from bit 32 * i, `broker << 8 | ticket`; broker 0 is a
-/// vacant seat. Each partition has two: `target`, whom the tickets want, which anybody moves forward by
-/// useful changes; and `members`, who act. A certificate of the members lets those of the target in, a few at
-/// a time.
+/// A set of brokers is 192 bits: seat i is the 24 bits from bit 24 * i, broker 0 is a vacant seat. Each partition
+/// has two: `members`, who act, and `previousMembers`, who acted before them. Whom the tickets want is its `target`,
+/// which anybody moves forward by useful changes: seat i is the 32 bits from bit 32 * i, `broker << 8 | ticket`. A
+/// certificate of the members lets those of the target in, a few at a time.
+///
+/// A seal only counts, in the partition's tally, who signed it and who missed it. The tally is *settled* later,
+/// into pay and reliability: when a seat missed three seals, when members change, or when anybody asks.
 ///
 /// Amounts are in units of 10^-18 DATA. The coordinator's token balance always covers stakes, pool and unpaid
 /// rewards; what it holds beyond them is the reserve that rewards are paid from, filled by plain token
 /// transfers.
 interface INetworkCoordinator {
     /// @notice What is fixed when the coordinator is deployed.
-    /// @dev replicas: R, 1 to 8. partitions: the number of partitions. epochBlocks: blocks an epoch.
+    /// @dev replicas: R, 1 to 8. partitions: the number of partitions at first. epochBlocks: blocks an epoch.
     /// minimumStake: least stake to register, at least ticketStake. ticketStake: stake for one ticket.
-    /// maximumTickets: most tickets of one broker. joinFee: paid to the pool at registration, never returned.
+    /// maximumTickets: most tickets of one broker. joinFee: paid to the pool at registration and to rejoin, never returned.
     /// drawDelay: blocks from registration to the block whose hash is the draw, at least 1.
     /// epochReward: emission of the whole network an epoch. noticeEpochs: epochs from leaving to withdrawal.
     /// windowEpochs: how many epochs after its own a certificate may come, at least 1. slashShare: what a
     /// conflict costs of the stake, and reporterShare what of that goes to the reporter, in basis points.
     /// quorumLostWindows: after how many windows without a seal the quorum is lost, at least 1. governor: who
     /// may propose a successor; nobody if zero. successorNotice: epochs from its acceptance to the switch.
+    /// seatBounty: what a seat that was installed earns its sponsor, at most joinFee. partitionsPerBroker: how many
+    /// partitions each active broker asks for; 0 if their number never grows.
     struct Params {
         uint8 replicas;
         uint32 partitions;
@@ -41,44 +46,55 @@ interface INetworkCoordinator {
         uint64 quorumLostWindows;
         address governor;
         uint64 successorNotice;
+        uint256 seatBounty;
+        uint16 partitionsPerBroker;
     }
 
-    /// @notice A broker. `draw` is zero until recorded; `tickets` are those of its stake, zero once it left.
-    /// @dev reliability is in basis points; it last moved in `ratedEpoch` and was `settledReliability` before that
-    /// epoch; seats counts the member sets it sits in; accrued is unclaimed
-    /// reward.
+    /// @notice A broker. The order of the fields packs what a useful change reads of it into one slot.
+    /// @dev drawKey: the first 8 bytes of the draw, by which it scores; 0 until the draw is recorded (a draw that
+    /// begins with 8 zero bytes has key 1). tickets: those of its stake, zero once it left. reliability is in basis
+    /// points; it last moved in `ratedEpoch` and was `settledReliability` before that epoch. seats counts the member
+    /// sets it sits in; accrued is unclaimed reward; fee is what is left, in the pool, of the join fees it paid.
     struct Broker {
-        address account;
+        uint64 drawKey;
         uint8 tickets;
         uint16 reliability;
         uint16 settledReliability;
         uint32 ratedEpoch;
         bool left;
-        uint128 stake;
-        uint128 accrued;
-        uint64 withdrawableEpoch;
         uint32 seats;
         uint64 drawBlock;
-        bytes32 draw;
+        address account;
+        uint64 withdrawableEpoch;
+        uint128 accrued;
+        uint128 fee;
+        uint128 stake;
         bytes32 tlsKeyHash;
         string endpoint;
     }
 
     /// @notice A partition. `members` act from `sinceEpoch`, `previousMembers` in the epochs before it;
-    /// `sinceEpoch` is zero until the partition is founded. `events` and `volume` (bytes) are totals over all
-    /// sealed epochs. `targetEpoch` is the epoch in which the target last changed. `absent` has a bit for each
-    /// seat that did not sign the last seal, of the set that was rated for it.
+    /// `sinceEpoch` is zero until the partition is founded, and `foundedEpoch` is the first epoch of its first
+    /// members. `targetEpoch` is the epoch in which the target last changed, or zero while every broker of the
+    /// target is a member. `sponsors` has, at each target seat, the broker that proposed who sits there.
+    /// @dev The tally: `seals` counts the seals since the last settlement, and 2 bits a seat of `misses` how many of
+    /// them the member did not sign. `absent` has a bit for each seat that did not sign the last seal, of the set
+    /// that was rated for it. 2 bits a seat of `probation` are how many seals the member may still miss before it
+    /// signed one: 0 once it did.
     struct Partition {
-        uint256 members;
-        uint256 previousMembers;
+        uint192 members;
+        uint192 previousMembers;
         uint256 target;
+        uint192 sponsors;
         uint64 sinceEpoch;
+        uint64 foundedEpoch;
         uint64 sealedEpoch;
-        bytes32 checksum;
-        uint128 events;
-        uint128 volume;
         uint64 targetEpoch;
+        bytes24 checksum;
+        uint8 seals;
+        uint16 misses;
         uint8 absent;
+        uint16 probation;
     }
 
     /// @notice A proposed improvement of a partition's target: this ticket of this broker.
@@ -88,32 +104,40 @@ interface INetworkCoordinator {
         uint8 ticket;
     }
 
-    /// @notice What replicas report about a partition's epoch. `custody` is reserved and must be zero.
+    /// @notice What replicas report about a partition's epoch, in two words: the summary (see the library Entries)
+    /// and the rolling checksum, of which the last 8 bytes are zero. It rolls on from the stored one.
+    /// @dev 96 bits of a checksum resist collisions; so it shares its slot with the epoch.
     struct Entry {
-        uint32 partition;
-        uint64 epoch;
-        uint32 round;
-        bytes32 previous;
-        bytes32 checksum;
-        uint64 events;
-        uint64 volume;
-        bytes32 custody;
+        uint256 summary;
+        bytes24 checksum;
     }
 
-    /// @notice An entry and the signatures of a quorum: 65 bytes each (r, s, v), low s only, over the EIP-712
-    /// type `Report(bytes32 root)` whose root is `keccak256(abi.encode(entry))`.
+    /// @notice A signature in the compact form of EIP-2098: s with the parity of y in its highest bit.
+    struct Signature {
+        bytes32 r;
+        bytes32 vs;
+    }
+
+    /// @notice Entries of distinct partitions, ascending, and the signatures of a quorum of each over the EIP-712
+    /// type `Report(bytes32 root)`. The root is that of the Merkle tree over the entries' leaves: pairs sorted before
+    /// they are hashed, an odd one goes up unchanged; of a single entry it is the leaf.
     struct Certificate {
-        Entry entry;
-        bytes[] signatures;
+        Entry[] entries;
+        Signature[] signatures;
     }
 
-    /// @notice What one replica signed: an entry under the root of its report, with the Merkle path between
-    /// them (pairs sorted before they are hashed); without a path the entry is its own root.
+    /// @notice What one replica signed: an entry on top of `previous`, under the root of its report, with the Merkle
+    /// path between them; without a path the entry is its own root. The summary's hint is not read.
     struct Report {
         Entry entry;
+        bytes32 previous;
         bytes32[] path;
-        bytes signature;
+        Signature signature;
     }
+
+    /// @notice The coordinator was deployed, with what it keeps for its life. No view gives it again: that would cost
+    /// code that the limit of EIP-170 leaves no room for.
+    event CoordinatorFounded(address indexed token, Params params);
 
     /// @notice A broker registered; the hash of block `drawBlock` will decide its draw.
     event BrokerRegistered(
@@ -143,34 +167,54 @@ interface INetworkCoordinator {
     event StakeWithdrawn(uint24 indexed index, uint256 amount);
 
     /// @notice The target's `seat` is now this ticket of `broker`. `replaced` is who sat there: 0 if it was
-    /// vacant, the broker itself if only its ticket changed.
+    /// vacant, the broker itself if only its ticket changed. `sponsor` is the broker whose account proposed it, 0 if
+    /// it is nobody's.
     event SeatProposed(
         uint32 indexed partition,
         uint8 seat,
         uint24 indexed broker,
         uint8 ticket,
-        uint24 replaced
+        uint24 replaced,
+        uint24 sponsor
     );
 
     /// @notice The target's `seat` is vacant because the ticket of `broker` is no longer valid.
     event SeatVacated(uint32 indexed partition, uint8 seat, uint24 indexed broker);
 
     /// @notice These members act from epoch `sinceEpoch` on.
-    event MembersInstalled(uint32 indexed partition, uint64 sinceEpoch, uint256 members);
+    event MembersInstalled(uint32 indexed partition, uint64 sinceEpoch, uint192 members);
 
-    /// @notice The checksum of a partition's epoch was accepted. Skipped epochs before it are sealed with it.
-    /// @param signers Packed like seats, ascending by index, ticket bits zero.
-    /// @param reward What each signer got.
-    event PartitionSealed(
+    /// @notice The sponsor of a newcomer earned a bounty: so much of the newcomer's join fee, and so much of that of
+    /// the offender whose seat it took.
+    event SeatRewarded(
         uint32 indexed partition,
-        uint64 indexed epoch,
-        uint32 round,
-        bytes32 checksum,
-        uint64 events,
-        uint64 volume,
-        uint256 signers,
-        uint256 reward
+        uint24 indexed broker,
+        uint24 indexed sponsor,
+        uint256 fromNewcomer,
+        uint256 fromOffender
     );
+
+    /// @notice The entries of one certificate were accepted. Skipped epochs before each are sealed with it.
+    /// @param signers A set of brokers, ascending by index from seat 0.
+    event PartitionsSealed(uint192 signers, Entry[] entries);
+
+    /// @notice Pay and reliability of `set` followed from its tally. `signed` and `missed` have 8 bits a seat: how many
+    /// seals its broker signed and missed. In the order of seats each earned `signed * reward` while `paid`, the sum,
+    /// lasted.
+    event PartitionSettled(
+        uint32 indexed partition,
+        uint192 set,
+        uint64 signed,
+        uint64 missed,
+        uint256 reward,
+        uint256 paid
+    );
+
+    /// @notice A suspended broker paid the join fee again, and has half of full reliability.
+    event BrokerRejoined(uint24 indexed index, uint256 fee);
+
+    /// @notice From epoch `fromEpoch` on there are so many partitions.
+    event PartitionsGrown(uint64 indexed fromEpoch, uint32 partitions);
 
     /// @notice A broker took its rewards.
     event RewardClaimed(uint24 indexed index, uint256 amount);
@@ -188,13 +232,19 @@ interface INetworkCoordinator {
         uint256 reward
     );
 
-    /// @notice A member that missed the last certificate attested it; its fall of reliability is undone.
-    event LateReportAccepted(uint32 indexed partition, uint64 indexed epoch, uint24 indexed index);
+    /// @notice A member that missed the last certificate attested it. If its miss was still in the tally, it counts as
+    /// signed there, and `reward` is 0; else its fall of reliability is undone and `reward` was paid.
+    event LateReportAccepted(
+        uint32 indexed partition,
+        uint64 indexed epoch,
+        uint24 indexed index,
+        uint256 reward
+    );
 
     /// @notice Nothing was sealed since `sealedEpoch` for too long: `members` lose the partition.
-    event QuorumLost(uint32 indexed partition, uint64 sealedEpoch, uint256 members);
+    event QuorumLost(uint32 indexed partition, uint64 sealedEpoch, uint192 members);
 
-    /// @notice Somebody took what it had earned for reports and changes.
+    /// @notice Somebody took what it had earned for reports.
     event BountyClaimed(address indexed account, uint256 amount);
 
     /// @notice The governor wants this coordinator to follow; zero takes a proposal back.
@@ -287,13 +337,17 @@ interface INetworkCoordinator {
     /// @notice The certificate came more than `windowEpochs` after its epoch.
     error WindowClosed(uint32 partition, uint64 epoch, uint64 currentEpoch, uint64 windowEpochs);
 
-    /// @notice The entry does not extend the checksum that is stored.
-    error PreviousMismatch(uint32 partition, bytes32 given, bytes32 stored);
+    /// @notice The entry does not extend the checksum that is stored, which begins with other 4 bytes.
+    error PreviousMismatch(uint32 partition, bytes4 hint, bytes24 stored);
 
-    /// @notice The custody root is reserved and must be zero.
-    error CustodyNotZero(uint32 partition, bytes32 custody);
+    /// @notice A certificate has 1 to `maximum` entries.
+    error EntriesOutOfRange(uint256 length, uint256 maximum);
 
-    /// @notice A certificate has at most `maximum` signatures, which always suffice for a quorum.
+    /// @notice The entries of a certificate ascend by partition, so that none is there twice.
+    error EntriesNotAscending(uint32 partition);
+
+    /// @notice A certificate has at most `maximum` signatures, which always suffice for a quorum. `partition` is its
+    /// first entry's, as in the next two errors.
     error TooManySignatures(uint32 partition, uint256 given, uint256 maximum);
 
     /// @notice Signature number `position` is malformed.
@@ -306,7 +360,7 @@ interface INetworkCoordinator {
     error DuplicateSigner(uint32 partition, uint24 index);
 
     /// @notice The member set `members` needs `quorum` signers and has `signers`.
-    error QuorumNotReached(uint32 partition, uint64 epoch, uint256 members, uint8 signers, uint8 quorum);
+    error QuorumNotReached(uint32 partition, uint64 epoch, uint192 members, uint8 signers, uint8 quorum);
 
     /// @notice The two reports do not conflict: partition, epoch, round and previous must be equal, the checksums
     /// not.
@@ -322,7 +376,7 @@ interface INetworkCoordinator {
     error NotLate(uint32 partition, uint32 round);
 
     /// @notice The accepted checksum of the last sealed epoch is another.
-    error NotAccepted(uint32 partition, uint64 epoch, uint64 sealedEpoch, bytes32 checksum);
+    error NotAccepted(uint32 partition, uint64 epoch, uint64 sealedEpoch, bytes24 checksum);
 
     /// @notice The signer did not miss the last certificate, or reported late before.
     error NotAbsent(uint32 partition, uint64 epoch, address signer);
@@ -330,8 +384,14 @@ interface INetworkCoordinator {
     /// @notice The quorum is lost after `patience` epochs without a seal.
     error QuorumNotLost(uint32 partition, uint64 sealedEpoch, uint64 currentEpoch, uint64 patience);
 
-    /// @notice The account has earned nothing by reports or changes, or took it before.
+    /// @notice The account has earned nothing by reports, or took it before.
     error NoBounty(address account);
+
+    /// @notice Only a broker whose reliability is below `minimum` is suspended and rejoins.
+    error NotSuspended(uint24 index, uint16 reliability, uint16 minimum);
+
+    /// @notice There are `partitions` partitions, and the active brokers ask for `wanted`.
+    error NothingToGrow(uint32 partitions, uint256 wanted);
 
     /// @notice Only the governor proposes a successor.
     error NotGovernor(address caller);
@@ -370,9 +430,16 @@ interface INetworkCoordinator {
     /// @notice Returns the stake of a broker that left, after its notice and once it sits in no member set.
     function withdrawStake() external;
 
+    /// @notice Readmits the calling broker, whose reliability is below 2,500 basis points and which so has no
+    /// tickets; moves `joinFee` from it. It has tickets again from the next epoch on.
+    function rejoin() external;
+
     /// @notice Moves targets forward; anybody may call. A change that is not useful does nothing (WP 2.4.6).
     /// @dev Whatever the order and whoever calls, useful changes end at the same target: the R best tickets
-    /// of distinct brokers. Founds a partition whose last seat it fills.
+    /// of distinct brokers. Founds a partition whose last seat it fills. The broker whose account calls is the
+    /// sponsor of the seats, and earns `seatBounty` for each that is installed, out of the join fees of the newcomer
+    /// and, if that took an offender's seat, of the offender: never more than those paid. An offender left or is
+    /// suspended.
     /// @param changes At most 64.
     function rebalance(Change[] calldata changes) external;
 
@@ -383,11 +450,38 @@ interface INetworkCoordinator {
     /// later epoch; anybody may call.
     function found(uint32 partition) external;
 
-    /// @notice Accepts checksums, pays signers and installs newcomers; anybody may call (WP 2.4.6, 2.4.7).
-    /// @dev An entry of an epoch that is sealed already is refused when alone and skipped among several, so
-    /// that two submitters do not undo each other's lists. Any other refusal undoes the whole call.
+    /// @notice Accepts checksums, counts who signed, and installs newcomers; anybody may call (WP 2.4.6, 2.4.7).
+    /// @dev Who submits is not repaid: the two slots that this would touch cost as much as the seal, and the reward of
+    /// a member exceeds it.
+    ///
+    /// Per certificate, the first refusal found stands, in this order: number of entries, number of signatures; each
+    /// entry by itself, in order (ascending, UnknownPartition or NotFounded, AlreadySealed, Succeeded, EpochNotOver,
+    /// WindowClosed, PreviousMismatch); each signature, in order (InvalidSignature, SignerNotMember if its account is no
+    /// broker's, DuplicateSigner); then for each entry, in order: SignerNotMember for each signer, ascending, that is
+    /// in no set the entry needs, QuorumNotReached of the previous members, then of the members.
+    ///
+    /// A certificate that has an entry of a sealed epoch, or one whose hint is not of the stored checksum, is skipped
+    /// whole if the call has several, so that two submitters do not undo each other's lists, and refused alone. Any
+    /// other refusal undoes the whole call.
+    ///
+    /// A seal of an epoch of the members goes to their tally. Signers that are needed only as previous members are
+    /// settled at once: of a seal of an epoch before `sinceEpoch` all previous members, each with one seal signed or
+    /// missed; else those who signed and are no members, with one seal signed.
     /// @param certificates At most 64.
     function submitCertificates(Certificate[] calldata certificates) external;
+
+    /// @notice Settles the tallies of partitions; one without a seal since the last settlement is skipped; anybody may
+    /// call. Happens by itself when a seat misses its third seal, at the 255th seal, and when members change.
+    /// @dev For each seal missed reliability falls by 625 basis points, not below 0, and for each signed it then rises
+    /// by 40, not above 10,000; linear, so that it matters little how seals were batched. Each seal signed pays
+    /// `epochReward / partitionCount() / replicas`, to members beyond the quorum too, as long as the reserve lasts.
+    /// A newcomer that missed three seals before it signed one has no reliability left.
+    /// @param partitions At most 64.
+    function settle(uint32[] calldata partitions) external;
+
+    /// @notice Adds partitions, up to `partitionsPerBroker` for each active broker and 2^20 in all; anybody may call
+    /// (WP 2.4.5).
+    function growPartitions() external;
 
     /// @notice Pays the calling broker's rewards.
     function claim() external;
@@ -396,15 +490,15 @@ interface INetworkCoordinator {
     /// may call (WP 2.4.6). It loses a share of its stake, of which the caller earns one, and its tickets.
     function slash(uint24 index, Report calldata a, Report calldata b) external;
 
-    /// @notice Undoes the fall of reliability of a member that missed the last certificate and attests, in round
-    /// 2^32 - 1, the checksum that was accepted; until the next seal; anybody may hand it in.
+    /// @notice Counts a member that missed the last certificate as a signer: it attests, in round 2^32 - 1, the checksum
+    /// that was accepted; until the next seal; anybody may hand it in.
     function reportLate(Report calldata report) external;
 
     /// @notice Gives a partition without seals for `quorumLostWindows` windows to its target, on top of the last
     /// sealed checksum; anybody may call. All of the members count as absent.
     function declareQuorumLost(uint32 partition) external;
 
-    /// @notice Pays what the caller earned by reports and changes.
+    /// @notice Pays what the caller earned by reports.
     function claimBounty() external;
 
     /// @notice Names the coordinator that shall follow this one, or nobody; by the governor.
@@ -427,14 +521,12 @@ interface INetworkCoordinator {
     /// @notice The epoch from which the network is the successor's, 0 while there is none.
     function successorEpoch() external view returns (uint64);
 
-    /// @notice Unclaimed rewards of a broker; 0 for an unknown index.
-    function accruedOf(uint24 index) external view returns (uint256);
-
     /// @notice A broker; all zero for an unknown index.
     function broker(uint24 index) external view returns (Broker memory);
 
     /// @notice The tickets that a broker can sit with in this epoch: those of its stake times its reliability at
-    /// the end of the epoch before, rounded up. They do not change within an epoch (WP 2.4.6).
+    /// the end of the epoch before, rounded up; none below 2,500 basis points. They do not change within an epoch
+    /// (WP 2.4.6).
     function ticketsOf(uint24 index) external view returns (uint8);
 
     /// @notice The index of a broker's address; 0 if it never registered.
@@ -446,6 +538,15 @@ interface INetworkCoordinator {
     /// @notice A partition.
     function partition(uint32 partition_) external view returns (Partition memory);
 
+    /// @notice The last seal of a partition: the checksum, of which the last 8 bytes are zero, and its epoch.
+    function sealOf(uint32 partition_) external view returns (bytes32 checksum, uint64 sealedEpoch);
+
+    /// @notice How many partitions there are; they are numbered from 0.
+    function partitionCount() external view returns (uint32);
+
+    /// @notice How many brokers have a draw and have not left.
+    function activeBrokers() external view returns (uint24);
+
     /// @notice The score of a broker's ticket for a partition; meaningless before the draw is recorded.
     function score(uint32 partition_, uint24 index, uint8 ticket) external view returns (uint64);
 
@@ -454,9 +555,6 @@ interface INetworkCoordinator {
 
     /// @notice The current epoch.
     function epoch() external view returns (uint64);
-
-    /// @notice The parameters fixed at deployment.
-    function params() external view returns (Params memory);
 
     /// @notice The token of stakes, fees and rewards.
     function token() external view returns (address);

@@ -18,7 +18,7 @@ library Cuts {
         return sha256(abi.encodePacked(bytes1(0x02), lane, nextSequence, volume, digest));
     }
 
-    /// @notice The checksum of a cut.
+    /// @notice The rolling checksum of a cut: the first 24 bytes of a hash, and 8 zeros.
     /// @param previous The checksum of the cut that this one extends.
     /// @param root The Merkle root over the cut's leaves.
     function checksum(
@@ -27,6 +27,6 @@ library Cuts {
         uint64 epoch,
         bytes32 root
     ) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(bytes1(0x04), previous, partition, epoch, root));
+        return bytes24(sha256(abi.encodePacked(bytes1(0x04), previous, partition, epoch, root)));
     }
 }

@@ -12,9 +12,10 @@ library Scores {
         return uint64(bytes8(keccak256(abi.encode("weir.partition", partition))));
     }
 
-    /// @notice The key of a broker: the first 8 bytes of its draw.
+    /// @notice The key of a broker: the first 8 bytes of its draw, 1 where they are zero, because 0 is none.
     function brokerKey(bytes32 draw) internal pure returns (uint64) {
-        return uint64(bytes8(draw));
+        uint64 key = uint64(bytes8(draw));
+        return key == 0 ? 1 : key;
     }
 
     /// @notice The score of a ticket; the higher wins.

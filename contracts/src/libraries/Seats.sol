@@ -1,64 +1,46 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title Seat sets in one word
+/// @title Targets in one word
 /// @notice Seat i is the 32 bits from bit 32 * i: `broker << 8 | ticket`. Broker 0 is a vacant seat.
 library Seats {
     /// @notice Seats that fit in a word.
     uint8 internal constant CAPACITY = 8;
 
-    /// @notice What `findBroker` and `findVacant` return when there is no such seat.
+    /// @notice What `findBroker` returns when there is no such seat.
     uint8 internal constant NONE = type(uint8).max;
 
     /// @notice The broker in a seat, 0 if vacant.
     function brokerAt(uint256 set, uint8 seat) internal pure returns (uint24) {
-        return uint24(set >> (32 * uint256(seat) + 8));
+        unchecked {
+            return uint24(set >> (32 * uint256(seat) + 8));
+        }
     }
 
     /// @notice The ticket in a seat.
     function ticketAt(uint256 set, uint8 seat) internal pure returns (uint8) {
-        return uint8(set >> (32 * uint256(seat)));
+        unchecked {
+            return uint8(set >> (32 * uint256(seat)));
+        }
     }
 
     /// @notice The set with one seat replaced.
     function put(uint256 set, uint8 seat, uint24 broker, uint8 ticket) internal pure returns (uint256) {
-        uint256 shift = 32 * uint256(seat);
-        uint256 packed = (uint256(broker) << 8) | ticket;
-        return (set & ~(uint256(type(uint32).max) << shift)) | (packed << shift);
+        unchecked {
+            uint256 shift = 32 * uint256(seat);
+            uint256 packed = (uint256(broker) << 8) | ticket;
+            return (set & ~(uint256(type(uint32).max) << shift)) | (packed << shift);
+        }
     }
 
     /// @notice The seat of a broker, or NONE.
-    function findBroker(uint256 set, uint8 replicas, uint24 broker) internal pure returns (uint8) {
-        for (uint8 seat = 0; seat < replicas; ++seat) {
-            if (brokerAt(set, seat) == broker) return seat;
+    function findBroker(uint256 set, uint24 broker) internal pure returns (uint8) {
+        unchecked {
+            for (uint8 seat = 0; seat < CAPACITY; ++seat) {
+                if (brokerAt(set, seat) == broker) return seat;
+            }
+            return NONE;
         }
-        return NONE;
-    }
-
-    /// @notice The lowest vacant seat, or NONE.
-    function findVacant(uint256 set, uint8 replicas) internal pure returns (uint8) {
-        return findBroker(set, replicas, 0);
-    }
-
-    /// @notice The seat that the next newcomer takes: the lowest vacant one, else the lowest whose broker is
-    /// not in `target`, else NONE.
-    function findGivable(uint256 members, uint256 target, uint8 replicas) internal pure returns (uint8) {
-        uint8 vacant = findVacant(members, replicas);
-        if (vacant != NONE) return vacant;
-        for (uint8 seat = 0; seat < replicas; ++seat) {
-            if (findBroker(target, replicas, brokerAt(members, seat)) == NONE) return seat;
-        }
-        return NONE;
-    }
-
-    /// @notice A list of brokers with one more, kept ascending by index. `count` are in it.
-    function insertAscending(uint256 list, uint8 count, uint24 broker) internal pure returns (uint256) {
-        uint8 place = count;
-        while (place > 0 && brokerAt(list, place - 1) > broker) {
-            list = put(list, place, brokerAt(list, place - 1), 0);
-            --place;
-        }
-        return put(list, place, broker, 0);
     }
 
     /// @notice q for R seats: any two quorums share more than f = (R - 1) / 3 seats.

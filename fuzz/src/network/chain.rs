@@ -6,8 +6,8 @@ use std::sync::Arc;
 use weir_kernel::batch::SignedHeader;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{
-    Block, Call, Contracts, Fact, Intent, Params, Report, SignedEntry, SignedReport, State, begin_block,
-    decide, evolve, fees, report_signing_hash,
+    Block, Call, Contracts, Fact, Intent, Params, Report, SealedEntry, SignedCertificate, SignedReport, State,
+    begin_block, decide, evolve, fees, report_signing_hash,
 };
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId, StreamId};
@@ -113,7 +113,8 @@ impl Chain {
 
     fn note_seals(&mut self, facts: &[Fact]) {
         for fact in facts {
-            if let Fact::PartitionSealed { partition, epoch, checksum, .. } = fact {
+            let Fact::PartitionsSealed { entries, .. } = fact else { continue };
+            for SealedEntry { partition, epoch, checksum, .. } in entries {
                 let before = self.sealed.insert((*partition, *epoch), *checksum);
                 assert!(before.is_none(), "partition {partition} epoch {epoch} is sealed once");
             }
@@ -147,10 +148,9 @@ impl Chain {
                 Call::Fees(fees::Call::ProveFork { first, second })
             }
             Intent::SubmitCertificate(certificate) => {
-                let hash =
-                    report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &certificate.entry.hash());
+                let hash = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &certificate.root());
                 let signers = certificate.signatures.iter().map(|s| recover_report(&hash, s)).collect();
-                Call::SubmitCertificates(vec![SignedEntry { entry: certificate.entry, signers }])
+                Call::SubmitCertificates(vec![SignedCertificate { entries: certificate.entries, signers }])
             }
         }
     }

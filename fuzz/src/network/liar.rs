@@ -217,7 +217,6 @@ impl Knowledge<'_> {
             checksum: cut.checksum(),
             events: input.number(),
             volume: input.number(),
-            custody: Hash::ZERO,
         };
         let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash());
         SignedEntry { entry, signature: report_signature(&self.me, &digest).to_vec() }

@@ -9,7 +9,11 @@
 //! | head leaf | SHA-256 of `0x02`, lane \[32\], next sequence u64, volume u64, header digest \[32\] |
 //! | fork leaf | SHA-256 of `0x03`, lane \[32\], smaller header digest \[32\], larger header digest \[32\] |
 //! | root | the Merkle root over the leaves ([`crate::merkle`]); 32 zero bytes for an empty cut |
-//! | checksum | SHA-256 of `0x04`, previous checksum \[32\], partition u32, epoch u64, root \[32\] |
+//! | checksum | SHA-256 of `0x04`, previous checksum \[32\], partition u32, epoch u64, root \[32\]; its last 8 bytes zero |
+//!
+//! The chain keeps a checksum beside its epoch in one word, because writing a second one for each seal would cost more
+//! than all the rest of it. So a checksum has 24 bytes, and 8 zero ones after them wherever 32 are asked for. Finding
+//! two cuts with equal ones takes about 2^96 hashes.
 //!
 //! The round is not hashed: proposals of two rounds that name the same heads have the same checksum.
 
@@ -22,6 +26,9 @@ use super::fork::Fork;
 use crate::hash::sha256;
 use crate::ids::{Epoch, Hash, LaneId, PartitionId};
 use crate::merkle;
+
+/// The bytes of a checksum that are not zero by definition.
+pub const CHECKSUM_BYTES: usize = 24;
 
 /// The head of a lane: everything before it is fixed by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -103,7 +110,14 @@ impl Cut {
 
 /// The checksum `previous` rolled on by the cut with this root.
 pub fn rolled(previous: &Hash, partition: PartitionId, epoch: Epoch, root: &Hash) -> Hash {
-    sha256(&[&[0x04], &previous.0, &partition.0.to_be_bytes(), &epoch.to_be_bytes(), &root.0])
+    kept(sha256(&[&[0x04], &previous.0, &partition.0.to_be_bytes(), &epoch.to_be_bytes(), &root.0]))
+}
+
+/// What the chain keeps of a hash as a checksum: [`CHECKSUM_BYTES`], and zeros after them. Every checksum anywhere is
+/// made by this, so that what is compared with the chain's is equal or is not, and never cut off by whoever compares.
+pub fn kept(mut hash: Hash) -> Hash {
+    hash.0[CHECKSUM_BYTES..].fill(0);
+    hash
 }
 
 /// The join of lane heads: for each lane the longest. Heads of one lane must lie on one branch.
@@ -143,6 +157,17 @@ mod tests {
         for variant in variants {
             assert_ne!(variant.checksum(), base.checksum(), "{variant:?}");
         }
+    }
+
+    #[test]
+    fn a_checksum_is_24_bytes_of_the_hash_and_zeros() {
+        let checksum = cut(alloc::vec![head(1, 5)]).checksum();
+        let root = cut(alloc::vec![head(1, 5)]).root();
+        let hash = sha256(&[&[0x04], &[9; 32], &3u32.to_be_bytes(), &7u64.to_be_bytes(), &root.0]);
+        assert_eq!(checksum.0[..CHECKSUM_BYTES], hash.0[..CHECKSUM_BYTES]);
+        assert_eq!(checksum.0[CHECKSUM_BYTES..], [0; 8]);
+        assert_ne!(hash.0[CHECKSUM_BYTES..], [0; 8]);
+        assert_eq!(kept(checksum), checksum);
     }
 
     #[test]

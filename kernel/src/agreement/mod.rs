@@ -12,6 +12,7 @@
 pub mod cut;
 pub mod fork;
 pub mod rounds;
+pub mod signers;
 
 pub use cut::{Cut, LaneHead};
 pub use fork::Fork;

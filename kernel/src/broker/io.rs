@@ -206,7 +206,8 @@ pub enum Reply {
         /// The client's number.
         request: u64,
     },
-    /// A subscription's stream partition has delivered its history: what follows is live.
+    /// A subscription's stream partition has delivered its history: what follows is live. Said again when it has
+    /// caught up at another replica or with another home.
     CaughtUp {
         /// The client's number.
         request: u64,

@@ -7,7 +7,7 @@
 //!     │◄────────── Propose │                                           │
 //!     │ fetches, checks,   │                                           │
 //!     │ persists, signs    │                                           │
-//!     │ Report ───────────►│ q reports of every needed set ───────────►│ PartitionSealed
+//!     │ Report ───────────►│ q reports of every needed set ───────────►│ PartitionsSealed
 //! ```
 //!
 //! Nobody signs below its closing heads, and at most once for each (epoch, round, previous). If a round brings
@@ -23,7 +23,8 @@ use super::io::Trace;
 use super::message::{Message, SignedEntry};
 use super::replica::Replica;
 use super::rows::{self, ReportKey, ReportRow};
-use crate::agreement::{Cut, Fork, LaneHead, cut, rounds};
+use crate::agreement::{Cut, Fork, LaneHead, cut, rounds, signers};
+use crate::coordinator::seats::SEATS;
 use crate::coordinator::{Certificate, Entry, Intent, Report, Seats, State, report_signing_hash};
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId};
 use crate::limits::RETRY_US;
@@ -69,6 +70,12 @@ struct Lead {
 impl Sealing {
     fn leader(&self) -> Option<Address> {
         rounds::leader(&self.signers, self.epoch, self.round)
+    }
+
+    /// Whether a signer is needed no more once this is sealed: it is not of the newest set.
+    fn is_replaced(&self, view: &State, signer: &Address) -> bool {
+        let index = view.broker_index(*signer);
+        self.sets.last().is_some_and(|set| index.is_none_or(|index| !set.contains(index)))
     }
 
     /// Whether these brokers are a quorum of every needed set.
@@ -382,7 +389,7 @@ impl Sealer {
     }
 
     /// As leader: with all reports, or a quorum of them when half of the round has passed, the certificate goes to
-    /// the chain. Waiting for all costs little and keeps everybody's reliability.
+    /// the chain. Every signer is paid the same, however many there are, so waiting for all costs nobody anything.
     fn submit(&mut self, ctx: &mut Context<'_>) {
         let Some(s) = &mut self.sealing else { return };
         let half_passed = rounds::half_passed(ctx.view.height, s.first_block_after);
@@ -394,7 +401,10 @@ impl Sealer {
             return;
         }
         ctx.mark_if(!all, Rare::SubmittedWithoutAll);
-        let certificate = Certificate { entry: *entry, signatures: lead.reports.values().copied().collect() };
+        let is_replaced = |signer: &Address| s.is_replaced(ctx.view, signer);
+        let chosen = signers::fitting(who, SEATS, is_replaced, |some| s.is_quorum(ctx.view, some));
+        let signatures = chosen.iter().map(|signer| lead.reports[signer]).collect();
+        let certificate = Certificate { entries: alloc::vec![*entry], signatures };
         ctx.submit(Intent::SubmitCertificate(certificate));
         if let Some(lead) = &mut s.lead {
             lead.submitted = !ctx.rules.has(Bug::PaysTwice);
@@ -486,6 +496,5 @@ fn entry_of(cut: &Cut, round: u32, replica: &Replica) -> Entry {
         checksum: cut.checksum(),
         events,
         volume,
-        custody: Hash::ZERO,
     }
 }

@@ -4,14 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::BlockRef;
-use super::certificates::Entry;
+use super::entry::Entry;
 use super::fact::Change;
 use super::permissions::Permission;
 use super::registry::{FeeTerms, Retention};
 use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId};
 
-/// The longest list that a call takes: changes of a rebalance, certificates of a submission.
+/// The longest list that a call takes: changes, certificates, the entries of one, partitions to settle.
 pub const MAXIMUM_LIST: usize = 64;
 
 /// The block that a call runs in.
@@ -38,16 +38,16 @@ impl Block<'_> {
     }
 }
 
-/// An entry with the signers that its certificate's signatures recover to.
+/// Entries with the signers that their certificate's signatures recover to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedEntry {
+pub struct SignedCertificate {
     /// What is sealed.
-    pub entry: Entry,
-    /// One an entry's signature: the account that signed, or `None` where no account can have made it.
+    pub entries: Vec<Entry>,
+    /// One a signature: the account that signed, or `None` where no account can have made it.
     pub signers: Vec<Option<Address>>,
 }
 
-/// An entry with the account that its one signature recovers to.
+/// An entry with the account that the signature under its report recovers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedReport {
     /// What is reported.
@@ -102,6 +102,8 @@ pub enum Call {
     Leave,
     /// `NetworkCoordinator.withdrawStake`.
     WithdrawStake,
+    /// `NetworkCoordinator.rejoin`: by a suspended broker.
+    Rejoin,
     /// `NetworkCoordinator.rebalance`: by anybody.
     Rebalance(Vec<Change>),
     /// `NetworkCoordinator.evict`: by anybody.
@@ -111,7 +113,9 @@ pub enum Call {
     /// `NetworkCoordinator.growPartitions`: by anybody.
     GrowPartitions,
     /// `NetworkCoordinator.submitCertificates`: by anybody.
-    SubmitCertificates(Vec<SignedEntry>),
+    SubmitCertificates(Vec<SignedCertificate>),
+    /// `NetworkCoordinator.settle`: by anybody.
+    Settle(Vec<PartitionId>),
     /// `NetworkCoordinator.claim`.
     Claim,
     /// `NetworkCoordinator.slash`: by anybody.

@@ -1,15 +1,8 @@
-//! Certificates: how a partition's epoch is sealed (WP 2.4.6, 2.4.7).
+//! Certificates: how epochs of partitions are sealed (WP 2.4.6, 2.4.7).
 //!
-//! An *entry* says what the replicas of a partition agreed on for an epoch: the rolling checksum over the
-//! cut, on top of the checksum that the chain has. A *report* is a replica's signature over the Merkle root
-//! of one or more entries; of one entry the root is the entry's own hash. A *certificate* is an entry with a
-//! quorum of reports:
-//!
-//! ```text
-//! entry hash = keccak256(abi.encode(uint32 partition, uint64 epoch, uint32 round, bytes32 previous,
-//!                                   bytes32 checksum, uint64 events, uint64 volume, bytes32 custody))
-//! report     = EIP-712 Report(bytes32 root), domain {name "weir", version "1", chainId, coordinator}
-//! ```
+//! A *certificate* is a few [entries](super::entry), of distinct partitions in rising order, and reports over all of
+//! them: a quorum of each. Most have one entry; whoever leads several partitions with the same members has them signed
+//! and submitted together.
 //!
 //! *Who must sign.* Members act from `since_epoch` on and the previous members before it. A seal covers all
 //! epochs since the last sealed one, and what was `stored` in an epoch is known only to that epoch's set. So
@@ -17,85 +10,119 @@
 //! since_epoch`), and one of the members if the entry reaches an epoch of theirs (`epoch >= since_epoch`).
 //! Since the chain installs no further set before an epoch of the present one is sealed, there are never more
 //! than these two.
+//!
+//! *What is refused.* The first of these that holds, in this order: the number of entries; the number of signatures;
+//! each entry by itself; each signature by itself; then for each entry its signers, ascending, and the quorum of the
+//! previous members, then of the members.
+//!
+//! *What is stale.* An entry of a sealed epoch, or on top of another checksum than the chain's, makes its certificate
+//! stale: the root that was signed is over all entries, and the chain knows the checksum that an entry rolls on from
+//! only while that is the present one. A stale certificate is refused when it is alone and skipped when the call has
+//! more, so that two submitters do not undo each other's lists. Whoever bundles submits again what was not sealed.
 
 use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
+use super::call::{MAXIMUM_LIST, SignedCertificate};
+use super::entry::{self, Entry};
 use super::fact::Fact;
 use super::refusal::Refusal;
 use super::seats::{SEATS, Seats};
-use super::state::{Partition, State};
+use super::state::State;
+use super::{Partition, succession};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId};
-use crate::typed_data::{WordHasher, domain_separator, signing_hash};
 
-/// What is sealed: one epoch of one partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Entry {
-    /// The partition.
-    pub partition: PartitionId,
-    /// The epoch; everything since the last sealed one is sealed with it.
-    pub epoch: Epoch,
-    /// The round of agreement in which it was proposed.
-    pub round: u32,
-    /// The checksum that this one rolls on from: the one the chain has.
-    pub previous: Hash,
-    /// The rolling checksum over the cut.
-    pub checksum: Hash,
-    /// Events since the last seal.
-    pub events: u64,
-    /// Content bytes since the last seal.
-    pub volume: u64,
-    /// Reserved, zero.
-    pub custody: Hash,
-}
+/// The most entries of a certificate.
+pub const MAXIMUM_ENTRIES: usize = MAXIMUM_LIST;
 
-/// An entry with its reports.
+/// Entries with their reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Certificate {
-    /// What is sealed.
-    pub entry: Entry,
+    /// What is sealed, rising by partition.
+    pub entries: Vec<Entry>,
     /// The reports: signatures as r, s, v of 32, 32 and 1 bytes, of distinct members.
     pub signatures: Vec<[u8; 65]>,
 }
 
-impl Entry {
-    /// The hash of the entry; of a single entry it is the root that a report signs.
-    pub fn hash(&self) -> Hash {
-        WordHasher::new()
-            .uint(self.partition.0)
-            .uint(self.epoch)
-            .uint(self.round)
-            .word(&self.previous.0)
-            .word(&self.checksum.0)
-            .uint(self.events)
-            .uint(self.volume)
-            .word(&self.custody.0)
-            .finish()
+impl Certificate {
+    /// The root that its signatures are over.
+    pub fn root(&self) -> Hash {
+        root(&self.entries)
     }
 }
 
-/// What a replica signs to report `root`: the EIP-712 signing hash of `Report(bytes32 root)` under the
-/// coordinator's domain.
-pub fn report_signing_hash(chain_id: u64, coordinator: &Address, root: &Hash) -> Hash {
-    let report = WordHasher::of_type(b"Report(bytes32 root)").word(&root.0).finish();
-    signing_hash(&domain_separator(chain_id, coordinator), &report)
+/// The root over entries, of which there is at least one.
+pub fn root(entries: &[Entry]) -> Hash {
+    let leaves: Vec<Hash> = entries.iter().map(Entry::hash).collect();
+    entry::root(&leaves)
 }
 
-/// The sets that must each give a quorum to seal `epoch`, oldest first; none if the epoch is sealed already
-/// or the partition is not founded.
+/// The sets that must each give a quorum to seal an epoch: vacant where none is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NeededSets {
+    /// The previous members, if an epoch of theirs is not sealed.
+    pub former: Seats,
+    /// The members, if the epoch is theirs.
+    pub members: Seats,
+}
+
+impl NeededSets {
+    /// Those of `epoch` in a partition; none if it is sealed already or the partition is not founded.
+    pub fn of(partition: &Partition, epoch: Epoch) -> Self {
+        if !partition.founded || epoch <= partition.sealed_epoch {
+            return Self::default();
+        }
+        let only_if = |needed: bool, set: Seats| if needed { set } else { Seats::VACANT };
+        let is_former_open = partition.sealed_epoch + 1 < partition.since_epoch;
+        Self {
+            former: only_if(is_former_open, partition.previous_members),
+            members: only_if(epoch >= partition.since_epoch, partition.members),
+        }
+    }
+
+    /// The sets that are needed, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = Seats> + use<> {
+        [self.former, self.members].into_iter().filter(|set| !set.is_empty())
+    }
+}
+
+/// The sets that must each give a quorum to seal `epoch`, oldest first.
 pub fn needed_sets(partition: &Partition, epoch: Epoch) -> Vec<Seats> {
-    if !partition.founded || epoch <= partition.sealed_epoch {
-        return Vec::new();
-    }
-    let previous = (partition.sealed_epoch + 1 < partition.since_epoch).then_some(partition.previous_members);
-    let current = (epoch >= partition.since_epoch).then_some(partition.members);
-    previous.into_iter().chain(current).collect()
+    NeededSets::of(partition, epoch).iter().collect()
 }
 
-/// The epoch of an entry is over, within the window, and its checksum rolls on from the stored one.
-pub(super) fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
-    let Entry { partition: id, epoch, previous, custody, .. } = *entry;
+/// Whether a refusal means that another certificate was there first.
+pub(super) fn is_stale(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::AlreadySealed { .. } | Refusal::PreviousMismatch { .. })
+}
+
+/// Numbers are within bounds, and each entry can be sealed by itself.
+pub(super) fn check_entries(state: &State, certificate: &SignedCertificate) -> Result<(), Refusal> {
+    let SignedCertificate { entries, signers } = certificate;
+    let (length, maximum) = (entries.len(), MAXIMUM_ENTRIES);
+    if length == 0 || length > maximum {
+        return Err(Refusal::EntriesOutOfRange { length, maximum });
+    }
+    if signers.len() > SEATS {
+        let (partition, given) = (entries[0].partition, signers.len());
+        return Err(Refusal::TooManySignatures { partition, given, maximum: SEATS });
+    }
+    let mut before: Option<PartitionId> = None;
+    for entry in entries {
+        if before.is_some_and(|before| entry.partition <= before) {
+            return Err(Refusal::EntriesNotAscending { partition: entry.partition });
+        }
+        before = Some(entry.partition);
+        check_entry(state, entry)?;
+    }
+    Ok(())
+}
+
+/// The epoch of an entry is over, within the window, and its checksum rolls on from the stored one. The chain compares
+/// only the hint; where another checksum has the same one it finds strangers instead of signers.
+fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
+    let Entry { partition: id, epoch, previous, .. } = *entry;
     let partition = state.known_partition(id)?;
     if !partition.founded {
         return Err(Refusal::NotFounded { partition: id });
@@ -103,7 +130,7 @@ pub(super) fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
     if epoch <= partition.sealed_epoch {
         return Err(Refusal::AlreadySealed { partition: id, epoch, sealed_epoch: partition.sealed_epoch });
     }
-    super::succession::check(state, epoch)?;
+    succession::check(state, epoch)?;
     let (current_epoch, window_epochs) = (state.epoch(), state.params.window_epochs);
     if epoch >= current_epoch {
         return Err(Refusal::EpochNotOver { partition: id, epoch, current_epoch });
@@ -112,52 +139,55 @@ pub(super) fn check_entry(state: &State, entry: &Entry) -> Result<(), Refusal> {
         return Err(Refusal::WindowClosed { partition: id, epoch, current_epoch, window_epochs });
     }
     if previous != partition.checksum {
-        let stored = partition.checksum;
-        return Err(Refusal::PreviousMismatch { partition: id, given: previous, stored });
-    }
-    if !custody.is_zero() {
-        return Err(Refusal::CustodyNotZero { partition: id, custody });
+        let (hint, stored) = (entry::hint(&previous), partition.checksum);
+        return Err(Refusal::PreviousMismatch { partition: id, hint, stored });
     }
     Ok(())
 }
 
-/// The signers of an entry that passed [`check_entry`], ascending: distinct brokers of the needed sets, a
-/// quorum of each.
+/// The signers of a certificate that passed [`check_entries`], ascending: distinct brokers, each of a needed set of
+/// every entry, and for each entry a quorum of every needed set.
 pub(super) fn check_signers(
     state: &State,
-    entry: &Entry,
-    signers: &[Option<Address>],
+    certificate: &SignedCertificate,
 ) -> Result<Vec<BrokerIndex>, Refusal> {
-    let Entry { partition, epoch, .. } = *entry;
-    if signers.len() > SEATS {
-        return Err(Refusal::TooManySignatures { partition, given: signers.len(), maximum: SEATS });
-    }
-    let needed = state.needed_sets(partition, epoch);
-    let mut brokers: Vec<BrokerIndex> = Vec::with_capacity(signers.len());
-    for (position, signer) in signers.iter().enumerate() {
-        let signer = signer.ok_or(Refusal::InvalidSignature { partition, position })?;
-        let member = |index: &BrokerIndex| needed.iter().any(|set| set.contains(*index));
-        let stranger = Refusal::SignerNotMember { partition, epoch, signer };
-        let index = state.broker_index(signer).filter(member).ok_or(stranger)?;
-        match brokers.binary_search(&index) {
-            Ok(_) => return Err(Refusal::DuplicateSigner { partition, index }),
-            Err(place) => brokers.insert(place, index),
+    let first = certificate.entries.first().expect("a certificate has an entry");
+    let brokers = distinct(state, first, &certificate.signers)?;
+    for Entry { partition, epoch, .. } in certificate.entries.iter().copied() {
+        let needed = state.needed_sets(partition, epoch);
+        let stranger = brokers.iter().find(|index| needed.iter().all(|set| !set.contains(**index)));
+        if let Some(signer) = stranger.and_then(|index| state.address_of(*index)) {
+            return Err(Refusal::SignerNotMember { partition, epoch, signer });
         }
-    }
-    for members in needed {
-        let (signers, quorum) =
-            (brokers.iter().filter(|index| members.contains(**index)).count(), state.quorum());
-        if signers < quorum {
-            return Err(Refusal::QuorumNotReached { partition, epoch, members, signers, quorum });
+        for members in needed {
+            let signers = brokers.iter().filter(|index| members.contains(**index)).count();
+            let quorum = state.quorum();
+            if signers < quorum {
+                return Err(Refusal::QuorumNotReached { partition, epoch, members, signers, quorum });
+            }
         }
     }
     assert!(brokers.len() >= state.quorum(), "an entry that is not sealed yet needs a set");
     Ok(brokers)
 }
 
-/// The fact of an accepted entry.
-pub(super) fn sealed(entry: &Entry, signers: Vec<BrokerIndex>, reward: u128) -> Fact {
-    let Entry { partition, epoch, round, checksum, events, volume, .. } = *entry;
-    let signers = Seats::of_brokers(signers);
-    Fact::PartitionSealed { partition, epoch, round, checksum, events, volume, signers, reward }
+/// The brokers whose accounts signed, ascending; refusals name the first entry's partition.
+fn distinct(state: &State, first: &Entry, signers: &[Option<Address>]) -> Result<Vec<BrokerIndex>, Refusal> {
+    let Entry { partition, epoch, .. } = *first;
+    let mut brokers: Vec<BrokerIndex> = Vec::with_capacity(signers.len());
+    for (position, signer) in signers.iter().enumerate() {
+        let signer = signer.ok_or(Refusal::InvalidSignature { partition, position })?;
+        let stranger = Refusal::SignerNotMember { partition, epoch, signer };
+        let index = state.broker_index(signer).ok_or(stranger)?;
+        match brokers.binary_search(&index) {
+            Ok(_) => return Err(Refusal::DuplicateSigner { partition, index }),
+            Err(place) => brokers.insert(place, index),
+        }
+    }
+    Ok(brokers)
+}
+
+/// The fact of an accepted certificate.
+pub(super) fn sealed(entries: &[Entry], signers: Seats) -> Fact {
+    Fact::PartitionsSealed { signers, entries: entries.iter().map(Entry::sealed).collect() }
 }

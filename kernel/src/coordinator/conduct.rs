@@ -5,21 +5,27 @@
 //! reporter, and so are all tickets. Each conflict is punished once.
 //!
 //! *Late.* A member that missed the certificate may attest the accepted checksum in the reserved round
-//! [`LATE_ROUND`], until the next seal: it holds the cut, so its fall of reliability is undone.
+//! [`LATE_ROUND`], until the next seal: it holds the cut. If its miss is still in the tally it counts there as a seal
+//! signed; if it was settled, the reliability comes back and the seal is paid at once. Its probation, if it was settled
+//! as well, does not come back.
 //!
 //! *Not at all.* After a number of windows without a seal anybody declares the quorum lost. The target's valid
-//! seats become the members, on top of the last sealed checksum, as at a founding; the former members count as
-//! absent. Those among them whom the target names stay, with what they hold above the cut.
+//! seats become the members, on top of the last sealed checksum, as at a founding; the former members are settled with
+//! one more seal, which they missed. Those among them whom the target names stay, with what they hold above the cut.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::Partition;
 use super::call::SignedReport;
 use super::fact::Fact;
 use super::founding;
 use super::refusal::Refusal;
 use super::registration;
-use super::state::{Partition, State};
+use super::reliability;
+use super::rewards;
+use super::state::State;
+use super::tallies;
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId};
 
 /// The round that late reports name.
@@ -78,9 +84,7 @@ fn signer(report: &SignedReport, position: usize) -> Result<Address, Refusal> {
 
 /// Where a broker sits in the set rated for the last seal, if it was absent then.
 pub fn absent_seat(partition: &Partition, index: BrokerIndex) -> Option<usize> {
-    let acted = partition.sealed_epoch >= partition.since_epoch;
-    let rated = if acted { partition.members } else { partition.previous_members };
-    rated.position(index).filter(|seat| partition.absent & (1 << seat) != 0)
+    partition.rated_set().position(index).filter(|seat| partition.absent & (1 << seat) != 0)
 }
 
 /// `reportLate`, which anybody may call.
@@ -95,17 +99,39 @@ pub(super) fn report_late(state: &State, report: &SignedReport) -> Result<Fact, 
     if epoch != sealed_epoch || entry.checksum != checksum {
         return Err(Refusal::NotAccepted { partition: id, epoch, sealed_epoch, checksum });
     }
-    if !entry.custody.is_zero() {
-        return Err(Refusal::CustodyNotZero { partition: id, custody: entry.custody });
-    }
     let signer = signer(report, 0)?;
     let absent = state.broker_index(signer).filter(|index| absent_seat(partition, *index).is_some());
     let index = absent.ok_or(Refusal::NotAbsent { partition: id, epoch, signer })?;
-    Ok(Fact::LateReportAccepted { partition: id, epoch, index })
+    let is_tallied = tallied_seat(partition, index).is_some();
+    let share = rewards::share(&state.params, state.partition_count());
+    let reward = if is_tallied { 0 } else { share.min(state.reserve()) };
+    Ok(Fact::LateReportAccepted { partition: id, epoch, index, reward })
 }
 
-/// `declareQuorumLost`, which anybody may call.
-pub(super) fn declare_quorum_lost(state: &State, id: PartitionId) -> Result<Vec<Fact>, Refusal> {
+/// Where a member sits whose absence at the last seal is still in the tally.
+fn tallied_seat(partition: &Partition, index: BrokerIndex) -> Option<usize> {
+    let is_theirs = partition.sealed_epoch >= partition.since_epoch;
+    absent_seat(partition, index).filter(|seat| is_theirs && partition.tally.misses[*seat] > 0)
+}
+
+/// A member that was absent at the last seal turns out to hold what it sealed.
+pub(super) fn excuse(state: &mut State, id: PartitionId, index: BrokerIndex, reward: u128) {
+    let epoch = state.epoch();
+    let partition = state.partition_mut(id);
+    let seat = absent_seat(partition, index).expect("only an absent member reports late");
+    let tallied = tallied_seat(partition, index);
+    partition.absent &= !(1 << seat);
+    match tallied {
+        Some(seat) => partition.tally.misses[seat] -= 1,
+        None => {
+            state.broker_mut(index).rate(epoch, reliability::late);
+            tallies::pay(state, index, reward);
+        }
+    }
+}
+
+/// The facts with which the members lose a partition, if anybody may declare that they did.
+pub(super) fn losing(state: &State, id: PartitionId) -> Result<Vec<Fact>, Refusal> {
     let partition = state.known_partition(id)?;
     if !partition.founded {
         return Err(Refusal::NotFounded { partition: id });
@@ -120,7 +146,7 @@ pub(super) fn declare_quorum_lost(state: &State, id: PartitionId) -> Result<Vec<
         return Err(Refusal::TooFewSeats { partition: id, seats, quorum });
     }
     let lost = Fact::QuorumLost { partition: id, sealed_epoch, members: partition.members };
-    Ok(vec![lost, founding::founded(state, id, partition)])
+    Ok(vec![tallies::last_settlement(state, id, partition), lost])
 }
 
 #[cfg(test)]

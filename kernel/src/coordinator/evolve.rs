@@ -9,17 +9,19 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::conduct;
+use super::broker::Broker;
+use super::entry::SealedEntry;
 use super::fact::Fact;
 use super::growth;
-use super::params::Params;
 use super::permissions::{Delegation, HISTORY_EPOCHS};
 use super::reliability;
-use super::seats::{Seat, Seats};
-use super::state::{Broker, State, Stream};
+use super::seats::{SEATS, Seat, Seats};
+use super::state::{State, Stream};
 use super::succession::Succession;
+use super::tallies::{self, Settlement, Tally};
 use super::{BlockRef, begin_block};
-use super::{delivery, fees, karma, licenses};
+use super::{bounties, conduct, delivery, fees, karma, licenses};
+use crate::agreement::cut;
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId};
 
 /// Applies a fact of `block` to the state.
@@ -88,6 +90,7 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
                 endpoint: endpoint.clone(),
                 tls_key_hash: *tls_key_hash,
                 stake: *stake,
+                fee: state.params.join_fee,
                 tickets: *tickets,
                 draw: None,
                 draw_block: *draw_block,
@@ -119,19 +122,28 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             broker.stake = broker.stake.checked_sub(*amount).expect("no more than the stake is withdrawn");
             state.stakes = state.stakes.checked_sub(*amount).expect("stakes add up");
         }
-        Fact::SeatProposed { partition, seat, broker, ticket, .. } => {
+        Fact::SeatProposed { partition, seat, broker, ticket, sponsor, .. } => {
             let seat = (*seat, Some(Seat { broker: *broker, ticket: *ticket }));
-            retarget(state, block, *partition, seat);
+            retarget(state, block, *partition, seat, *sponsor);
         }
-        Fact::SeatVacated { partition, seat, .. } => retarget(state, block, *partition, (*seat, None)),
+        Fact::SeatVacated { partition, seat, .. } => {
+            retarget(state, block, *partition, (*seat, None), BrokerIndex(0));
+        }
+        Fact::SeatRewarded { partition, broker, sponsor, from_newcomer, from_offender } => {
+            bounties::apply(state, (*partition, *broker, *sponsor), (*from_newcomer, *from_offender));
+        }
         Fact::MembersInstalled { partition, since_epoch, members } => {
             install(state, block, *partition, *since_epoch, *members);
         }
         Fact::PartitionsGrown { partitions, .. } => growth::grown(state, *partitions),
-        Fact::PartitionSealed { partition, epoch, checksum, events, volume, signers, reward, round: _ } => {
-            let sealed = Sealed { epoch: *epoch, checksum: *checksum, events: *events, volume: *volume };
-            seal(state, *partition, sealed, *signers, *reward);
+        Fact::PartitionsSealed { signers, entries } => {
+            entries.iter().for_each(|entry| seal(state, entry, *signers));
         }
+        Fact::PartitionSettled { partition, set, signed, missed, reward, paid } => {
+            let (set, signed, missed, reward, paid) = (*set, *signed, *missed, *reward, *paid);
+            tallies::apply(state, *partition, &Settlement { set, signed, missed, reward, paid });
+        }
+        Fact::BrokerRejoined { index, fee } => rejoin(state, *index, *fee),
         Fact::RewardClaimed { index, amount } => {
             let broker = state.broker_mut(*index);
             broker.accrued = broker.accrued.checked_sub(*amount).expect("no more than accrued is claimed");
@@ -148,13 +160,16 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             let first = Arc::make_mut(&mut state.punished).insert(conflict);
             assert!(first, "a conflict is punished once");
         }
-        Fact::LateReportAccepted { partition, index, .. } => excuse(state, *partition, *index),
-        Fact::QuorumLost { partition, members, .. } => {
+        Fact::LateReportAccepted { partition, index, reward, .. } => {
+            conduct::excuse(state, *partition, *index, *reward);
+        }
+        Fact::QuorumLost { partition, .. } => {
             let epoch = state.epoch_of(block);
             let lost = state.partition_mut(*partition);
             lost.sealed_epoch = epoch;
             lost.absent = 0;
-            rate(state, *members, Seats::VACANT);
+            // Whoever sits here next, again or anew, has to show that it serves.
+            lost.probation = [tallies::PROBATION; SEATS];
         }
         Fact::BountyClaimed { account, amount } => {
             let bounty = Arc::make_mut(&mut state.bounties).remove(account);
@@ -211,26 +226,52 @@ fn set_search_keys(state: &mut State, id: StreamId, keys: &[Hash]) {
 /// A broker joined. The token reports no use of an allowance (OpenZeppelin's ERC-20), so the registration
 /// does.
 fn register(state: &mut State, index: BrokerIndex, broker: Broker) {
-    let Params { join_fee, .. } = state.params;
-    let (address, stake) = (broker.address, broker.stake);
-    let coordinator = state.contracts.coordinator;
-    let allowed = state.allowance(address, coordinator);
-    if allowed != u128::MAX {
-        allow(state, address, coordinator, allowed.saturating_sub(stake + join_fee));
-    }
+    let (address, stake, fee) = (broker.address, broker.stake, broker.fee);
+    use_allowance(state, address, stake + fee);
     state.stakes += stake;
-    state.pool += join_fee;
+    state.pool += fee;
     let before = Arc::make_mut(&mut state.brokers).insert(index, Arc::new(broker));
     assert!(before.is_none(), "broker indices are given once");
     Arc::make_mut(&mut state.broker_by_address).insert(address, index);
 }
 
+/// A suspended broker is back.
+fn rejoin(state: &mut State, index: BrokerIndex, fee: u128) {
+    let epoch = state.epoch();
+    let broker = state.broker_mut(index);
+    assert!(broker.is_suspended(), "only a suspended broker rejoins");
+    broker.rate(epoch, |_| reliability::REJOINED);
+    broker.fee += fee;
+    let address = broker.address;
+    state.pool += fee;
+    use_allowance(state, address, fee);
+}
+
+/// The coordinator moved an account's tokens.
+fn use_allowance(state: &mut State, owner: Address, value: u128) {
+    let coordinator = state.contracts.coordinator;
+    let allowed = state.allowance(owner, coordinator);
+    if allowed != u128::MAX {
+        allow(state, owner, coordinator, allowed.saturating_sub(value));
+    }
+}
+
 /// A target seat changed hands.
-fn retarget(state: &mut State, block: u64, partition: PartitionId, (at, seat): (u8, Option<Seat>)) {
+fn retarget(
+    state: &mut State,
+    block: u64,
+    partition: PartitionId,
+    (at, seat): (u8, Option<Seat>),
+    sponsor: BrokerIndex,
+) {
     let epoch = state.epoch_of(block);
     let partition = state.partition_mut(partition);
     partition.target.set(usize::from(at), seat);
-    partition.target_changed_epoch = epoch;
+    let sponsor = Some(sponsor).filter(|sponsor| *sponsor != BrokerIndex(0));
+    partition.sponsors.set(usize::from(at), sponsor.map(|broker| Seat { broker, ticket: 0 }));
+    // Of a founded partition 0 says that nobody waits; its members seal epoch 1 first.
+    let epoch = if partition.founded { epoch.max(1) } else { epoch };
+    partition.target_changed_epoch = if partition.is_settled() { 0 } else { epoch };
     assert!(partition.target.are_distinct(), "no broker has two seats of one partition");
 }
 
@@ -244,9 +285,25 @@ fn install(state: &mut State, block: u64, id: PartitionId, since_epoch: Epoch, m
         partition.founded_epoch = since_epoch;
         partition.sealed_epoch = epoch;
     }
-    partition.previous_members = core::mem::replace(&mut partition.members, members);
+    assert_eq!(partition.tally, Tally::default(), "a tally is settled before the members change");
+    let previous = core::mem::replace(&mut partition.members, members);
+    partition.previous_members = previous;
     partition.since_epoch = since_epoch;
-    let previous = partition.previous_members;
+    for seat in 0..SEATS {
+        let broker = |set: Seats| set.get(seat).map(|seat| seat.broker);
+        match broker(members) {
+            None => partition.probation[seat] = 0,
+            newcomer if newcomer != broker(previous) => partition.probation[seat] = tallies::PROBATION,
+            _ => {}
+        }
+        let is_new = |broker: BrokerIndex| members.contains(broker) && !previous.contains(broker);
+        if partition.target.get(seat).is_some_and(|seat| is_new(seat.broker)) {
+            partition.sponsors.set(seat, None);
+        }
+    }
+    if partition.is_settled() {
+        partition.target_changed_epoch = 0;
+    }
     for broker in previous.brokers().filter(|broker| !members.contains(*broker)) {
         let broker = state.broker_mut(broker);
         broker.seats = broker.seats.checked_sub(1).expect("a member has a seat");
@@ -256,54 +313,22 @@ fn install(state: &mut State, block: u64, id: PartitionId, since_epoch: Epoch, m
     }
 }
 
-/// What an accepted certificate says.
-struct Sealed {
-    epoch: Epoch,
-    checksum: Hash,
-    events: u64,
-    volume: u64,
-}
-
-/// An epoch of a partition is sealed: its signers earn, and the reliability of the set of that epoch moves if
-/// it is the members'. Members whose first epoch is yet to come could not sign and are not rated.
-fn seal(state: &mut State, id: PartitionId, sealed: Sealed, signers: Seats, reward: u128) {
-    let partition = state.partition_mut(id);
-    assert!(sealed.epoch > partition.sealed_epoch, "epochs are sealed in rising order");
-    partition.sealed_epoch = sealed.epoch;
-    partition.checksum = sealed.checksum;
-    partition.events += u128::from(sealed.events);
-    partition.volume += u128::from(sealed.volume);
-    let rated = if sealed.epoch >= partition.since_epoch { partition.members } else { Seats::VACANT };
-    for index in signers.brokers() {
-        let signer = state.broker_mut(index);
-        signer.accrued += reward;
-        signer.reports += 1;
-        state.unpaid += reward;
-    }
-    let absent = rate(state, rated, signers);
-    state.partition_mut(id).absent = absent;
-}
-
-/// Moves the reliability of a set; gives a bit for each of its seats that did not sign.
-fn rate(state: &mut State, rated: Seats, signers: Seats) -> u8 {
-    let mut absent = 0;
-    for (at, seat) in rated.taken() {
-        let signed = signers.contains(seat.broker);
-        let step = if signed { reliability::signed } else { reliability::silent };
-        absent |= u8::from(!signed) << at;
-        let epoch = state.epoch();
-        state.broker_mut(seat.broker).rate(epoch, step);
-    }
-    absent
-}
-
-/// A member that was absent at the last seal turns out to hold what it sealed.
-fn excuse(state: &mut State, id: PartitionId, index: BrokerIndex) {
-    let partition = state.partition_mut(id);
-    let seat = conduct::absent_seat(partition, index).expect("only an absent member reports late");
-    partition.absent &= !(1 << seat);
-    let epoch = state.epoch();
-    state.broker_mut(index).rate(epoch, reliability::late);
+/// An epoch of a partition is sealed. If it is the members', their tally counts it; if not, they could not sign, and
+/// the set of that epoch is settled by a fact of its own.
+fn seal(state: &mut State, entry: &SealedEntry, signers: Seats) {
+    let partition = state.partition_mut(entry.partition);
+    assert!(entry.epoch > partition.sealed_epoch, "epochs are sealed in rising order");
+    assert_eq!(cut::kept(entry.checksum), entry.checksum, "the chain keeps 24 bytes of a checksum");
+    partition.sealed_epoch = entry.epoch;
+    partition.checksum = entry.checksum;
+    partition.events += u128::from(entry.events);
+    partition.volume += u128::from(entry.volume);
+    partition.absent = if entry.epoch >= partition.since_epoch {
+        partition.tally.count(partition.members, signers)
+    } else {
+        tallies::absent(partition.previous_members, signers)
+    };
+    signers.brokers().for_each(|index| state.broker_mut(index).reports += 1);
 }
 
 /// An account has a bounty.

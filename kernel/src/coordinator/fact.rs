@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-use super::certificates::{Certificate, Entry};
+use super::certificates::Certificate;
+use super::entry::{Entry, SealedEntry};
 use super::permissions::{Delegation, Permission};
 use super::registry::{FeeTerms, Retention};
-use super::seats::Seats;
+use super::seats::{Counts, Seats};
 use super::state::Contracts;
 use super::{delivery, fees, karma, licenses};
 use crate::agreement::Fork;
@@ -66,25 +67,44 @@ pub enum Fact {
     BrokerLeft { index: BrokerIndex, withdrawable_epoch: Epoch },
     /// A broker that left got its stake back.
     StakeWithdrawn { index: BrokerIndex, amount: u128 },
-    /// A broker took a seat of a partition's target; `replaced` is who sat there, 0 where nobody did.
-    SeatProposed { partition: PartitionId, seat: u8, broker: BrokerIndex, ticket: u8, replaced: BrokerIndex },
+    /// A broker took a seat of a partition's target; `replaced` is who sat there, 0 where nobody did; `sponsor` is whose
+    /// account proposed it, 0 if it was no broker's.
+    SeatProposed {
+        partition: PartitionId,
+        seat: u8,
+        broker: BrokerIndex,
+        ticket: u8,
+        replaced: BrokerIndex,
+        sponsor: BrokerIndex,
+    },
     /// A seat of a partition's target fell vacant.
     SeatVacated { partition: PartitionId, seat: u8, broker: BrokerIndex },
     /// A partition's members are these from `since_epoch` on.
     MembersInstalled { partition: PartitionId, since_epoch: Epoch, members: Seats },
     /// The network has this many partitions (WP 2.4.5); lanes can be at home in the new ones from this epoch on.
     PartitionsGrown { from_epoch: Epoch, partitions: u32 },
-    /// A certificate was accepted (WP 2.4.6, 2.4.7): `reward` is each signer's.
-    PartitionSealed {
+    /// A newcomer's sponsor earned a bounty, out of the fees of the newcomer and of the offender whose seat it took.
+    SeatRewarded {
         partition: PartitionId,
-        epoch: Epoch,
-        round: u32,
-        checksum: Hash,
-        events: u64,
-        volume: u64,
-        signers: Seats,
-        reward: u128,
+        broker: BrokerIndex,
+        sponsor: BrokerIndex,
+        from_newcomer: u128,
+        from_offender: u128,
     },
+    /// A certificate was accepted (WP 2.4.6, 2.4.7).
+    PartitionsSealed { signers: Seats, entries: Vec<SealedEntry> },
+    /// Seals of a set became pay and reliability (WP 2.4.7): `signed` and `missed` are each seat's. In their order
+    /// seats got `reward` for each one signed, while `paid`, the sum, lasted.
+    PartitionSettled {
+        partition: PartitionId,
+        set: Seats,
+        signed: Counts,
+        missed: Counts,
+        reward: u128,
+        paid: u128,
+    },
+    /// A suspended broker paid the join fee again.
+    BrokerRejoined { index: BrokerIndex, fee: u128 },
     /// A broker was paid what it had accrued.
     RewardClaimed { index: BrokerIndex, amount: u128 },
     /// A broker signed two checksums for one (partition, epoch, round, previous) and lost `amount` of its stake,
@@ -99,11 +119,11 @@ pub enum Fact {
         amount: u128,
         reward: u128,
     },
-    /// A member that missed the last certificate attested it.
-    LateReportAccepted { partition: PartitionId, epoch: Epoch, index: BrokerIndex },
+    /// A member that missed the last certificate attested it; `reward` was paid if its miss was settled before.
+    LateReportAccepted { partition: PartitionId, epoch: Epoch, index: BrokerIndex, reward: u128 },
     /// Nothing was sealed since `sealed_epoch` for too long; `members` lose the partition.
     QuorumLost { partition: PartitionId, sealed_epoch: Epoch, members: Seats },
-    /// An account was paid what it had earned by reports and changes.
+    /// An account was paid what it had earned by reports.
     BountyClaimed { account: Address, amount: u128 },
     /// The governor wants this coordinator to follow, or none if it is zero.
     SuccessorProposed { successor: Address },
@@ -149,7 +169,7 @@ pub enum Intent {
         /// The partition.
         partition: PartitionId,
     },
-    /// Seal an epoch of a partition.
+    /// Seal epochs of partitions.
     SubmitCertificate(Certificate),
     /// Be paid what has accrued.
     Claim,

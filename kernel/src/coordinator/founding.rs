@@ -5,17 +5,19 @@
 //! once a quorum of seats is filled and an epoch boundary has passed since the target last changed, so that
 //! whoever wants to fill the rest had the time. Seats whose ticket is no longer valid do not count and stay
 //! vacant. The target becomes the members from the next epoch on, and there is nothing to seal before.
+//! Founders are newcomers: on probation, and their sponsors are paid.
 
+use super::Partition;
 use super::fact::Fact;
 use super::refusal::Refusal;
 use super::seats::Seats;
-use super::state::{Partition, State};
+use super::state::State;
 use super::targets::seat_score;
 use crate::ids::PartitionId;
 
-/// The seats of the target whose tickets are valid, in their places: nobody is bound, or acts, after leaving.
+/// The brokers of the target whose tickets are valid, in their places: nobody is bound, or acts, after leaving.
 pub fn first_members(state: &State, partition: &Partition) -> Seats {
-    let mut members = partition.target;
+    let mut members = partition.target.without_tickets();
     for (at, seat) in partition.target.taken() {
         if seat_score(state, partition, seat).is_none() {
             members.set(at, None);
@@ -29,8 +31,8 @@ pub fn is_due(state: &State, partition: &Partition) -> bool {
     !partition.founded && first_members(state, partition).len() == state.params.seats()
 }
 
-/// `found`, which anybody may call.
-pub(super) fn found(state: &State, id: PartitionId) -> Result<Fact, Refusal> {
+/// Whether anybody may `found` a partition now.
+pub(super) fn check(state: &State, id: PartitionId) -> Result<(), Refusal> {
     let partition = state.known_partition(id)?;
     if partition.founded {
         return Err(Refusal::AlreadyFounded { partition: id, since_epoch: partition.since_epoch });
@@ -43,7 +45,7 @@ pub(super) fn found(state: &State, id: PartitionId) -> Result<Fact, Refusal> {
     if target_epoch >= state.epoch() {
         return Err(Refusal::TargetStillMoving { partition: id, target_epoch });
     }
-    Ok(founded(state, id, partition))
+    Ok(())
 }
 
 /// The fact of a founding in the newest block.

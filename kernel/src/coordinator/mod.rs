@@ -25,9 +25,13 @@
 //! | more partitions for more brokers | [`growth`] | 2.4.5 |
 //! | which partition carries a lane meanwhile | [`homes`] | 2.4.5 |
 //! | the next members | [`newcomers`] | 2.4.6 |
+//! | what replicas sign | [`entry`] | 2.4.6 |
 //! | what seals an epoch, and who must sign | [`certificates`] | 2.4.6, 2.4.7 |
-//! | what a seal pays, and to whom | [`rewards`], [`reliability`] | 2.4.7 |
-//! | joining, drawing, leaving, being paid | [`registration`] | 2.4.6, 2.5.3 |
+//! | who signed and missed what, and when that is settled | [`tallies`] | 2.4.6, 2.4.7 |
+//! | what a signed seal pays | [`rewards`] | 2.4.7 |
+//! | what a missed one costs, and whom it suspends | [`reliability`] | 2.4.6 |
+//! | what a useful change earns | [`bounties`] | 2.4.6 |
+//! | joining, drawing, leaving, rejoining, being paid | [`registration`] | 2.4.6, 2.5.3 |
 //! | two checksums, late reports, lost quorums | [`conduct`] | 2.4.6 |
 //! | the coordinator that follows | [`succession`] | 2.5.3 |
 //! | streams and who may use them | [`registry`], [`permissions`] | 2.4.2, 2.5.1, 2.5.2 |
@@ -65,10 +69,14 @@
 //! ```
 
 pub mod assignment;
+pub mod bounties;
+mod broker;
 mod call;
 pub mod certificates;
 pub mod conduct;
 pub mod delivery;
+mod draft;
+pub mod entry;
 mod evolve;
 mod fact;
 pub mod fees;
@@ -80,6 +88,7 @@ pub mod karma;
 pub mod licenses;
 pub mod newcomers;
 pub mod params;
+mod partition;
 pub mod permissions;
 pub mod refusal;
 pub mod registration;
@@ -90,6 +99,7 @@ pub mod score;
 pub mod seats;
 mod state;
 pub mod succession;
+pub mod tallies;
 pub mod targets;
 #[cfg(test)]
 mod tests;
@@ -100,20 +110,24 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-pub use call::{Block, Call, MAXIMUM_LIST, SignedEntry, SignedReport};
-pub use certificates::{Certificate, Entry, report_signing_hash};
+pub use broker::Broker;
+pub use call::{Block, Call, MAXIMUM_LIST, SignedCertificate, SignedReport};
+pub use certificates::Certificate;
+pub use entry::{Entry, SealedEntry, report_signing_hash};
 pub use evolve::evolve;
 pub use fact::{Change, Fact, Intent, Report, Settlement};
 pub use homes::Home;
 pub use params::Params;
+pub use partition::Partition;
 pub use permissions::{Delegation, Permission};
 pub use refusal::Refusal;
 pub use registry::{FeeTerms, Retention};
-pub use seats::{Seat, Seats};
-pub use state::{Broker, Contracts, Partition, State, Stream};
+pub use seats::{Counts, Seat, Seats};
+pub use state::{Contracts, State, Stream};
 pub use targets::useful_changes;
 
-use crate::ids::{Address, PartitionId};
+use crate::ids::Address;
+use draft::Draft;
 
 /// A block as its facts see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -180,14 +194,16 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
         Call::Leave => one(registration::leave(now, caller)),
         Call::WithdrawStake => registration::withdraw_stake(now, caller),
         Call::Claim => registration::claim(now, caller),
-        Call::Rebalance(changes) => draft.rebalance(&changes),
+        Call::Rejoin => registration::rejoin(now, caller),
+        Call::Rebalance(changes) => draft.rebalance(caller, &changes),
         Call::Evict { partition, seat } => one(targets::evict(now, partition, seat)),
-        Call::Found { partition } => one(founding::found(now, partition)),
+        Call::Found { partition } => draft.found(partition),
         Call::GrowPartitions => one(growth::grow(now)),
         Call::SubmitCertificates(certificates) => draft.submit(&certificates),
+        Call::Settle(partitions) => draft.settle(&partitions),
         Call::Slash { index, reports } => conduct::slash(now, caller, index, &reports),
         Call::ReportLate(report) => one(conduct::report_late(now, &report)),
-        Call::DeclareQuorumLost { partition } => conduct::declare_quorum_lost(now, partition),
+        Call::DeclareQuorumLost { partition } => draft.declare_quorum_lost(partition),
         Call::ClaimBounty => registration::claim_bounty(now, caller),
         Call::ProposeSuccessor { successor } => one(succession::propose(now, caller, successor)),
         Call::AcceptSuccession => one(succession::accept(now, caller)),
@@ -203,64 +219,4 @@ pub fn decide(state: &State, block: Block<'_>, caller: Address, call: Call) -> R
 /// The facts of a call that does one thing.
 fn one(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
     fact.map(|fact| vec![fact])
-}
-
-/// A call that does several things, each upon the ones before it.
-struct Draft {
-    state: State,
-    block: BlockRef,
-    facts: Vec<Fact>,
-}
-
-impl Draft {
-    fn emit(&mut self, fact: Fact) {
-        evolve(&mut self.state, self.block, &fact);
-        self.facts.push(fact);
-    }
-
-    /// `rebalance`: what is not useful does nothing.
-    fn rebalance(mut self, changes: &[Change]) -> Result<Vec<Fact>, Refusal> {
-        check_list(changes)?;
-        for change in changes {
-            let Some(proposal) = targets::useful(&self.state, *change) else { continue };
-            self.emit(targets::proposed(*change, proposal));
-            let partition = self.state.known_partition(change.partition)?;
-            if founding::is_due(&self.state, partition) {
-                self.emit(founding::founded(&self.state, change.partition, partition));
-            }
-        }
-        Ok(self.facts)
-    }
-
-    /// `submitCertificates`: what is sealed already is skipped, unless it is all there is.
-    fn submit(mut self, certificates: &[SignedEntry]) -> Result<Vec<Fact>, Refusal> {
-        check_list(certificates)?;
-        for SignedEntry { entry, signers } in certificates {
-            match certificates::check_entry(&self.state, entry) {
-                Err(Refusal::AlreadySealed { .. }) if certificates.len() > 1 => continue,
-                checked => checked?,
-            }
-            let signers = certificates::check_signers(&self.state, entry, signers)?;
-            let reward = rewards::share(&self.state.params, self.state.reserve(), signers.len());
-            self.emit(certificates::sealed(entry, signers, reward));
-            self.install(entry.partition, entry.epoch)?;
-        }
-        Ok(self.facts)
-    }
-
-    /// Seats newcomers, if any may be seated now that `sealed` is.
-    fn install(&mut self, id: PartitionId, sealed: u64) -> Result<(), Refusal> {
-        let partition = self.state.known_partition(id)?;
-        let is_valid = |seat| targets::seat_score(&self.state, partition, seat).is_some();
-        if let Some(members) = newcomers::next_members(partition, &self.state.params, sealed, is_valid) {
-            let since_epoch = self.state.epoch() + 1;
-            self.emit(Fact::MembersInstalled { partition: id, since_epoch, members });
-        }
-        Ok(())
-    }
-}
-
-fn check_list<T>(list: &[T]) -> Result<(), Refusal> {
-    let (length, maximum) = (list.len(), MAXIMUM_LIST);
-    if length > maximum { Err(Refusal::ListTooLong { length, maximum }) } else { Ok(()) }
 }

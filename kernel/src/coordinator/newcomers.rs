@@ -8,14 +8,15 @@
 //!
 //! Newcomers are the target's brokers with a valid ticket that are not members, lowest target seat first.
 //! Each takes a vacant seat, or else that of a member outside the target, lowest seat first. Where only
-//! tickets differ there is nothing to do: a member's ticket does not matter once it sits.
+//! tickets differ there is nothing to do: a member's ticket does not matter once it sits. Most of the time all brokers of
+//! the target are members; then its epoch reads 0 and a seal does not look at the target at all.
 
+use super::Partition;
 use super::params::Params;
 use super::seats::{Seat, Seats};
-use super::state::Partition;
 use crate::ids::Epoch;
 
-/// The members that follow the sealing of `sealed`, if they differ from the present ones. `is_valid` tells
+/// The members that follow the sealing of `sealed`, if they differ from the present ones; with ticket 0. `is_valid` tells
 /// whether the ticket of a target seat is still valid.
 pub fn next_members(
     partition: &Partition,
@@ -23,7 +24,8 @@ pub fn next_members(
     sealed: Epoch,
     is_valid: impl Fn(Seat) -> bool,
 ) -> Option<Seats> {
-    if sealed < partition.since_epoch || partition.target_changed_epoch > sealed {
+    let changed_epoch = partition.target_changed_epoch;
+    if sealed < partition.since_epoch || changed_epoch == 0 || changed_epoch > sealed {
         return None;
     }
     let newcomers = partition
@@ -33,7 +35,9 @@ pub fn next_members(
         .filter(|seat| !partition.members.contains(seat.broker) && is_valid(*seat))
         .take(params.newcomers());
     let mut next = partition.members;
-    newcomers.for_each(|newcomer| seat(&mut next, partition.target, params.seats(), newcomer));
+    newcomers.for_each(|Seat { broker, .. }| {
+        seat(&mut next, partition.target, params.seats(), Seat { broker, ticket: 0 });
+    });
     (next != partition.members).then_some(next)
 }
 
@@ -56,6 +60,7 @@ mod tests {
         let seats = |brokers: &[u32]| Seats::of_brokers(brokers.iter().copied().map(BrokerIndex));
         let mut partition = State::default().partitions[0].clone();
         partition.founded = true;
+        partition.target_changed_epoch = 1;
         partition.members = seats(members);
         partition.target = seats(target);
         (partition, Params { replicas: 4, ..Params::default() })
@@ -68,27 +73,27 @@ mod tests {
     #[test]
     fn one_at_a_time_replaces_the_lowest_outsider() {
         let (partition, params) = partition(&[1, 2, 3, 4], &[9, 2, 8, 4]);
-        assert_eq!(brokers(next_members(&partition, &params, 0, |_| true)), Some([9, 2, 3, 4]));
+        assert_eq!(brokers(next_members(&partition, &params, 1, |_| true)), Some([9, 2, 3, 4]));
     }
 
     #[test]
     fn a_vacant_seat_comes_first() {
         let (partition, params) = partition(&[1, 2, 3], &[9, 2, 3]);
-        assert_eq!(brokers(next_members(&partition, &params, 0, |_| true)), Some([1, 2, 3, 9]));
+        assert_eq!(brokers(next_members(&partition, &params, 1, |_| true)), Some([1, 2, 3, 9]));
     }
 
     #[test]
     fn seven_seats_take_two() {
         let (partition, params) = partition(&[1, 2, 3, 4, 5, 6, 7], &[9, 8, 7, 1, 2, 3, 10]);
         let params = Params { replicas: 7, ..params };
-        let next = next_members(&partition, &params, 0, |_| true).expect("newcomers");
+        let next = next_members(&partition, &params, 1, |_| true).expect("newcomers");
         assert_eq!(next, Seats::of_brokers([1, 2, 3, 9, 8, 6, 7].map(BrokerIndex)));
     }
 
     #[test]
     fn the_same_brokers_in_other_seats_are_no_newcomers() {
         let (partition, params) = partition(&[1, 2, 3, 4], &[4, 3, 2, 1]);
-        assert_eq!(next_members(&partition, &params, 0, |_| true), None);
+        assert_eq!(next_members(&partition, &params, 1, |_| true), None);
     }
 
     #[test]
@@ -101,18 +106,20 @@ mod tests {
         assert_eq!([4, 5].map(|sealed| install(&partition, sealed)), [None, Some([9, 2, 3, 4])]);
         partition.target_changed_epoch = 6;
         assert_eq!([5, 6].map(|sealed| install(&partition, sealed)), [None, Some([9, 2, 3, 4])]);
+        partition.target_changed_epoch = 0;
+        assert_eq!(install(&partition, 7), None, "0 says that the target's brokers are all members");
     }
 
     #[test]
     fn a_broker_that_left_is_no_newcomer() {
         let (partition, params) = partition(&[1, 2, 3, 4], &[9, 2, 8, 4]);
-        let next = next_members(&partition, &params, 0, |seat| seat.broker != BrokerIndex(9));
+        let next = next_members(&partition, &params, 1, |seat| seat.broker != BrokerIndex(9));
         assert_eq!(brokers(next), Some([8, 2, 3, 4]));
     }
 
     #[test]
     fn members_that_left_and_have_no_replacement_stay() {
         let (partition, params) = partition(&[1, 2, 3, 4], &[2, 3]);
-        assert_eq!(next_members(&partition, &params, 0, |_| true), None);
+        assert_eq!(next_members(&partition, &params, 1, |_| true), None);
     }
 }

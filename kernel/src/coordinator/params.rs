@@ -26,11 +26,11 @@ pub struct Params {
     pub ticket_stake: u128,
     /// The most tickets a broker can hold.
     pub maximum_tickets: u8,
-    /// What joining costs on top of the stake; not refunded.
+    /// What joining costs on top of the stake, and rejoining; not refunded.
     pub join_fee: u128,
     /// Blocks between a registration and the block whose hash is the broker's draw.
     pub draw_delay: u64,
-    /// Emission for the whole network an epoch; a sealed partition pays its P-th part.
+    /// Emission for the whole network an epoch; each seat of each partition gets an equal part of it for a signed seal.
     pub epoch_reward: u128,
     /// Epochs between leaving and withdrawing the stake.
     pub notice_epochs: u64,
@@ -46,6 +46,8 @@ pub struct Params {
     pub governor: Address,
     /// Epochs between the acceptance of a successor and the switch, at least 1.
     pub successor_notice: u64,
+    /// What a seat that was installed earns its sponsor, out of fees that were paid; at most the join fee.
+    pub seat_bounty: u128,
 }
 
 /// One whole DATA in its smallest unit.
@@ -72,6 +74,7 @@ impl Default for Params {
             quorum_lost_windows: 2,
             governor: Address::ZERO,
             successor_notice: 64,
+            seat_bounty: DATA,
         }
     }
 }

@@ -141,10 +141,12 @@ refusals! {
         "epoch {epoch} of partition {partition} is not over; now is epoch {current_epoch}";
     WindowClosed { partition: PartitionId, epoch: Epoch, current_epoch: Epoch, window_epochs: u64 } =>
         "epoch {epoch} of partition {partition} had {window_epochs} epochs to be sealed; now is {current_epoch}";
-    PreviousMismatch { partition: PartitionId, given: Hash, stored: Hash } =>
-        "the entry for partition {partition} rolls on from {given}; the chain has {stored}";
-    CustodyNotZero { partition: PartitionId, custody: Hash } =>
-        "the custody root {custody} of partition {partition} is reserved and must be zero";
+    PreviousMismatch { partition: PartitionId, hint: [u8; 4], stored: Hash } =>
+        "the entry for partition {partition} rolls on from a checksum that begins with {hint:02x?}; the chain has {stored}";
+    EntriesOutOfRange { length: usize, maximum: usize } =>
+        "the certificate has {length} entries; give it 1 to {maximum}";
+    EntriesNotAscending { partition: PartitionId } =>
+        "the entry for partition {partition} does not come after one of a lower partition; order them, each once";
     TooManySignatures { partition: PartitionId, given: usize, maximum: usize } =>
         "{given} signatures for partition {partition}; choose {maximum} that make the quorum";
     InvalidSignature { partition: PartitionId, position: usize } =>
@@ -173,6 +175,8 @@ refusals! {
     QuorumNotLost { partition: PartitionId, sealed_epoch: Epoch, current_epoch: Epoch, patience: u64 } =>
         "partition {partition} sealed epoch {sealed_epoch}; its quorum is lost {patience} epochs after that, and \
          now is epoch {current_epoch}";
+    NotSuspended { index: BrokerIndex, reliability: u16, minimum: u16 } =>
+        "broker {index} has reliability {reliability} of at least {minimum}: it is not suspended";
     NoBounty { account: Address } => "{account} has no bounty to claim";
 
     // Succession.

@@ -4,18 +4,21 @@
 //! made of the hash of a block a few blocks later, which nobody knows yet, so that a partition cannot be
 //! ground for; anybody may record it. The EVM knows the hashes of 256 blocks: if nobody came in time, a later
 //! block takes the missed one's place. A broker that leaves loses its tickets at once, and gets its stake
-//! back after a notice and once it is a member nowhere, so that it answers for what it signed as a member.
+//! back after a notice and once it is a member nowhere, so that it answers for what it signed as a member. One that lost
+//! its tickets to unreliability may pay the fee again and start over from half of full reliability.
 
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::call::Block;
 use super::fact::Fact;
 use super::refusal::Refusal;
+use super::reliability;
 use super::score;
 use super::seats::MAX_BROKER;
-use super::state::{Broker, State};
+use super::state::State;
 use super::token;
 use crate::ids::{Address, BrokerIndex, Hash};
 
@@ -96,6 +99,21 @@ pub(super) fn leave(state: &State, caller: Address) -> Result<Fact, Refusal> {
         Some(_) => Err(Refusal::AlreadyLeft { index }),
         None => Ok(left(state, index)),
     }
+}
+
+/// `rejoin`.
+pub(super) fn rejoin(state: &State, caller: Address) -> Result<Vec<Fact>, Refusal> {
+    let (index, broker) = registered(state, caller)?;
+    if broker.left.is_some() {
+        return Err(Refusal::AlreadyLeft { index });
+    }
+    if !broker.is_suspended() {
+        let reliability = broker.reliability;
+        return Err(Refusal::NotSuspended { index, reliability, minimum: reliability::MINIMUM });
+    }
+    let fee = state.params.join_fee;
+    let payment = token::transfer_from(state, state.contracts.coordinator, caller, fee)?;
+    Ok(vec![Fact::BrokerRejoined { index, fee }, payment])
 }
 
 /// A broker leaves in the newest block, or is made to.

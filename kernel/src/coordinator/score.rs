@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! partition_key = first 8 bytes, big-endian, of keccak256(abi.encode("weir.partition", uint32 partition))
-//! broker_key    = first 8 bytes, big-endian, of the broker's draw
+//! broker_key    = first 8 bytes, big-endian, of the broker's draw; 1 where they are zero
 //! score         = mix64(partition_key ^ (broker_key + ticket * 0x9E3779B97F4A7C15))        all modulo 2^64
 //! ```
 //!
@@ -48,9 +48,9 @@ pub fn partition_key(partition: PartitionId) -> u64 {
     leading_u64(&keccak256(&[&encoded]))
 }
 
-/// The key of a broker in scores.
+/// The key of a broker in scores. The contract keeps nothing else of a draw, and 0 for one that is not recorded.
 pub fn broker_key(draw: &Hash) -> u64 {
-    leading_u64(draw)
+    leading_u64(draw).max(1)
 }
 
 /// A broker's draw: chain randomness of a block after its registration, so that a partition cannot be ground
@@ -122,6 +122,12 @@ mod tests {
         // The generator with seed 1234567 returns mix64(seed + GOLDEN) first (Vigna's splitmix64.c).
         assert_eq!(mix64(1_234_567u64.wrapping_add(GOLDEN)), 6_457_827_717_110_365_317);
         assert_eq!(mix64(1_234_567u64.wrapping_add(GOLDEN).wrapping_add(GOLDEN)), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn no_draw_has_key_0() {
+        assert_eq!(broker_key(&Hash::ZERO), 1);
+        assert_eq!(broker_key(&Hash([1; 32])), 0x0101_0101_0101_0101);
     }
 
     #[test]

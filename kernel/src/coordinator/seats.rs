@@ -1,8 +1,9 @@
 //! Seats: the brokers of a partition, packed as the contract keeps them.
 //!
 //! A set of seats is one 256-bit word: seat i lies at bits 32·i, as `broker (24 bits) << 8 | ticket (8
-//! bits)`. A zero is a vacant seat, because broker indices start at 1. The same packing, with tickets zero
-//! and brokers ascending, names the signers of a certificate.
+//! bits)`. A zero is a vacant seat, because broker indices start at 1. So lies a partition's target. Its members have no
+//! tickets, nor have sponsors or the signers of a certificate, who come ascending: there the contract leaves out the
+//! tickets, and seat i lies in the 24 bits from bit 24·i ([`Seats::to_set`]).
 
 use core::fmt;
 
@@ -12,6 +13,17 @@ use crate::ids::BrokerIndex;
 
 /// How many seats a word holds: the most replicas a partition can have.
 pub const SEATS: usize = 8;
+
+/// A small number for each seat. On chain, seat i's lies at 8 bits from bit 8·i.
+pub type Counts = [u8; SEATS];
+
+/// Counts of at most 3 as the contract packs them: seat i's lies at 2 bits from bit 2·i.
+pub fn packed(counts: &Counts) -> u16 {
+    counts.iter().enumerate().fold(0, |word, (seat, count)| {
+        assert!(*count <= 3, "a count of {count} has more than two bits");
+        word | u16::from(*count) << (2 * seat)
+    })
+}
 
 /// The largest broker index, 2^24 − 1.
 pub const MAX_BROKER: u32 = (1 << 24) - 1;
@@ -103,6 +115,29 @@ impl Seats {
         bytes
     }
 
+    /// The brokers as the contract's `uint192`, most significant byte first.
+    pub fn to_set(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        for (chunk, word) in bytes.rchunks_exact_mut(3).zip(self.0) {
+            chunk.copy_from_slice(&word.to_be_bytes()[..3]);
+        }
+        bytes
+    }
+
+    /// Reads the contract's `uint192`, most significant byte first; tickets are 0.
+    pub fn of_set(bytes: [u8; 24]) -> Self {
+        let mut words = [0; SEATS];
+        for (chunk, word) in bytes.rchunks_exact(3).zip(&mut words) {
+            *word = u32::from_be_bytes([chunk[0], chunk[1], chunk[2], 0]);
+        }
+        Self(words)
+    }
+
+    /// The same brokers in the same seats, with ticket 0.
+    pub fn without_tickets(self) -> Self {
+        Self(self.0.map(|word| word & !0xFF))
+    }
+
     /// Reads the contract's `uint256`, most significant byte first. A ticket without a broker reads as it
     /// stands and is never written by the contract.
     pub fn from_be_bytes(bytes: [u8; 32]) -> Self {
@@ -137,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn a_set_has_24_bits_a_seat_and_counts_have_2() {
+        let set = Seats::of_brokers([0x010203, 0x040506].map(BrokerIndex)).to_set();
+        assert_eq!(set[18..], [4, 5, 6, 1, 2, 3]);
+        assert_eq!(set[..18], [0; 18]);
+        assert_eq!(packed(&[1, 2, 3, 0, 0, 0, 0, 3]), 0b1100_0000_0011_1001);
+    }
+
+    #[test]
     fn a_broker_is_found_where_it_sits() {
         let mut seats = Seats::of_brokers([5, 3].map(BrokerIndex));
         assert_eq!((seats.position(BrokerIndex(3)), seats.len()), (Some(1), 2));
@@ -156,6 +199,7 @@ mod tests {
             }
             let back = Seats::from_be_bytes(seats.to_be_bytes());
             prop_assert_eq!(back, seats);
+            prop_assert_eq!(Seats::of_set(seats.to_set()), seats.without_tickets());
             for (index, word) in words.iter().enumerate() {
                 prop_assert_eq!(back.get(index).map(|seat| (seat.broker.0, seat.ticket)), *word);
             }

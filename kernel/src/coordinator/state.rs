@@ -8,14 +8,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::broker::Broker;
 use super::conduct::Conflict;
 use super::homes::{self, Home};
 use super::params::Params;
+use super::partition::Partition;
 use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
 use super::registry::{FeeTerms, Retention};
-use super::reliability;
-use super::score;
 use super::seats::Seats;
 use super::succession::Succession;
 use super::{delivery, fees, karma, licenses};
@@ -51,122 +51,6 @@ impl Contracts {
             karma: Address::ZERO,
             license_factory: Address::ZERO,
             event_delivery: Address::ZERO,
-        }
-    }
-}
-
-/// A registered broker. Amounts are in the token's smallest unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
-    /// Its account.
-    pub address: Address,
-    /// Where it is reached.
-    pub endpoint: String,
-    /// The hash of its TLS key.
-    pub tls_key_hash: Hash,
-    /// Its stake; 0 once withdrawn.
-    pub stake: u128,
-    /// The tickets of its stake; 0 once it left.
-    pub tickets: u8,
-    /// Its draw, once recorded: without one it takes no seat.
-    pub draw: Option<Hash>,
-    /// The block whose hash makes the draw.
-    pub draw_block: u64,
-    /// Set when it left: the stake can be withdrawn after this epoch.
-    pub left: Option<Epoch>,
-    /// How reliably it reports, in basis points: 10 000 at the start.
-    pub reliability: u16,
-    /// The same before the epoch in which it last moved.
-    pub settled_reliability: u16,
-    /// The epoch in which it last moved.
-    pub rated_epoch: Epoch,
-    /// Rewards earned and not yet claimed.
-    pub accrued: u128,
-    /// Rewards claimed so far.
-    pub claimed: u128,
-    /// Certificates that it signed.
-    pub reports: u64,
-    /// In how many partitions it is a member now.
-    pub seats: u32,
-}
-
-impl Broker {
-    /// The tickets that it can sit with in `epoch`, which has begun and not ended: those of its stake times the
-    /// reliability that it had when the epoch began, rounded up. So they do not change within an epoch, and an
-    /// unreliable broker is less likely to be assigned, but never shut out.
-    pub fn tickets_in(&self, epoch: Epoch) -> u8 {
-        let settled = self.rated_epoch == epoch;
-        let reliability = if settled { self.settled_reliability } else { self.reliability };
-        reliability::tickets(self.tickets, reliability)
-    }
-
-    /// Moves its reliability in `epoch`.
-    pub(super) fn rate(&mut self, epoch: Epoch, step: impl Fn(u16) -> u16) {
-        let next = step(self.reliability);
-        if next == self.reliability {
-            return;
-        }
-        if self.rated_epoch != epoch {
-            (self.rated_epoch, self.settled_reliability) = (epoch, self.reliability);
-        }
-        self.reliability = next;
-    }
-
-    /// Its key in scores, if it may hold the seat of this ticket in `epoch`: it has a draw, has not left, and
-    /// the ticket is its.
-    pub fn ticket_key(&self, ticket: u8, epoch: Epoch) -> Option<u64> {
-        let active = self.left.is_none() && ticket < self.tickets_in(epoch);
-        self.draw.filter(|_| active).map(|draw| score::broker_key(&draw))
-    }
-}
-
-/// A partition: who should sit there, who does, and what is sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partition {
-    /// Its key in scores.
-    pub key: u64,
-    /// The seats that useful changes lead to.
-    pub target: Seats,
-    /// The epoch in which the target last changed.
-    pub target_changed_epoch: Epoch,
-    /// The members from `since_epoch` on.
-    pub members: Seats,
-    /// The members before that.
-    pub previous_members: Seats,
-    /// The first epoch of `members`.
-    pub since_epoch: Epoch,
-    /// The last sealed epoch.
-    pub sealed_epoch: Epoch,
-    /// The rolling checksum at that epoch.
-    pub checksum: Hash,
-    /// Events sealed so far.
-    pub events: u128,
-    /// Content bytes sealed so far.
-    pub volume: u128,
-    /// A bit for each seat that did not sign the last seal, of the set that was rated for it.
-    pub absent: u8,
-    /// Whether it ever had members.
-    pub founded: bool,
-    /// The first epoch of its first members; 0 before that.
-    pub founded_epoch: Epoch,
-}
-
-impl Partition {
-    fn vacant(id: PartitionId) -> Self {
-        Self {
-            key: score::partition_key(id),
-            target: Seats::VACANT,
-            target_changed_epoch: 0,
-            members: Seats::VACANT,
-            previous_members: Seats::VACANT,
-            since_epoch: 0,
-            sealed_epoch: 0,
-            checksum: Hash::ZERO,
-            events: 0,
-            volume: 0,
-            absent: 0,
-            founded: false,
-            founded_epoch: 0,
         }
     }
 }

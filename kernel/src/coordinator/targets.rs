@@ -16,12 +16,13 @@
 
 use alloc::vec::Vec;
 
+use super::Partition;
 use super::assignment::Tickets;
 use super::fact::{Change, Fact};
 use super::refusal::Refusal;
 use super::score::{self, rank};
 use super::seats::{Seat, Seats};
-use super::state::{Partition, State};
+use super::state::State;
 use crate::ids::{BrokerIndex, PartitionId};
 
 /// Where a useful change seats its candidate.
@@ -80,10 +81,11 @@ pub fn useful(state: &State, change: Change) -> Option<Proposal> {
     rank((own, change.broker), lowest).is_gt().then(|| proposal(seat))
 }
 
-/// The fact of a useful change.
-pub(super) fn proposed(change: Change, proposal: Proposal) -> Fact {
+/// The fact of a useful change; `sponsor` is the caller's broker, or nobody.
+pub(super) fn proposed(change: Change, proposal: Proposal, sponsor: BrokerIndex) -> Fact {
     let Change { partition, broker, ticket } = change;
-    Fact::SeatProposed { partition, seat: proposal.seat as u8, broker, ticket, replaced: proposal.replaced }
+    let Proposal { seat, replaced } = proposal;
+    Fact::SeatProposed { partition, seat: seat as u8, broker, ticket, replaced, sponsor }
 }
 
 /// `evict`, which anybody may call: clears a target seat whose ticket is no longer valid.
@@ -103,7 +105,7 @@ pub(super) fn evict(state: &State, id: PartitionId, seat: u8) -> Result<Fact, Re
 /// The brokers that may take seats, by index.
 pub fn candidates(state: &State) -> Vec<Candidate> {
     let epoch = state.epoch();
-    let candidate = |(index, broker): (&BrokerIndex, &alloc::sync::Arc<super::state::Broker>)| {
+    let candidate = |(index, broker): (&BrokerIndex, &alloc::sync::Arc<super::Broker>)| {
         let tickets = broker.tickets_in(epoch);
         broker.ticket_key(0, epoch).map(|key| Candidate { broker: *index, key, tickets })
     };

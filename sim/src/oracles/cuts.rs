@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_kernel::agreement::Cut;
-use weir_kernel::coordinator::{Entry, Fact, State, report_signing_hash};
+use weir_kernel::coordinator::conduct::LATE_ROUND;
+use weir_kernel::coordinator::{Entry, Fact, SealedEntry, State, report_signing_hash};
 use weir_kernel::ids::{Epoch, Hash, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
 use weir_kernel::wire;
@@ -18,9 +19,6 @@ use crate::surroundings::{note, note_about};
 use crate::tape::Actor;
 
 type ReportKey = (PartitionId, Epoch, u32, Hash);
-
-/// The round that marks late reports: no round of agreement gets there.
-const LATE_ROUND: u32 = u32::MAX;
 
 /// What was sealed and signed so far.
 #[derive(Debug, Default)]
@@ -48,17 +46,14 @@ impl Cuts {
     pub fn on_block(&mut self, now_us: u64, view: &State, facts: &[Fact]) {
         self.begun_us.entry(view.epoch()).or_insert(now_us);
         for fact in facts {
-            let Fact::PartitionSealed { partition, epoch, checksum, .. } = fact else { continue };
-            let previous = self.checksums.insert(*partition, *checksum).unwrap_or_default();
-            let entry = Entry {
-                partition: *partition,
-                epoch: *epoch,
-                round: LATE_ROUND,
-                previous,
-                checksum: *checksum,
-                ..Entry::default()
-            };
-            self.late.insert(report_signing_hash(view.chain_id, &view.contracts.coordinator, &entry.hash()));
+            let Fact::PartitionsSealed { entries, .. } = fact else { continue };
+            for SealedEntry { partition, epoch, checksum, .. } in entries.iter().copied() {
+                let previous = self.checksums.insert(partition, checksum).unwrap_or_default();
+                let entry =
+                    Entry { partition, epoch, round: LATE_ROUND, previous, checksum, ..Entry::default() };
+                let coordinator = &view.contracts.coordinator;
+                self.late.insert(report_signing_hash(view.chain_id, coordinator, &entry.hash()));
+            }
         }
     }
 

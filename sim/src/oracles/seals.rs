@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_kernel::coordinator::{Fact, Seats, State};
+use weir_kernel::coordinator::{Fact, SealedEntry, Seats, State};
 use weir_kernel::ids::{Epoch, Hash, PartitionId};
 
 use crate::report::Violation;
@@ -37,21 +37,12 @@ impl Seals {
         self.epochs = view.epoch();
         for fact in facts {
             match fact {
-                Fact::PartitionSealed { partition, epoch, checksum, signers, .. } => {
-                    self.accepted += 1;
-                    let last = self.on_chain.range((*partition, 0)..=(*partition, Epoch::MAX)).next_back();
-                    if last.is_some_and(|((_, last), _)| last >= epoch) {
-                        let what = format!("partition {partition}: epoch {epoch} was sealed after {last:?}");
-                        note(violations, now_us, "paid once", what);
-                    }
-                    self.on_chain.insert((*partition, *epoch), *checksum);
+                Fact::PartitionsSealed { entries, signers } => {
+                    entries.iter().for_each(|entry| self.seal(now_us, entry, violations));
                     if signers.brokers().count() < view.quorum() {
-                        note(
-                            violations,
-                            now_us,
-                            "quorum",
-                            format!("partition {partition} was sealed by {signers:?}"),
-                        );
+                        let sealed: Vec<_> = entries.iter().map(|entry| entry.partition.0).collect();
+                        let what = format!("partitions {sealed:?} were sealed by {signers:?}");
+                        note(violations, now_us, "quorum", what);
                     }
                 }
                 Fact::MembersInstalled { partition, members, .. } => {
@@ -60,6 +51,17 @@ impl Seals {
                 _ => {}
             }
         }
+    }
+
+    fn seal(&mut self, now_us: u64, entry: &SealedEntry, violations: &mut Vec<Violation>) {
+        let SealedEntry { partition, epoch, checksum, .. } = *entry;
+        self.accepted += 1;
+        let last = self.on_chain.range((partition, 0)..=(partition, Epoch::MAX)).next_back();
+        if last.is_some_and(|((_, last), _)| *last >= epoch) {
+            let what = format!("partition {partition}: epoch {epoch} was sealed after {last:?}");
+            note(violations, now_us, "paid once", what);
+        }
+        self.on_chain.insert((partition, epoch), checksum);
     }
 
     fn install(
@@ -151,16 +153,9 @@ mod tests {
     use weir_kernel::ids::BrokerIndex;
 
     fn sealed(epoch: Epoch, signers: u32) -> Fact {
-        Fact::PartitionSealed {
-            partition: PartitionId(0),
-            epoch,
-            round: 0,
-            checksum: Hash([epoch as u8; 32]),
-            events: 1,
-            volume: 1,
-            signers: Seats::of_brokers((1..=signers).map(BrokerIndex)),
-            reward: 1,
-        }
+        let entry = SealedEntry { epoch, checksum: Hash([epoch as u8; 32]), ..SealedEntry::default() };
+        let signers = Seats::of_brokers((1..=signers).map(BrokerIndex));
+        Fact::PartitionsSealed { entries: vec![entry], signers }
     }
 
     fn broken(facts: &[Fact]) -> Vec<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_kernel::coordinator::{Fact, State};
+use weir_kernel::coordinator::{Fact, State, rewards};
 use weir_kernel::ids::{Address, BrokerIndex};
 
 use crate::chain::SUPPLY;
@@ -43,8 +43,13 @@ impl Tokens {
                 }
                 Fact::BrokerRegistered { stake, .. } => self.stakes += stake,
                 Fact::StakeWithdrawn { amount, .. } => self.stakes -= (*amount).min(self.stakes),
-                Fact::PartitionSealed { signers, reward, .. } => {
-                    signers.brokers().for_each(|broker| *self.owed.entry(broker).or_default() += reward);
+                Fact::PartitionSettled { set, signed, reward, paid, .. } => {
+                    let shares = rewards::shares(*reward, signed, *paid);
+                    set.taken().for_each(|(at, seat)| self.earn(seat.broker, shares[at]));
+                }
+                Fact::LateReportAccepted { index, reward, .. } => self.earn(*index, *reward),
+                Fact::SeatRewarded { sponsor, from_newcomer, from_offender, .. } => {
+                    self.earn(*sponsor, from_newcomer + from_offender);
                 }
                 Fact::RewardClaimed { index, amount } => {
                     let owed = self.owed.insert(*index, 0).unwrap_or(0);
@@ -65,6 +70,10 @@ impl Tokens {
         if held < owed {
             note(violations, now_us, "tokens", format!("the coordinator holds {held} and owes {owed}"));
         }
+    }
+
+    fn earn(&mut self, broker: BrokerIndex, amount: u128) {
+        *self.owed.entry(broker).or_default() += amount;
     }
 
     /// Balances are taken over after a block; takes that block's transfers back first.

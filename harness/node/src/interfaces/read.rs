@@ -217,7 +217,8 @@ impl Answer {
     }
 }
 
-/// `GET /streams/{id}/metadata/partitions/{p}`: who keeps a stream partition, and what it spans.
+/// `GET /streams/{id}/metadata/partitions/{p}`: who keeps a stream partition, where it was kept before, and what it
+/// spans.
 pub async fn metadata(
     State(services): State<Arc<Services>>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
@@ -258,6 +259,11 @@ pub async fn metadata(
     let last = end(Reading::Last(1)).await?;
     let view = services.gateway.view()?;
     let home = view.home(slot);
+    let homes: Vec<_> = view
+        .homes(slot)
+        .iter()
+        .map(|home| json!({ "fromEpoch": home.from_epoch, "networkPartition": home.partition.0 }))
+        .collect();
     let sealed = view.partition(home);
     let members = sealed.map(|partition| partition.members).unwrap_or_default();
     let replicas: Vec<String> = members
@@ -269,6 +275,7 @@ pub async fn metadata(
         "streamId": stream.to_string(),
         "partition": number,
         "networkPartition": home.0,
+        "homes": homes,
         "replicas": replicas,
         "sealedEpoch": sealed.map(|partition| partition.sealed_epoch),
         "checksum": sealed.map(|partition| partition.checksum.to_string()),

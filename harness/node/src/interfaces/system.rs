@@ -40,7 +40,7 @@ pub async fn info(State(services): State<Arc<Services>>, headers: HeaderMap) -> 
         "epoch": view.epoch(),
         "epochBlocks": view.params.epoch_blocks,
         "replicas": view.params.replicas,
-        "partitions": view.params.partitions,
+        "partitions": view.partition_count(),
         "application": services.publisher.address().to_string(),
         "version": env!("CARGO_PKG_VERSION"),
     });
@@ -72,13 +72,15 @@ pub async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: a broker runs and the network's partitions have members.
+/// `GET /readyz`: a broker runs and the partitions that the network began with have members. One that was added has
+/// nothing to serve before.
 pub async fn ready(State(services): State<Arc<Services>>) -> Result<&'static str, ApiError> {
     if services.gateway.running() == 0 {
         return Err(ApiError::unavailable("no broker of this process is running"));
     }
     let view = services.gateway.view()?;
-    let waiting = view.partitions.iter().filter(|partition| !partition.founded).count();
+    let first = view.partitions.iter().take(view.params.partitions as usize);
+    let waiting = first.filter(|partition| !partition.founded).count();
     if waiting > 0 {
         return Err(ApiError::unavailable(format!("{waiting} partitions have no members yet")));
     }

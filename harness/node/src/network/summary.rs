@@ -44,7 +44,7 @@ pub struct BrokerSummary {
 
 pub(super) fn of(view: &State, gateway: &Gateway, brokers: &Brokers) -> Summary {
     let epoch = view.epoch();
-    let earned: u128 = view.brokers.values().map(|broker| broker.accrued + broker.claimed).sum();
+    let earned: u128 = view.brokers.iter().map(|(index, broker)| view.earned(*index) + broker.claimed).sum();
     let broker = |slot: &std::sync::Arc<Slot>| BrokerSummary {
         address: slot.address().to_string(),
         quic: slot.quic(),

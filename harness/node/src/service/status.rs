@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use weir_kernel::coordinator::{Seats, State};
-use weir_kernel::ids::{Address, PartitionId};
+use weir_kernel::ids::{Address, BrokerIndex, PartitionId};
 
 use super::economy::{EconomyStatus, economy};
 use super::gateway::Gateway;
@@ -140,7 +140,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         }
     };
     let partitions: Vec<_> = view.partitions.iter().enumerate().map(partition).collect();
-    let broker = |broker: &weir_kernel::coordinator::Broker| BrokerStatus {
+    let broker = |index: &BrokerIndex, broker: &weir_kernel::coordinator::Broker| BrokerStatus {
         number: None,
         address: broker.address.to_string(),
         partitions: broker.seats,
@@ -151,14 +151,14 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         bounty: view.bounty(broker.address).to_string(),
         karma: view.karma.karma_of(broker.address, view.timestamp_s).to_string(),
         left: broker.left.is_some(),
-        earned: broker.accrued.saturating_add(broker.claimed).to_string(),
+        earned: view.earned(*index).saturating_add(broker.claimed).to_string(),
         balance: view.balance(broker.address).to_string(),
         reliability: f64::from(broker.reliability) / 10_000.0,
         running: nodes.get(&broker.address).map(|(_, running)| *running),
     };
     Status {
         chain: ChainStatus { id: view.chain_id, height: view.height, epoch: view.epoch() },
-        brokers: view.brokers.values().map(|known| broker(known)).collect(),
+        brokers: view.brokers.iter().map(|(index, known)| broker(index, known)).collect(),
         events: partitions.iter().map(|partition| partition.events).sum(),
         partitions,
         supply: view.supply().to_string(),

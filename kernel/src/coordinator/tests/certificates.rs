@@ -14,7 +14,7 @@ fn params() -> Params {
 
 const ONLY: PartitionId = PartitionId(0);
 
-fn submit(certificate: SignedEntry) -> Call {
+fn submit(certificate: SignedCertificate) -> Call {
     Call::SubmitCertificates(vec![certificate])
 }
 
@@ -78,26 +78,33 @@ fn who_left_is_no_founder() {
 }
 
 #[test]
-fn a_seal_pays_and_rates() {
+fn a_seal_counts_and_a_settlement_pays_and_rates() {
     let mut world = World::founded(params(), 4);
     let epoch = world.state.epoch();
     let members: Vec<_> = world.partition(0).members.brokers().collect();
-    world.reach_epoch(epoch + 1);
-    let certificate = world.signed(0, epoch, members[..3].to_vec());
-    let facts = world.call(HOLDER, submit(certificate.clone())).expect("a seal");
+    let facts = world.seal_by_seats(0, &[0, 1, 2]);
     let mut signers = members[..3].to_vec();
     signers.sort();
-    let reward = 100 * DATA / 3;
-    let Fact::PartitionSealed { signers: packed, reward: paid, .. } = &facts[0] else { panic!("{facts:?}") };
-    assert_eq!((*packed, *paid, facts.len()), (Seats::of_brokers(signers.clone()), reward, 1));
+    let Fact::PartitionsSealed { signers: packed, entries } = &facts[0] else { panic!("{facts:?}") };
+    assert_eq!((*packed, entries.len(), facts.len()), (Seats::of_brokers(signers.clone()), 1, 1));
     let partition = world.partition(0);
     assert_eq!((partition.sealed_epoch, partition.events, partition.volume), (epoch, 3, 100));
-    assert_eq!(partition.checksum, certificate.entry.checksum);
+    assert_eq!((partition.checksum, partition.absent), (entries[0].checksum, 0b1000));
+    let reward = 100 * DATA / 4;
+    for member in &members {
+        let signed = signers.contains(member);
+        let (earned, reports) = if signed { (reward, 1) } else { (0, 0) };
+        let broker = world.broker(*member);
+        assert_eq!((broker.accrued, broker.reports, broker.reliability), (0, reports, 10_000));
+        assert_eq!(world.state.earned(*member), earned, "what the tally will pay is told");
+    }
+    world.must(HOLDER, Call::Settle(vec![ONLY]));
     for member in members {
-        let broker = world.state.broker(member).expect("a broker");
         let signed = signers.contains(&member);
-        let expected = if signed { (reward, 1, 10_000) } else { (0, 0, 9_375) };
-        assert_eq!((broker.accrued, broker.reports, broker.reliability), expected);
+        let broker = world.broker(member);
+        let expected = if signed { (reward, 10_000) } else { (0, 9_375) };
+        assert_eq!((broker.accrued, broker.reliability), expected);
+        assert_eq!(world.state.earned(member), expected.0);
     }
     world.check();
     let claimant = account(signers[0].0);
@@ -110,17 +117,17 @@ fn a_seal_pays_and_rates() {
 
 #[test]
 fn a_short_reserve_pays_what_is_there() {
-    let mut world = World::founded(Params { epoch_reward: 5_000 * DATA, ..params() }, 4);
-    let epoch = world.state.epoch();
+    let mut world = World::founded(Params { epoch_reward: 2_400 * DATA, ..params() }, 4);
+    world.seal_by_seats(0, &[0, 1, 2, 3]);
+    world.must(HOLDER, Call::Settle(vec![ONLY]));
     let members: Vec<_> = world.partition(0).members.brokers().collect();
-    for epoch in [epoch, epoch + 1] {
-        world.reach_epoch(epoch + 1);
-        let certificate = world.signed(0, epoch, members.clone());
-        world.must(HOLDER, submit(certificate));
-        world.check();
-    }
+    let accrued = members.iter().map(|member| world.broker(*member).accrued / DATA);
+    assert_eq!(accrued.collect::<Vec<_>>(), [600, 400, 0, 0], "in the order of seats");
+    assert_eq!((world.state.unpaid, world.state.reserve()), (1_000 * DATA, 0));
+    world.seal_by_seats(0, &[0, 1, 2, 3]);
+    world.must(HOLDER, Call::Settle(vec![ONLY]));
     assert_eq!(world.state.unpaid, 1_000 * DATA);
-    assert_eq!(world.state.reserve(), 0);
+    world.check();
 }
 
 #[test]
@@ -131,7 +138,7 @@ fn each_refusal_names_what_is_wrong() {
     let stranger = (1..=9).map(BrokerIndex).find(|broker| !members.contains(broker)).expect("a stranger");
     let partition = ONLY;
     let good = world.signed(0, epoch, members.clone());
-    let refuse = |world: &mut World, certificate: SignedEntry, refusal: Refusal| {
+    let refuse = |world: &mut World, certificate: SignedCertificate, refusal: Refusal| {
         assert_eq!(world.call(HOLDER, submit(certificate)), Err(refusal));
     };
     let not_over = Refusal::EpochNotOver { partition, epoch, current_epoch: epoch };
@@ -139,7 +146,7 @@ fn each_refusal_names_what_is_wrong() {
     world.reach_epoch(epoch + 1);
     let entry = |change: &dyn Fn(&mut Entry)| {
         let mut changed = good.clone();
-        change(&mut changed.entry);
+        change(&mut changed.entries[0]);
         changed
     };
     let sealed_epoch = epoch - 1;
@@ -147,10 +154,14 @@ fn each_refusal_names_what_is_wrong() {
     refuse(&mut world, entry(&|entry| entry.epoch -= 1), sealed);
     let unknown = Refusal::UnknownPartition { partition: PartitionId(1), partitions: 1 };
     refuse(&mut world, entry(&|entry| entry.partition = PartitionId(1)), unknown);
-    let previous = Refusal::PreviousMismatch { partition, given: Hash([1; 32]), stored: Hash::ZERO };
+    let previous = Refusal::PreviousMismatch { partition, hint: [1; 4], stored: Hash::ZERO };
     refuse(&mut world, entry(&|entry| entry.previous = Hash([1; 32])), previous);
-    let custody = Refusal::CustodyNotZero { partition, custody: Hash([1; 32]) };
-    refuse(&mut world, entry(&|entry| entry.custody = Hash([1; 32])), custody);
+    let none = SignedCertificate { entries: vec![], ..good.clone() };
+    refuse(&mut world, none, Refusal::EntriesOutOfRange { length: 0, maximum: 64 });
+    let more = SignedCertificate { entries: vec![good.entries[0]; 65], ..good.clone() };
+    refuse(&mut world, more, Refusal::EntriesOutOfRange { length: 65, maximum: 64 });
+    let again = SignedCertificate { entries: vec![good.entries[0]; 2], ..good.clone() };
+    refuse(&mut world, again, Refusal::EntriesNotAscending { partition });
 
     let signers = |brokers: &[BrokerIndex]| world.signed(0, epoch, brokers.iter().copied());
     let set = world.partition(0).members;
@@ -166,6 +177,10 @@ fn each_refusal_names_what_is_wrong() {
     );
     refuse(&mut world, twice, Refusal::DuplicateSigner { partition, index: members[0] });
     refuse(&mut world, strange, Refusal::SignerNotMember { partition, epoch, signer: account(stranger.0) });
+    let nobody = Address([7; 20]);
+    let mut unregistered = good.clone();
+    unregistered.signers[0] = Some(nobody);
+    refuse(&mut world, unregistered, Refusal::SignerNotMember { partition, epoch, signer: nobody });
     refuse(&mut world, many, Refusal::TooManySignatures { partition, given: 9, maximum: 8 });
     refuse(&mut world, malformed, Refusal::InvalidSignature { partition, position: 1 });
     let long = Call::SubmitCertificates(vec![good.clone(); 65]);
@@ -191,6 +206,66 @@ fn of_several_the_sealed_ones_are_skipped() {
     let facts = world.call(HOLDER, Call::SubmitCertificates(vec![first.clone(), second.clone()]));
     assert_eq!(facts.expect("the second").len(), 1);
     assert_eq!(world.call(HOLDER, Call::SubmitCertificates(vec![first, second])), Ok(vec![]));
+}
+
+/// Four partitions with the same four members: one certificate seals all.
+fn alike() -> (World, u64, Vec<BrokerIndex>) {
+    let mut world = World::founded(Params { partitions: 4, ..params() }, 4);
+    let epoch = world.state.epoch();
+    world.reach_epoch(epoch + 1);
+    let members = world.partition(0).members.brokers().collect();
+    (world, epoch, members)
+}
+
+#[test]
+fn one_certificate_seals_several_partitions() {
+    let (mut world, epoch, members) = alike();
+    let facts = world.call(HOLDER, submit(world.shared(0..4, epoch, members.clone()))).expect("seals");
+    let [Fact::PartitionsSealed { entries, .. }] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!(entries.iter().map(|entry| entry.partition.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!((0..4).all(|partition| world.partition(partition).sealed_epoch == epoch));
+    assert!(members.iter().all(|member| world.broker(*member).reports == 4));
+    world.check();
+}
+
+#[test]
+fn one_stale_entry_makes_the_certificate_stale() {
+    let (mut world, epoch, members) = alike();
+    let shared = world.shared([0, 2], epoch, members.clone());
+    let mut other = shared.clone();
+    other.entries[1].previous = Hash([9; 32]);
+    let rest = world.shared([1, 3], epoch, members.clone());
+    let single = world.signed(2, epoch, members);
+    world.must(HOLDER, submit(single));
+    let partition = PartitionId(2);
+    let sealed = Refusal::AlreadySealed { partition, epoch, sealed_epoch: epoch };
+    assert_eq!(world.call(HOLDER, submit(shared.clone())), Err(sealed));
+    let several = Call::SubmitCertificates(vec![shared, other, rest]);
+    let facts = world.call(HOLDER, several).expect("the rest");
+    assert_eq!(facts.len(), 1);
+    let sealed = |partition| world.partition(partition).sealed_epoch == epoch;
+    assert_eq!([0, 1, 2, 3].map(sealed), [false, true, true, true], "its other entry has to come again");
+    world.check();
+}
+
+#[test]
+fn every_signer_is_of_a_set_of_every_entry() {
+    let mut world = World::founded(Params { partitions: 12, replicas: 3, ..params() }, 4);
+    let epoch = world.state.epoch();
+    world.reach_epoch(epoch + 1);
+    let sets: Vec<Seats> = (0..12).map(|partition| world.partition(partition).members).collect();
+    let members = |partition: u32| sets[partition as usize];
+    let other = (1..12).find(|other| !members(0).brokers().all(|b| members(*other).contains(b)));
+    let other = other.expect("one of eleven has other members");
+    let foreign = members(0).brokers().find(|b| !members(other).contains(*b)).expect("another");
+    let certificate = world.shared([0, other], epoch, members(0).brokers());
+    let signer = account(foreign.0);
+    let refusal = Refusal::SignerNotMember { partition: PartitionId(other), epoch, signer };
+    assert_eq!(world.call(HOLDER, submit(certificate)), Err(refusal));
+    let common = members(0).brokers().filter(|b| members(other).contains(*b)).collect::<Vec<_>>();
+    world.must(HOLDER, submit(world.shared([0, other], epoch, common)));
+    assert_eq!((world.partition(0).sealed_epoch, world.partition(other).sealed_epoch), (epoch, epoch));
+    world.check();
 }
 
 /// A founded partition in which broker 5 joins and takes a seat of the target; it replaces one member.

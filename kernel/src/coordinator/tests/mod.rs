@@ -1,11 +1,14 @@
 //! A world to try the rules in: contracts, accounts and blocks.
 
 mod assignment;
+mod bounties;
 mod calls;
 mod certificates;
+mod conduct;
 mod grants;
 mod growth;
 mod properties;
+mod settlements;
 mod targets;
 mod vectors;
 
@@ -14,8 +17,9 @@ use alloc::vec::Vec;
 
 use super::params::DATA;
 use super::*;
+use crate::agreement::cut::kept;
 use crate::hash::keccak256;
-use crate::ids::{BrokerIndex, Hash};
+use crate::ids::{BrokerIndex, Hash, PartitionId};
 
 /// Who holds all tokens at first.
 const HOLDER: Address = Address([0xFF; 20]);
@@ -107,26 +111,48 @@ impl World {
         self.state.partition(PartitionId(partition)).expect("a partition")
     }
 
+    /// The next thing to seal of a partition in `epoch`.
+    fn entry(&self, partition: u32, epoch: u64) -> Entry {
+        let previous = self.partition(partition).checksum;
+        let checksum = kept(keccak256(&[&previous.0, &epoch.to_be_bytes()]));
+        let (partition, round, events, volume) = (PartitionId(partition), 0, 3, 100);
+        Entry { partition, epoch, round, previous, checksum, events, volume }
+    }
+
+    /// Entries of these partitions in `epoch` under one certificate, signed by `brokers`.
+    fn shared(
+        &self,
+        partitions: impl IntoIterator<Item = u32>,
+        epoch: u64,
+        brokers: impl IntoIterator<Item = BrokerIndex>,
+    ) -> SignedCertificate {
+        let entries = partitions.into_iter().map(|partition| self.entry(partition, epoch)).collect();
+        let signers = brokers.into_iter().map(|broker| self.state.address_of(broker)).collect();
+        SignedCertificate { entries, signers }
+    }
+
     /// The next thing to seal of a partition in `epoch`, signed by `brokers`.
     fn signed(
         &self,
         partition: u32,
         epoch: u64,
         brokers: impl IntoIterator<Item = BrokerIndex>,
-    ) -> SignedEntry {
-        let previous = self.partition(partition).checksum;
-        let entry = Entry {
-            partition: PartitionId(partition),
-            epoch,
-            round: 0,
-            previous,
-            checksum: keccak256(&[&previous.0, &epoch.to_be_bytes()]),
-            events: 3,
-            volume: 100,
-            custody: Hash::ZERO,
-        };
-        let signers = brokers.into_iter().map(|broker| self.state.address_of(broker)).collect();
-        SignedEntry { entry, signers }
+    ) -> SignedCertificate {
+        self.shared([partition], epoch, brokers)
+    }
+
+    /// Ends this epoch and has it sealed for a partition by these of its members, by seat; gives the facts.
+    fn seal_by_seats(&mut self, partition: u32, seats: &[usize]) -> Vec<Fact> {
+        let epoch = self.state.epoch();
+        self.reach_epoch(epoch + 1);
+        let members = self.partition(partition).members;
+        let signers: Vec<_> = seats.iter().filter_map(|seat| members.get(*seat)).map(|s| s.broker).collect();
+        let certificate = self.signed(partition, epoch, signers);
+        self.call(HOLDER, Call::SubmitCertificates(vec![certificate])).expect("a seal")
+    }
+
+    fn broker(&self, index: BrokerIndex) -> &Broker {
+        self.state.broker(index).expect("a broker")
     }
 
     /// What must hold after every call.
@@ -138,11 +164,23 @@ impl World {
         assert_eq!(state.stakes, state.brokers.values().map(|broker| broker.stake).sum::<u128>());
         let rewards = state.brokers.values().map(|broker| broker.accrued).sum::<u128>();
         assert_eq!(state.unpaid, rewards + state.bounties.values().sum::<u128>());
+        let fees = state.brokers.values().map(|broker| broker.fee).sum::<u128>();
+        assert!(state.pool >= fees, "what fees are left is in the pool");
         for partition in state.partitions.iter() {
             for seats in [partition.target, partition.members, partition.previous_members] {
                 assert!(seats.are_distinct() && seats.taken().all(|(at, _)| at < state.params.seats()));
             }
             assert!(!partition.founded || partition.members.len() >= state.quorum());
+            assert!(!partition.tally.is_full(), "a full tally is settled at once");
+            assert_eq!(partition.members, partition.members.without_tickets());
+            let at_rest = partition.target_changed_epoch == 0;
+            let waits = |index| !partition.members.contains(index) && self.broker(index).left.is_none();
+            let nobody_waits = !partition.founded || !partition.target.brokers().any(waits);
+            assert!(!at_rest || nobody_waits, "a seal looks where it must");
+            let vacant = |seat: usize| partition.members.get(seat).is_none();
+            for seat in (0..seats::SEATS).filter(|seat| vacant(*seat)) {
+                assert_eq!((partition.tally.misses[seat], partition.probation[seat]), (0, 0));
+            }
             assert!(partition.since_epoch <= state.epoch() + 1 && partition.sealed_epoch <= state.epoch());
         }
         for (index, broker) in state.brokers.iter() {

@@ -42,7 +42,7 @@ fn change(broker: u32, ticket: u8) -> Change {
 /// Makes a change if it is useful, and says whether it was.
 pub(super) fn apply(state: &mut State, change: Change) -> bool {
     let Some(proposal) = useful(state, change) else { return false };
-    evolve(state, BlockRef::default(), &targets::proposed(change, proposal));
+    evolve(state, BlockRef::default(), &targets::proposed(change, proposal, BrokerIndex(0)));
     true
 }
 

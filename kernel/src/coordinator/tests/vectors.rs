@@ -1,7 +1,8 @@
 //! Values computed once by another implementation (js-sha3 and big integers): the same in contract and
 //! kernel.
 
-use crate::coordinator::certificates::{Entry, report_signing_hash};
+use crate::agreement::cut::kept;
+use crate::coordinator::entry::{self, Entry, report_signing_hash};
 use crate::coordinator::score;
 use crate::ids::{Address, BrokerIndex, Hash, PartitionId, StreamId, StreamPartition};
 
@@ -34,19 +35,24 @@ fn homes() {
 
 #[test]
 fn reports() {
+    let checksum = |byte: u8| kept(Hash([byte; 32]));
     let entry = Entry {
         partition: PartitionId(7),
-        epoch: 0x0102_0304_0506_0708,
+        epoch: 0x0506_0708,
         round: 9,
-        previous: Hash([0xAA; 32]),
-        checksum: Hash([0xBB; 32]),
+        previous: checksum(0xAA),
+        checksum: checksum(0xBB),
         events: 1_000,
         volume: u64::MAX,
-        custody: Hash::ZERO,
     };
-    assert_eq!(entry.hash(), hash("e2247e43d091c2c0d1d2e82cb1b08d804d3534e3e9a9c74be4b89b39ac30daae"));
+    assert_eq!(entry.hash(), hash("b05e18d5015dc2925e97895f364993bb895e9a83663e7edd881ae93016c73a9c"));
+    let signed = |root: Hash| report_signing_hash(31337, &Address([0x33; 20]), &root);
     assert_eq!(
-        report_signing_hash(31337, &Address([0x33; 20]), &entry.hash()),
-        hash("2398e7fbffc84af557555146b7f06e62212f39f40e33df5e154612653c6fbdad")
+        signed(entry.hash()),
+        hash("7e787c50ba2cab420f2d1155aeab3620c24f7d3477355e516b62792ba63be19f")
     );
+    let leaves = [7, 8, 9].map(|partition| Entry { partition: PartitionId(partition), ..entry }.hash());
+    let root = entry::root(&leaves);
+    assert_eq!(root, hash("a5a7ae6b7199323d73fb26001a594a906d7c1d8b3582fce8d46de9f2e3079d03"));
+    assert_eq!(signed(root), hash("54bdb87970bd97930a644f8280c3be3feda491513055b2ee71ecc4a15df18976"));
 }

@@ -2,11 +2,15 @@
 //! joins or leaves changes. Brokers register and draw by the facts that a chain would tell, and the changes are found
 //! by what brokers find them with.
 
+use std::sync::Arc;
+
 use weir_kernel::coordinator::assignment::useful_changes_of;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::score::draw;
 use weir_kernel::coordinator::targets::useful;
-use weir_kernel::coordinator::{BlockRef, Change, Contracts, Fact, Params, State, evolve, useful_changes};
+use weir_kernel::coordinator::{
+    BlockRef, Change, Contracts, Fact, Params, Seat, State, evolve, useful_changes,
+};
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, BrokerIndex, Hash};
 
@@ -111,15 +115,13 @@ fn join(state: &mut State, index: BrokerIndex) {
     [registered, drawn].iter().for_each(|fact| evolve(state, BlockRef::default(), fact));
 }
 
-/// Makes changes, each of which must be useful.
+/// Makes changes, each of which must be useful when it is made. Only the targets move: members are no part of this.
 fn seat(state: &mut State, changes: &[Change]) -> Result<(), Failure> {
     for change in changes {
         let proposal = useful(state, *change)
             .ok_or_else(|| Failure::Failed(format!("{change:?} is not useful: a rule is wrong")))?;
-        let Change { partition, broker, ticket } = *change;
-        let seat = u8::try_from(proposal.seat).expect("a partition has at most 8 seats");
-        let fact = Fact::SeatProposed { partition, seat, broker, ticket, replaced: proposal.replaced };
-        evolve(state, BlockRef::default(), &fact);
+        let partition = &mut Arc::make_mut(&mut state.partitions)[change.partition.0 as usize];
+        partition.target.set(proposal.seat, Some(Seat { broker: change.broker, ticket: change.ticket }));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 mod assign;
 mod axis;
 mod chart;
+mod gas;
 mod machine;
 mod measure;
 mod report;
@@ -30,7 +31,7 @@ use report::{Measured, Report, Table};
 use row::Row;
 
 /// Every group, in the order in which `all` runs them.
-const GROUPS: [Group; 1] = [assign::GROUP];
+const GROUPS: [Group; 2] = [assign::GROUP, gas::GROUP];
 
 /// What runs every group.
 const ALL: &str = "all";

@@ -1,11 +1,11 @@
 //! The market: products, licences, and events delivered to contracts.
 
+use crate::bindings::{DataLicenseFactory, IStream, Stream};
+use crate::calldata;
+use crate::calldata::market;
+use crate::deploy::deploy_market;
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::{SolCall, sol};
-use weir_chain::bindings::{DataLicenseFactory, IStream, Stream};
-use weir_chain::calldata;
-use weir_chain::calldata::market;
-use weir_chain::deploy::deploy_market;
 use weir_kernel::agreement::cut::{Cut, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent};
 use weir_kernel::coordinator::delivery::{self, Terms};
@@ -17,7 +17,7 @@ use weir_kernel::merkle;
 use weir_kernel::signature::{SECP256K1, Signature};
 
 use super::Table;
-use super::common::{CHAIN_ID, Network, kernel_address, wallet};
+use super::harness::{CHAIN_ID, Network, kernel_address, wallet};
 
 sol!(
     #[derive(Debug)]
@@ -27,20 +27,22 @@ sol!(
 
 pub(super) fn rows(table: &mut Table) {
     let params = Params { replicas: 1, partitions: 1, epoch_blocks: 2, ..Params::default() };
-    let mut network = Network::with_brokers(params, &[1_000 * DATA]);
+    let mut network = Network::new(params);
+    network.join(1, 1_000 * DATA);
     network.rebalance();
     let time = network.mirror.head().header.timestamp + 1;
     let before = network.mirror.height();
-    deploy_market(&mut network.mirror, &wallet(0), &mut network.addresses, time).unwrap();
+    deploy_market(&mut network.mirror, &wallet(0), &mut network.addresses, time)
+        .expect("as deployed and made above");
     for (height, what) in (before + 1..).zip(["DataLicenseFactory", "EventDelivery"]) {
-        let block = network.mirror.block(height).unwrap().unwrap();
+        let block = network.mirror.block(height).expect("history is in memory").expect("it was made");
         table.row(&format!("deploy {what}"), block.receipts[0].gas_used);
     }
     network.twin.contracts = network.addresses.contracts();
     network.blocks(1);
     network.ok(0, network.addresses.token, calldata::transfer(wallet(2).address(), 1_000 * DATA));
     network.ok(1, network.addresses.registry, calldata::create_stream("quakes", "", 1, false, false));
-    let stream = *network.twin.streams.keys().next().unwrap();
+    let stream = *network.twin.streams.keys().next().expect("as deployed and made above");
     licences(table, &mut network, stream);
     deliveries(table, &mut network, stream);
 }
@@ -55,7 +57,7 @@ fn offered(table: &mut Table, network: &mut Network, stream: StreamId) -> Addres
         terms: "ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi".into(),
         streams: vec![stream],
     };
-    let factory = network.addresses.license_factory.unwrap();
+    let factory = network.addresses.license_factory.expect("as deployed and made above");
     let offer = network.ok(1, factory, market::offer(&product)).gas_used;
     table.row("DataLicenseFactory.offer, 1 stream", offer);
     let license = network.view(factory, DataLicenseFactory::productAtCall { index: U256::ZERO });
@@ -108,13 +110,13 @@ fn sealed(network: &mut Network, stream: StreamId, leaves: u8) -> Delivery {
     let epoch = network.epoch() - 1;
     let cut = Cut { partition, epoch, previous, heads, forks: Vec::new() };
     let checksum = cut.checksum();
-    let (events, volume, custody) = (9, 99, Hash::ZERO);
-    let entry = Entry { partition, epoch, round: 1, previous, checksum, events, volume, custody };
-    let certificate = network.certificate(entry, &[1]);
+    let entry = Entry { partition, epoch, round: 1, previous, checksum, events: 9, volume: 99 };
+    let certificate = network.certificate(&[entry], &[1]);
     network.ok(1, network.addresses.coordinator, calldata::submit_certificates([&certificate]));
     let hashes: Vec<Hash> = cut.heads.iter().map(LaneHead::leaf).collect();
     let first = cut.heads[0];
-    let lane = (0..leaves).map(parts).find(|lane| lane.lane() == first.lane).unwrap();
+    let lane =
+        (0..leaves).map(parts).find(|lane| lane.lane() == first.lane).expect("as deployed and made above");
     Delivery {
         partition,
         previous,
@@ -122,15 +124,16 @@ fn sealed(network: &mut Network, stream: StreamId, leaves: u8) -> Delivery {
         next_sequence: first.next_sequence,
         volume: first.volume,
         digest: first.digest,
-        path: merkle::proof(&hashes, 0).unwrap(),
+        path: merkle::proof(&hashes, 0).expect("as deployed and made above"),
     }
 }
 
 fn deliveries(table: &mut Table, network: &mut Network, stream: StreamId) {
-    let at = network.addresses.event_delivery.unwrap();
+    let at = network.addresses.event_delivery.expect("as deployed and made above");
     let token = network.addresses.token;
     let code = HostileSubscriber::BYTECODE.clone();
-    let subscriber = network.transact(2, TxKind::Create, code).contract_address.unwrap();
+    let subscriber =
+        network.transact(2, TxKind::Create, code).contract_address.expect("as deployed and made above");
     network.ok(2, token, calldata::approve(at, DATA));
     let terms = Terms {
         subscriber: kernel_address(subscriber),
@@ -150,8 +153,8 @@ fn deliveries(table: &mut Table, network: &mut Network, stream: StreamId) {
             header: *batch.header(),
             recovered: None,
             index,
-            path: batch.proof(index).unwrap().path,
-            encoded: batch.event_bytes(index).unwrap().to_vec(),
+            path: batch.proof(index).expect("as deployed and made above").path,
+            encoded: batch.event_bytes(index).expect("as deployed and made above").to_vec(),
         };
         let call = market::deliver(1, &delivery, batch.signature().as_bytes());
         let what = format!("EventDelivery.deliver, of 64 events, {what}");
@@ -165,7 +168,7 @@ fn batch(stream: StreamId, events: u8) -> Batch {
     let origin = kernel_address(wallet(1).address());
     let mut lane = LaneWriter::new(slot, origin, 1, [3; 16], Hash::ZERO, SECP256K1);
     let events = (0..events).map(|n| NewEvent::new(10, 1, vec![n; 32])).collect();
-    let unsigned = lane.next_batch(events).unwrap();
+    let unsigned = lane.next_batch(events).expect("as deployed and made above");
     let digest = B256::from(unsigned.signing_hash(CHAIN_ID).0);
-    unsigned.sign(Signature::Secp256k1(wallet(1).sign_digest(digest))).unwrap()
+    unsigned.sign(Signature::Secp256k1(wallet(1).sign_digest(digest))).expect("as deployed and made above")
 }

@@ -1,8 +1,6 @@
 //! What LaneFees and Karma cost.
 
 use alloy_primitives::U256;
-use weir_chain::deploy::Economy;
-use weir_chain::{calldata, fees as data};
 use weir_kernel::agreement::LaneHead;
 use weir_kernel::agreement::cut::Cut;
 use weir_kernel::batch::{Header, Signature, SignedHeader};
@@ -12,8 +10,10 @@ use weir_kernel::coordinator::params::DATA;
 use weir_kernel::ids::{Hash, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::merkle;
 
-use crate::Table;
-use crate::common::{CHAIN_ID, Network, kernel_address, wallet};
+use super::Table;
+use super::harness::{CHAIN_ID, Network, kernel_address, wallet};
+use crate::deploy::Economy;
+use crate::{calldata, fees as data};
 
 /// The publisher and subscriber.
 const PAYER: u8 = 3;
@@ -64,14 +64,14 @@ fn seal(network: &mut Network, signed: &SignedHeader) -> CutProof {
     };
     let mut heads: Vec<LaneHead> = (1..1_000).map(other).chain([own]).collect();
     heads.sort_by_key(|head| head.lane);
-    let index = heads.iter().position(|head| *head == own).unwrap() as u32;
+    let index = heads.iter().position(|head| *head == own).expect("as deployed and made above") as u32;
     let leaves: Vec<Hash> = heads.iter().map(LaneHead::leaf).collect();
     let cut = Cut { partition, epoch, previous: entry.previous, heads, forks: Vec::new() };
     entry.checksum = cut.checksum();
     let members = network.members(0);
-    let certificate = network.certificate(entry, &members);
+    let certificate = network.certificate(&[entry], &members);
     network.ok(0, network.addresses.coordinator, calldata::submit_certificates([&certificate]));
-    let path = merkle::proof(&leaves, index).unwrap();
+    let path = merkle::proof(&leaves, index).expect("as deployed and made above");
     CutProof { partition, epoch, previous: entry.previous, path, later: Vec::new() }
 }
 
@@ -82,17 +82,21 @@ fn network() -> Network {
     network.join(EDGE, 1_000 * DATA);
     network.rebalance();
     network.blocks(2 * network.twin.params.epoch_blocks);
-    let (token, fees) = (network.addresses.token, network.addresses.fees.unwrap());
+    let (token, fees) =
+        (network.addresses.token, network.addresses.fees.expect("as deployed and made above"));
     network.ok(0, token, calldata::transfer(wallet(PAYER).address(), 900 * DATA));
     network.ok(PAYER, token, calldata::approve(fees, 800 * DATA));
     network
 }
 
-pub fn rows(table: &mut Table) {
+pub(super) fn rows(table: &mut Table) {
     let mut network = network();
-    let (fees, karma) = (network.addresses.fees.unwrap(), network.addresses.karma.unwrap());
+    let (fees, karma) = (
+        network.addresses.fees.expect("as deployed and made above"),
+        network.addresses.karma.expect("as deployed and made above"),
+    );
     for number in 0..network.mirror.height() {
-        let block = network.mirror.block(number).unwrap().unwrap();
+        let block = network.mirror.block(number).expect("history is in memory").expect("it was made");
         let deployed = [(fees, "deploy LaneFees"), (karma, "deploy Karma")];
         for receipt in &block.receipts {
             for (_, what) in deployed.iter().filter(|(at, _)| receipt.contract_address == Some(*at)) {
@@ -124,7 +128,7 @@ pub fn rows(table: &mut Table) {
             volume: fourth.header.volume,
             digest: fourth.header.digest(),
         };
-        proof.later.push((later.epoch, later.path.root(leaf.leaf()).unwrap()));
+        proof.later.push((later.epoch, later.path.root(leaf.leaf()).expect("as deployed and made above")));
     }
     let call = data::settle(&third, &proof);
     table.row("LaneFees.settle, 10 seals later", network.ok(0, fees, call).gas_used);
@@ -140,12 +144,12 @@ pub fn rows(table: &mut Table) {
     table.row("Karma.credit, new account", network.ok(9, karma, data::credit(creditor, DATA)).gas_used);
     table.row("Karma.credit", network.ok(9, karma, data::credit(creditor, DATA)).gas_used);
     table.row("Karma.closeFounding", network.ok(0, karma, data::close_founding()).gas_used);
-    let found = network.view(karma, weir_chain::bindings::Karma::karmaOfCall { account: creditor });
+    let found = network.view(karma, crate::bindings::Karma::karmaOfCall { account: creditor });
     assert_eq!(found, U256::from(2 * DATA));
 }
 
 fn sessions(table: &mut Table, network: &mut Network) {
-    let (fees, edge) = (network.addresses.fees.unwrap(), wallet(EDGE).address());
+    let (fees, edge) = (network.addresses.fees.expect("as deployed and made above"), wallet(EDGE).address());
     let call = data::allot_to_edge(edge, 100 * DATA);
     table.row("LaneFees.allotToEdge, new", network.ok(PAYER, fees, call).gas_used);
     for (events, what) in [(500, "LaneFees.settleReceipt, new session"), (900, "LaneFees.settleReceipt")] {
