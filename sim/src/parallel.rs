@@ -68,6 +68,8 @@ pub fn over_seeds<T: Send>(
     let ahead = AHEAD * jobs.get() as u64;
     let (sender, receiver) = mpsc::sync_channel(jobs.get());
     thread::scope(|scope| {
+        // However this ends, threads that wait to hand something over or to claim something end too.
+        let (receiver, _guard) = (receiver, Guard(&shared));
         for _ in 0..jobs.get() {
             let (sender, shared, work, seeds) = (sender.clone(), &shared, &work, &seeds);
             scope.spawn(move || {
@@ -123,6 +125,22 @@ mod tests {
         assert_eq!(seen(1, 200), all);
         assert_eq!(seen(4, 200), all);
         assert_eq!(seen(4, 20), all[..18]);
+    }
+
+    #[test]
+    fn who_panics_over_a_result_ends_all_threads() {
+        let panicked = std::panic::catch_unwind(|| {
+            over_seeds(
+                0..1_000_000,
+                NonZeroUsize::MIN.saturating_add(2),
+                |seed| seed,
+                |seed, _| {
+                    assert_ne!(seed, 5, "this result panics");
+                    ControlFlow::Continue(())
+                },
+            );
+        });
+        assert!(panicked.is_err());
     }
 
     #[test]
