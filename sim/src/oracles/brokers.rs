@@ -1,5 +1,7 @@
 //! What brokers say, write and send: the oracles that watch each of their turns.
 
+use std::collections::BTreeSet;
+
 use weir_kernel::broker::Trace;
 use weir_kernel::coordinator::{Fact, State};
 use weir_kernel::ids::{Address, Epoch};
@@ -22,6 +24,8 @@ pub struct Brokers {
     closing: Closing,
     once: Once,
     access: Access,
+    /// Brokers that lied: what they say is on their disks counts as said.
+    pub liars: BTreeSet<Address>,
 }
 
 impl Brokers {
@@ -52,6 +56,7 @@ impl Brokers {
             if let Operation::Write { index, records } = operation {
                 self.closing.on_write(now_us, who, records, &self.disks, violations);
                 self.disks.on_write(now_us, who, (*index, records), violations);
+                self.once.on_write(who, *index);
             }
         }
         for operation in operations {
@@ -75,7 +80,8 @@ impl Brokers {
             }
             Operation::Submit(intent) => self.once.on_submit(now_us, who, intent, violations),
             Operation::Reply(session, reply) => {
-                stored::on_reply(now_us, who, reply, (view, &self.disks), violations);
+                let known = (view, &self.disks, &self.liars);
+                stored::on_reply(now_us, who, reply, known, violations);
                 self.access.on_reply(now_us, (who, *session), reply, view, violations);
             }
             Operation::Trace(Trace::SealAdopted(partition, epoch, _)) => {
@@ -89,6 +95,7 @@ impl Brokers {
     /// Every write of a broker up to this one is on its disk.
     pub fn on_synced(&mut self, who: Address, index: u64) {
         self.disks.on_synced(who, index);
+        self.once.on_synced(who, index);
     }
 
     /// A broker's process ended, in this epoch of the chain; its disk may be lost too.

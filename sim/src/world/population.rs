@@ -66,7 +66,9 @@ impl<'a> World<'a> {
             clients: Vec::new(),
             connections: Vec::new(),
             edges: BTreeMap::new(),
-            silent: BTreeMap::new(),
+            active: Vec::new(),
+            lies: BTreeMap::new(),
+            suspects: BTreeSet::new(),
             sessions: BTreeMap::new(),
             publications: Default::default(),
             oracles: Default::default(),
@@ -138,6 +140,9 @@ impl<'a> World<'a> {
     }
 
     fn add_publisher(&mut self, number: u32, slots: &[StreamPartition]) {
+        if !self.scenario.has(Actor::Client(Role::Publisher, number)) {
+            return;
+        }
         let signer = self.signer("publisher", u64::from(number));
         let mut seat = Seat::new(Role::Publisher, number);
         let mut decide = seat.decide(&mut self.decider);
@@ -154,6 +159,9 @@ impl<'a> World<'a> {
     }
 
     fn add_subscriber(&mut self, number: u32, subjects: &Subjects) {
+        if !self.scenario.has(Actor::Client(Role::Subscriber, number)) {
+            return;
+        }
         let mut seat = Seat::new(Role::Subscriber, number);
         let mut decide = seat.decide(&mut self.decider);
         let (half_ms, streams) = (self.scenario.duration_ms / 2, subjects.streams.len() as u64);
