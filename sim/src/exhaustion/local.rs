@@ -203,7 +203,8 @@ impl Step {
             }
             Output::Submit(Intent::SubmitCertificate(certificate)) => {
                 let signers = certificate.signatures.iter().filter_map(recover_report).collect();
-                self.items.push(Item::Certificate { entry: certificate.entry, signers });
+                let [entry] = certificate.entries[..] else { panic!("one partition gives one entry") };
+                self.items.push(Item::Certificate { entry, signers });
             }
             Output::Submit(Intent::ReportLate(report)) => {
                 let hash = digest(&report.entry);

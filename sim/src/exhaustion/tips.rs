@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_kernel::agreement::{Cut, LaneHead};
-use weir_kernel::coordinator::{Block, Call, Entry, Fact, SignedEntry, State, begin_block, decide, evolve};
+use weir_kernel::coordinator::{
+    Block, Call, Entry, Fact, SignedCertificate, State, begin_block, decide, evolve,
+};
 use weir_kernel::ids::{Epoch, Hash, LaneId};
 
 use super::fingerprint::Numbered;
@@ -155,7 +157,7 @@ fn founding(state: &State) -> Seal {
 /// The facts of a certificate, if the contracts take it.
 fn submit(state: &State, entry: &Entry, signers: &[usize]) -> Option<Vec<Fact>> {
     let signers = signers.iter().map(|broker| Some(address(*broker))).collect();
-    let call = Call::SubmitCertificates(vec![SignedEntry { entry: *entry, signers }]);
+    let call = Call::SubmitCertificates(vec![SignedCertificate { entries: vec![*entry], signers }]);
     let block = Block { number: state.height, timestamp_s: state.timestamp_s, hash_of: &|_| None };
     decide(state, block, EDGE, call).ok()
 }

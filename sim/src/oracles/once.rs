@@ -32,9 +32,9 @@ impl Once {
     /// A broker sends a transaction.
     pub fn on_submit(&mut self, now_us: u64, who: Address, intent: &Intent, violations: &mut Vec<Violation>) {
         let Intent::SubmitCertificate(certificate) = intent else { return };
-        let entry: &Entry = &certificate.entry;
-        if !self.sent.entry(who).or_default().insert(entry.hash()) {
-            let (partition, epoch) = (entry.partition, entry.epoch);
+        for Entry { partition, epoch, .. } in
+            certificate.entries.iter().filter(|entry| !self.sent.entry(who).or_default().insert(entry.hash()))
+        {
             let what =
                 format!("{who} pays again for its certificate of partition {partition}, epoch {epoch}");
             note(violations, now_us, "paid once", what);
