@@ -1,4 +1,4 @@
-//! Runs scenarios from the command line: `seeds calm|rough|swarm|harsh BROKERS FIRST_SEED COUNT [JOBS] [record]`.
+//! Runs scenarios from the command line: `seeds calm|rough|swarm|wild|harsh BROKERS FIRST_SEED COUNT [JOBS] [record]`.
 //!
 //! Prints the report of every run that broke a promise and leaves its tape, and at the end how fast it went. With
 //! `record` every run is recorded, which shows what that costs.

@@ -1,6 +1,6 @@
 //! The chain as an actor: the contracts' real bytecode, blocks on virtual time, one follower for all nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use alloy_primitives::{Address as EthereumAddress, B256, Bytes, TxKind, U256};
@@ -36,12 +36,17 @@ const PRIVATE: &str = "private";
 /// Gas that a small call is given.
 const CALL_GAS: u64 = 3_000_000;
 
+/// Views of the last blocks that are kept, for those who see the chain late.
+pub const KEPT_VIEWS: usize = 40;
+
 /// The chain and who follows it.
 pub struct ChainActor {
     mirror: SharedMirror,
     addresses: Addresses,
     follower: Follower<SharedMirror>,
     known_streams: BTreeSet<StreamId>,
+    /// The newest first.
+    views: VecDeque<Arc<State>>,
     waiting: BTreeMap<B256, ()>,
     /// Transactions that were included and failed, by reason.
     pub reverts: BTreeMap<String, u64>,
@@ -67,6 +72,7 @@ impl ChainActor {
             addresses,
             follower,
             known_streams: BTreeSet::new(),
+            views: VecDeque::new(),
             waiting: BTreeMap::new(),
             reverts: BTreeMap::new(),
         };
@@ -123,6 +129,12 @@ impl ChainActor {
         self.follower.view()
     }
 
+    /// The view as it was so many blocks ago, or the oldest there is.
+    pub fn view_before(&self, blocks: u32) -> Arc<State> {
+        let at = (blocks as usize).min(self.views.len().saturating_sub(1));
+        self.views.get(at).map_or_else(|| self.view(), Arc::clone)
+    }
+
     /// Registers a broker with a stake of so many tickets.
     pub fn register(&mut self, wallet: &Wallet, number: u32, tickets: u8) {
         let params = self.view().params.clone();
@@ -175,7 +187,10 @@ impl ChainActor {
         }
         let facts = decode_block(&self.addresses, &mut self.known_streams, block.logs());
         let view = self.follower.advance().expect("the chain never goes back");
-        (view.expect("a block is there"), facts)
+        let view = view.expect("a block is there");
+        self.views.push_front(Arc::clone(&view));
+        self.views.truncate(KEPT_VIEWS);
+        (view, facts)
     }
 }
 

@@ -75,6 +75,7 @@
 //! ```
 
 pub mod audit;
+pub mod byzantine;
 pub mod chain;
 pub mod clients;
 pub mod digest;

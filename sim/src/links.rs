@@ -15,6 +15,8 @@ pub struct Links {
     frames: Vec<Vec<(u32, u32)>>,
     /// How many cuts each link is under.
     cuts: BTreeMap<(u32, u32), u32>,
+    /// Until when a narrow link is busy with what it was given, in virtual microseconds.
+    pub busy_us: BTreeMap<(u32, u32), u64>,
 }
 
 /// What becomes of a frame.
@@ -31,12 +33,22 @@ impl Delivery {
     pub fn delays_us(&self) -> &[u64] {
         &self.delays_us[..self.copies]
     }
+
+    /// The same, to be changed.
+    pub(crate) fn delays_us_mut(&mut self) -> &mut [u64] {
+        &mut self.delays_us[..self.copies]
+    }
+
+    /// The frame is lost after all.
+    pub(crate) fn lose(&mut self) {
+        self.copies = 0;
+    }
 }
 
 impl Links {
     /// Links between so many nodes that behave as `faults` says.
     pub fn new(nodes: usize, faults: LinkFaults) -> Self {
-        Self { faults, frames: vec![Vec::new(); nodes], cuts: BTreeMap::new() }
+        Self { faults, frames: vec![Vec::new(); nodes], cuts: BTreeMap::new(), busy_us: BTreeMap::new() }
     }
 
     /// From now on frames are only delayed.

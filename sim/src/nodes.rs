@@ -11,8 +11,7 @@ use weir_kernel::rules::Rules;
 use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
 use weir_node::engine::{Completion, Engine, Operation};
-use weir_store::EventLog;
-use weir_store::{MemoryDisk, MemoryLog};
+use weir_store::{EventLog, Fault, FaultLog, FaultPlan, LogError, MemoryDisk, MemoryLog};
 
 use crate::audit::NodeAudit;
 use crate::digest::Transcript;
@@ -35,6 +34,8 @@ pub struct Node {
     /// Rises with each start: what was begun by an earlier process does not reach a later one.
     pub incarnation: u32,
     disk: MemoryDisk,
+    /// What the disk refuses to do next.
+    trouble: FaultPlan,
     process: Option<Process>,
     /// Marks of processes that have ended.
     marks: Marks,
@@ -45,7 +46,9 @@ pub struct Node {
 /// What ends with a crash.
 struct Process {
     engine: Engine<SimulationVerifier>,
-    log: MemoryLog,
+    log: FaultLog<MemoryLog>,
+    /// Writes that the log took and has not synced.
+    unsynced: Vec<u64>,
     /// Writes that came while others are being synced: they go to the disk together, with the next sync.
     waiting: Vec<(u64, Vec<Record>)>,
     syncing: bool,
@@ -53,20 +56,11 @@ struct Process {
     height: u64,
 }
 
-/// A sync is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Synced {
-    /// The highest write that is durable now.
-    pub index: u64,
-    /// More was written meanwhile: the next sync has to be begun.
-    pub more: bool,
-}
-
 impl Process {
-    fn apply(&mut self, who: Address, index: u64, records: &[Record]) {
-        self.log.write(index, records).unwrap_or_else(|error| {
-            panic!("the kernel broke the log's rules at {who}: {error}");
-        });
+    fn apply(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
+        self.log.write(index, records)?;
+        self.unsynced.push(index);
+        Ok(())
     }
 }
 
@@ -83,6 +77,7 @@ impl Node {
             counts: Counts::default(),
             incarnation: 0,
             disk: MemoryDisk::new(),
+            trouble: FaultPlan::default(),
             process: None,
             marks: Marks::default(),
             wiped: None,
@@ -100,7 +95,7 @@ impl Node {
     }
 
     /// The log, while the process runs.
-    pub fn log(&self) -> Option<&MemoryLog> {
+    pub fn log(&self) -> Option<&FaultLog<MemoryLog>> {
         self.process.as_ref().map(|process| &process.log)
     }
 
@@ -114,13 +109,56 @@ impl Node {
     /// Starts the process from what its disk holds.
     pub fn start(&mut self, view: Arc<State>, verifier: SimulationVerifier, rules: Rules) {
         assert!(self.process.is_none(), "a process is started once");
-        let log = self.disk.open();
+        let log = FaultLog::new(self.disk.open(), self.trouble);
         let checkpoint = log.load().expect("a disk in memory does not fail");
         let engine = Engine::open_with(self.address, view, &checkpoint, verifier, rules);
         let engine = engine.expect("what a broker wrote it can take up");
         self.incarnation += 1;
-        self.process =
-            Some(Process { engine, log, waiting: Vec::new(), syncing: false, wake_us: None, height: 0 });
+        self.process = Some(Process {
+            engine,
+            log,
+            unsynced: Vec::new(),
+            waiting: Vec::new(),
+            syncing: false,
+            wake_us: None,
+            height: 0,
+        });
+    }
+
+    /// The disk takes no write from now on, or does again.
+    pub fn fill_disk(&mut self, full: bool) {
+        self.trouble.write = full.then_some((1, Fault::Full));
+        self.plan();
+    }
+
+    /// The next sync fails, or does not.
+    pub fn fail_sync(&mut self, fails: bool) {
+        self.trouble.sync = fails.then_some((1, Fault::Device));
+        self.plan();
+    }
+
+    /// The next read finds that what it reads is damaged.
+    pub fn damage_next_read(&mut self) {
+        let plan = FaultPlan { read: Some((1, Fault::Damage)), ..self.trouble };
+        self.process.iter_mut().for_each(|process| process.log.plan(plan));
+    }
+
+    fn plan(&mut self) {
+        let plan = self.trouble;
+        self.process.iter_mut().for_each(|process| process.log.plan(plan));
+    }
+
+    /// How many writes the log took and has not synced.
+    pub fn unsynced(&self) -> usize {
+        self.process.as_ref().map_or(0, |process| process.unsynced.len())
+    }
+
+    /// So many of the unsynced writes are on the disk all the same; the index of the last of them.
+    pub fn keep(&mut self, writes: usize) -> Option<u64> {
+        let process = self.process.as_ref()?;
+        let last = process.unsynced.get(writes.checked_sub(1)?).copied()?;
+        self.disk.keep(writes);
+        Some(last)
     }
 
     /// Ends the process. What was not synced is gone; with `wipe`, everything is.
@@ -177,24 +215,43 @@ impl Node {
 
     /// Takes a write; true if a sync has to be begun for it. As in production, what comes while a sync runs waits
     /// for the next.
-    pub fn write(&mut self, index: u64, records: Vec<Record>) -> bool {
-        let Some(process) = &mut self.process else { return false };
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn write(&mut self, index: u64, records: Vec<Record>) -> Result<bool, LogError> {
+        let Some(process) = &mut self.process else { return Ok(false) };
         if process.syncing {
             process.waiting.push((index, records));
-            return false;
+            return Ok(false);
         }
         process.syncing = true;
-        process.apply(self.address, index, &records);
-        true
+        process.apply(index, &records)?;
+        Ok(true)
     }
 
-    /// Ends a sync, and hands the disk what waited for that.
-    pub fn sync(&mut self) -> Option<Synced> {
-        let process = self.process.as_mut()?;
-        let index = process.log.sync().expect("a disk in memory does not fail");
+    /// Ends a sync.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn sync(&mut self) -> Result<Option<u64>, LogError> {
+        let Some(process) = &mut self.process else { return Ok(None) };
+        let index = process.log.sync()?;
+        process.unsynced.clear();
+        Ok(Some(index))
+    }
+
+    /// Hands the disk what waited for a sync to end; true if the next has to be begun.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn write_waiting(&mut self) -> Result<bool, LogError> {
+        let Some(process) = &mut self.process else { return Ok(false) };
         let waiting = std::mem::take(&mut process.waiting);
-        waiting.iter().for_each(|(index, records)| process.apply(self.address, *index, records));
         process.syncing = !waiting.is_empty();
-        Some(Synced { index, more: process.syncing })
+        waiting.iter().try_for_each(|(index, records)| process.apply(*index, records))?;
+        Ok(process.syncing)
     }
 }

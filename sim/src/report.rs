@@ -66,6 +66,16 @@ pub struct Report {
     pub forks_found: u64,
     /// Lanes that subscribers were told to take back.
     pub withdrawals: u64,
+    /// Brokers that were found to have signed two checksums, once for each proof and finder.
+    pub misconducts: u64,
+    /// Brokers whose stake the chain took for it.
+    pub slashed: u64,
+    /// Reads that the log refused because what it read was damaged.
+    pub damaged_reads: u64,
+    /// Frames that were refused of brokers that lie or whose links corrupt.
+    pub refused_frames: u64,
+    /// Processes that stopped of themselves, by the reason that they gave.
+    pub stops: BTreeMap<String, u64>,
     /// Faults that began, by kind.
     pub faults: BTreeMap<String, u64>,
     /// Rare branches of the kernel that the run came through; none in a build that does not count them.
@@ -105,6 +115,12 @@ impl fmt::Display for Report {
             self.forks_found,
             self.withdrawals
         )?;
+        writeln!(
+            f,
+            "{} misconducts found, {} slashed, {} damaged reads, {} frames refused",
+            self.misconducts, self.slashed, self.damaged_reads, self.refused_frames
+        )?;
+        self.stops.iter().try_for_each(|(why, count)| writeln!(f, "stopped {count} times: {why}"))?;
         self.faults.iter().try_for_each(|(kind, count)| writeln!(f, "fault {kind}: {count} times"))?;
         self.refusals
             .iter()

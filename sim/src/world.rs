@@ -1,7 +1,6 @@
 //! The world: everything of a run, moved on by one event after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_kernel::broker::{Reply, SessionId, Token, Trace};
@@ -14,10 +13,12 @@ use weir_node::engine::{Completion, Operation};
 use weir_store::EventLog;
 
 use crate::audit::Audit;
+use crate::byzantine;
 use crate::chain::{ChainActor, START_MS};
 use crate::clients::Client;
 use crate::clients::published::Publications;
 use crate::digest::Transcript;
+use crate::faults::Fault;
 use crate::heap::EventHeap;
 use crate::links::Links;
 use crate::nodes::Node;
@@ -94,8 +95,12 @@ pub(crate) struct World<'a> {
     pub connections: Vec<Option<Connection>>,
     /// Clients that connect to one node and no other.
     pub edges: BTreeMap<usize, usize>,
-    /// Nodes that keep silent when they lead, and how many faults say so.
-    pub silent: BTreeMap<usize, u32>,
+    /// Faults that last, in the order in which they began.
+    pub active: Vec<&'a Fault>,
+    /// What liars remember.
+    pub lies: BTreeMap<usize, byzantine::Memory>,
+    /// Brokers of which frames may have to be refused: they lied, or their links corrupt.
+    pub suspects: BTreeSet<Address>,
     pub sessions: BTreeMap<SessionId, usize>,
     pub publications: Publications,
     pub oracles: Oracles,
@@ -196,7 +201,11 @@ impl World<'_> {
                 }
             }
             Event::Block => self.on_block(),
-            Event::Transaction { node, intent } => self.chain.submit(&self.nodes[node].wallet, &intent),
+            Event::Transaction { node, intent } => {
+                if !self.is_without_chain(node) {
+                    self.chain.submit(&self.nodes[node].wallet, &intent);
+                }
+            }
             Event::Register { node, tickets } => {
                 self.chain.register(&self.nodes[node].wallet, node as u32, tickets);
             }
@@ -204,8 +213,14 @@ impl World<'_> {
                 self.start(node);
                 self.heap.schedule(self.now_us + 300_000, Event::Register { node, tickets });
             }
-            Event::FaultBegins { index } => self.begin(&self.scenario.faults[index]),
-            Event::FaultEnds { index } => self.end(&self.scenario.faults[index]),
+            Event::FaultBegins { index } => {
+                let scenario = self.scenario;
+                self.begin(&scenario.faults[index]);
+            }
+            Event::FaultEnds { index } => {
+                let scenario = self.scenario;
+                self.end(&scenario.faults[index]);
+            }
             Event::Start { node } => self.start(node),
             Event::Heal => self.on_heal(),
             Event::ClientWake { client } => self.with_client(client, Client::on_wake),
@@ -222,8 +237,18 @@ impl World<'_> {
     // ---- Nodes ----------------------------------------------------------------------------------------------
 
     fn turn(&mut self, node: usize, completion: Option<Completion>) {
+        let mut wall_ms = START_MS + self.now_us / 1_000;
+        if !self.active.is_empty() {
+            if let Some(until_us) = self.paused_until(node) {
+                return self.postpone(node, completion, until_us);
+            }
+            if completion.as_ref().is_some_and(|completion| !self.hears(node, completion)) {
+                return;
+            }
+            wall_ms = self.wall_ms(node);
+        }
         let mut operations = std::mem::take(&mut self.operations);
-        let now = Now { monotonic_us: self.now_us, wall_ms: START_MS + self.now_us / 1_000 };
+        let now = Now { monotonic_us: self.now_us, wall_ms };
         completion.iter().for_each(|completion| self.oracles.brokers.on_completion(completion));
         let seen = if self.observer.is_some() { completion.clone() } else { None };
         if self.nodes[node].turn(now, completion, &mut operations, &mut self.transcript) {
@@ -258,21 +283,22 @@ impl World<'_> {
     }
 
     fn perform(&mut self, node: usize, operation: Operation) {
-        if self.is_silenced(node, &operation) {
-            return;
-        }
+        let Some(operation) = self.says(node, operation) else { return };
         let now_us = self.now_us;
         let incarnation = self.nodes[node].incarnation;
         match operation {
             Operation::Send { to, frame, .. } => self.send(node, to, frame),
             Operation::Write { index, records } => {
                 self.on_written(node, &records);
-                if self.nodes[node].write(index, records) {
-                    self.begin_sync(node);
+                match self.nodes[node].write(index, records) {
+                    Ok(true) => self.begin_sync(node),
+                    Ok(false) => {}
+                    Err(error) => self.stop(node, &error),
                 }
             }
             Operation::Read { token, query, budget_bytes } => {
-                let delay_us = self.delay_us(node, Purpose::Read, self.scenario.read_us);
+                let delay_us =
+                    self.delay_us(node, Purpose::Read, self.scenario.read_us) * self.slowness(node);
                 let event = Event::Read { node, incarnation, token, query, budget_bytes };
                 self.heap.schedule(now_us + delay_us, event);
             }
@@ -285,11 +311,13 @@ impl World<'_> {
                 let delay_us = self.delay_us(node, Purpose::Transaction, self.scenario.transaction_us);
                 let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
                 if !decide.chance(Purpose::TransactionLoss, self.transaction_loss) {
-                    self.heap.schedule(now_us + delay_us, Event::Transaction { node, intent });
+                    let at_us = now_us + delay_us + self.inclusion_us(node);
+                    self.heap.schedule(at_us, Event::Transaction { node, intent });
                 }
             }
             Operation::Reply(session, reply) => self.send_reply(session, reply),
             Operation::Trace(trace) => self.on_trace(node, &trace),
+            Operation::Refused(from, _) if self.suspects.contains(&from) => self.report.refused_frames += 1,
             Operation::Refused(from, error) => {
                 let what = format!("a frame of honest broker {from} was refused: {error}");
                 let about = vec![Actor::Node(node as u32)];
@@ -300,23 +328,32 @@ impl World<'_> {
 
     fn begin_sync(&mut self, node: usize) {
         let incarnation = self.nodes[node].incarnation;
-        let delay_us = self.delay_us(node, Purpose::Sync, self.scenario.sync_us);
+        let delay_us = self.delay_us(node, Purpose::Sync, self.scenario.sync_us) * self.slowness(node);
         self.heap.schedule(self.now_us + delay_us, Event::Sync { node, incarnation });
     }
 
     fn on_sync(&mut self, node: usize) {
-        let Some(synced) = self.nodes[node].sync() else { return };
-        self.oracles.brokers.on_synced(self.nodes[node].address, synced.index);
-        if synced.more {
-            self.begin_sync(node);
+        let index = match self.nodes[node].sync() {
+            Ok(Some(index)) => index,
+            Ok(None) => return,
+            Err(error) => return self.stop(node, &error),
+        };
+        self.oracles.brokers.on_synced(self.nodes[node].address, index);
+        match self.nodes[node].write_waiting() {
+            Ok(true) => self.begin_sync(node),
+            Ok(false) => {}
+            Err(error) => return self.stop(node, &error),
         }
-        self.turn(node, Some(Completion::Durable(synced.index)));
+        self.turn(node, Some(Completion::Durable(index)));
     }
 
-    fn send(&mut self, node: usize, to: Address, frame: Bytes) {
+    pub fn send(&mut self, node: usize, to: Address, mut frame: Bytes) {
         let Some(to) = self.numbers.get(&to).map(|to| *to as u32) else { return };
         let from = node as u32;
-        let delivery = self.links.deliver(from, to, &mut self.decider);
+        let mut delivery = self.links.deliver(from, to, &mut self.decider);
+        if !self.active.is_empty() {
+            self.shape(from, to, &mut frame, &mut delivery);
+        }
         let (ordinal, sent_us) = (delivery.ordinal, self.now_us);
         let delays_us = delivery.delays_us();
         self.observe(&Happening::Sent { from, to, ordinal, frame: &frame, delays_us });
@@ -355,10 +392,8 @@ impl World<'_> {
                 let what = format!("node {node}: {what}");
                 note_about(violations, self.now_us, "duties", what, vec![Actor::Node(node as u32)]);
             }
-            Trace::EpochEntered(..)
-            | Trace::Succeeded(..)
-            | Trace::QuorumLost(..)
-            | Trace::MisconductFound(..) => {}
+            Trace::EpochEntered(..) | Trace::Succeeded(..) | Trace::QuorumLost(..) => {}
+            Trace::MisconductFound(..) => self.report.misconducts += 1,
         }
     }
 
@@ -366,10 +401,16 @@ impl World<'_> {
         if self.nodes[node].incarnation != incarnation {
             return;
         }
+        if self.is_rotten(node) {
+            self.nodes[node].damage_next_read();
+        }
         let Some(log) = self.nodes[node].log() else { return };
         let completion = match log.read(query, budget_bytes as usize) {
             Ok(chunk) => Completion::Loaded(token, chunk),
-            Err(error) => Completion::LoadFailed(token, error.to_string()),
+            Err(error) => {
+                self.report.damaged_reads += 1;
+                Completion::LoadFailed(token, error.to_string())
+            }
         };
         self.turn(node, Some(completion));
     }
@@ -378,7 +419,7 @@ impl World<'_> {
         if self.nodes[node].is_up() {
             return;
         }
-        let view = self.chain.view();
+        let view = self.seen_by(node).unwrap_or_else(|| self.chain.view());
         self.nodes[node].start(view.clone(), self.verifier.clone(), self.rules);
         self.observe(&Happening::Start { node: node as u32 });
         self.turn(node, Some(Completion::Chain(view)));
@@ -390,6 +431,8 @@ impl World<'_> {
         let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000;
         let (view, facts) = self.chain.produce(timestamp_s);
         self.observe(&Happening::Block { view: &view, facts: &facts });
+        let slashed = facts.iter().filter(|fact| matches!(fact, Fact::BrokerSlashed { .. })).count();
+        self.report.slashed += slashed as u64;
         let replaced = self.replaced(&view, &facts);
         self.oracles.on_block(self.now_us, &view, &facts, &mut self.report.violations);
         replaced.into_iter().for_each(|node| self.at(Moment::Replaced, node));
@@ -397,13 +440,14 @@ impl World<'_> {
             self.note_serving();
         }
         for node in 0..self.nodes.len() {
+            let Some(view) = self.seen_by(node) else { continue };
             if self.nodes[node].is_up() {
                 let incarnation = self.nodes[node].incarnation;
                 let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
                 let range_us = self.scenario.view_us;
                 let delay_us = decide
                     .choose_at(Purpose::View, view.height, range_us.0, |random| random.between(range_us));
-                let completion = Completion::Chain(Arc::clone(&view));
+                let completion = Completion::Chain(view);
                 let event = Event::Completion { node, incarnation, completion };
                 self.heap.schedule(self.now_us + delay_us, event);
             }
@@ -434,6 +478,7 @@ impl World<'_> {
     fn on_heal(&mut self) {
         self.healed = true;
         self.links.heal();
+        self.end_all();
         self.transaction_loss = 0;
         self.observe(&Happening::Heal);
         self.oracles.seals.on_heal(&self.chain.view());

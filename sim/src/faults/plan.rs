@@ -3,7 +3,7 @@
 //! Each kind has streams of its own, and each fault one of those, so that a kind whose rate changes leaves the others'
 //! times as they were. What is planned stands in the tape's scenario, where faults can be taken out one by one.
 
-use super::{Fault, FaultKind};
+use super::{Fault, FaultKind, mix};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::tape::{Actor, Purpose};
@@ -18,7 +18,7 @@ enum Planned {
 }
 
 /// Faults of one kind that a plan has at most: rates of a run of hours are a mistake.
-const MAX_PLANNED: u64 = 100_000;
+pub(super) const MAX_PLANNED: u64 = 100_000;
 
 impl Planned {
     /// The stream of the n-th fault of this kind.
@@ -55,6 +55,8 @@ impl Scenario {
         plan_crashes(seed, self, &mut explicit.faults);
         plan_cuts(seed, self, &mut explicit.faults);
         plan_lost_disks(seed, self, &mut explicit.faults);
+        mix::plan(seed, self, &mut explicit.faults);
+        explicit.fault_intervals_ms.clear();
         explicit.crash_interval_ms = 0;
         explicit.cut_interval_ms = 0;
         explicit.disk_loss_interval_ms = 0;

@@ -1,4 +1,5 @@
-//! Stored: what a publisher was told is stored is, or was, on the disks of a quorum of one epoch's set (WP 2.4.3).
+//! Stored: what a publisher was told is stored is, or was, on the disks of a quorum of one epoch's set (WP 2.4.3). Nobody
+//! can look at a liar's disk, so its word counts; how many may lie is the quorum's matter.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ pub fn on_reply(
     now_us: u64,
     edge: Address,
     reply: &Reply,
-    (view, disks): (&State, &Disks),
+    (view, disks, liars): (&State, &Disks, &BTreeSet<Address>),
     violations: &mut Vec<Violation>,
 ) {
     let Reply::Published { lane, next_sequence, level, .. } = reply else { return };
@@ -28,7 +29,7 @@ pub fn on_reply(
     };
     let of = |seats: Seats| {
         let members = seats.brokers().filter_map(|index| view.address_of(index));
-        members.filter(|member| holders.contains(member)).count()
+        members.filter(|member| holders.contains(member) || liars.contains(member)).count()
     };
     let sets = partition.and_then(|id| view.partition(id)).map(|p| [p.members, p.previous_members]);
     let most = sets.into_iter().flatten().map(of).max().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Scenario files: TOML, read strictly.
 //!
-//! `base` names the kind that the file starts from: `calm` (the default), `rough`, or a `swarm` or `harsh` one drawn from
+//! `base` names the kind that the file starts from: `calm` (the default), `rough`, or a `swarm`, `wild` or `harsh` one drawn from
 //! `base_seed`. Every other key is a field of [`Scenario`] and replaces the base's; unknown keys are refused. A tape holds
 //! all keys and no base.
 
@@ -15,7 +15,7 @@ pub enum ScenarioError {
     #[error("it cannot be read: {0}")]
     Unreadable(String),
     /// Its base is none.
-    #[error("base {0:?} is none of calm, rough, swarm, harsh")]
+    #[error("base {0:?} is none of calm, rough, swarm, wild, harsh")]
     UnknownBase(String),
     /// It cannot be run.
     #[error("{field} cannot be {value}: {reason}")]
@@ -63,6 +63,7 @@ impl Scenario {
             "calm" => Some(Self::calm(brokers)),
             "rough" => Some(Self::rough(brokers)),
             "swarm" => Some(Self::swarm(seed)),
+            "wild" => Some(Self::wild(seed)),
             "harsh" => Some(Self::harsh(seed)),
             _ => None,
         }

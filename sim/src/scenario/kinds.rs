@@ -1,6 +1,9 @@
 //! Kinds of scenarios: calm, rough, and drawn from a seed.
 
+use std::collections::BTreeMap;
+
 use super::{Forking, Join, LinkFaults, RangeUs, Scenario};
+use crate::faults::mix;
 use crate::random::Random;
 use crate::tape::{Actor, Purpose};
 
@@ -45,6 +48,7 @@ impl Scenario {
             cut_interval_ms: 0,
             cut_ms: (500, 12_000),
             disk_loss_interval_ms: 0,
+            fault_intervals_ms: BTreeMap::new(),
             faults: Vec::new(),
             crash_at: Vec::new(),
             without: Vec::new(),
@@ -113,6 +117,18 @@ impl Scenario {
             heal_ms: 40_000,
             ..Self::calm(brokers)
         }
+    }
+
+    /// As [`Scenario::swarm`], with a subset of all other faults at rates of their own, among them one broker that lies
+    /// where the protocol survives that.
+    pub fn wild(seed: u64) -> Self {
+        let swarm = Self::swarm(seed);
+        let mut random = Random::of(seed, Actor::Network, Purpose::Swarm, 1);
+        let mut fault_intervals_ms = mix::drawn(&mut random);
+        if swarm.replicas < 4 {
+            fault_intervals_ms.retain(|name, _| !mix::is_lie(name));
+        }
+        Self { fault_intervals_ms, ..swarm }
     }
 
     /// As [`Scenario::swarm`], with epochs of a few blocks, brokers that see the chain late, and frequent crashes and

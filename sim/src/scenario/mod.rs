@@ -3,6 +3,8 @@
 //! A scenario is data: it is written and read as TOML, see [`file`], and every tape holds its own. What a rate says is
 //! drawn from the seed before a run begins and becomes a list of faults, see [`crate::faults::plan`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use weir_kernel::ids::Hash;
 
@@ -148,6 +150,9 @@ pub struct Scenario {
     /// Mean time between disks that are lost; 0 for none. The protocol survives one at a time: it should be long
     /// enough for a broker to come back, fetch everything and see an epoch sealed.
     pub disk_loss_interval_ms: u64,
+    /// Mean time between faults of further kinds, by name; what is not there never happens. See
+    /// [`crate::faults::mix::KINDS`] for the names.
+    pub fault_intervals_ms: BTreeMap<String, u64>,
     /// Faults at given times.
     pub faults: Vec<Fault>,
     /// Crashes at moments of the protocol.

@@ -1,7 +1,7 @@
 //! What can be run: a scenario that breaks one of these would break the simulator, not the protocol.
 
 use super::{Scenario, ScenarioError};
-use crate::faults::FaultKind;
+use crate::faults::mix;
 use crate::random::MILLION;
 use crate::tape::MAX_NUMBER;
 
@@ -120,15 +120,18 @@ impl Scenario {
     }
 
     fn check_faults(&self) -> Result<(), ScenarioError> {
+        if let Some(name) = self.fault_intervals_ms.keys().find(|name| !mix::is_planned(name)) {
+            return impossible("fault_intervals_ms", name, "no fault with a rate has this name");
+        }
         if self.faults.len() > MAX_FAULTS {
             return impossible("faults", self.faults.len(), "there are a million at most");
         }
         let nobody = |broker: &u32| *broker >= self.all_brokers();
         for fault in &self.faults {
-            let several = match &fault.kind {
-                FaultKind::Cut { side, .. } => side.as_slice(),
-                _ => &[],
-            };
+            if let Some(reason) = fault.kind.problem() {
+                return impossible("faults.kind", format!("{:?}", fault.kind), reason);
+            }
+            let several = fault.kind.side();
             if let Some(broker) = several.iter().chain([&fault.broker]).find(|broker| nobody(broker)) {
                 return impossible(
                     "faults.broker",

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_kernel::rules::Rules;
 
-use crate::faults::FaultKind;
 use crate::observer::{Happening, Observer};
 use crate::report::Violation;
 use crate::simulation::{Options, Source, simulate};
@@ -66,7 +65,7 @@ pub(super) fn of(tape: &Tape, violation: &Violation, rules: Rules) -> Tape {
         matters(&decision.actor) && (!arrived.contains(&frame) || frames.contains(&frame))
     });
     sliced.scenario.faults.retain(|fault| match fault.kind {
-        FaultKind::Cut { .. } => fault.at_ms * 1_000 <= violation.at_us,
+        _ if fault.kind.is_about_links() => fault.at_ms * 1_000 <= violation.at_us,
         _ => {
             until_us.get(&Actor::Node(fault.broker)).is_some_and(|until_us| fault.at_ms * 1_000 <= *until_us)
         }

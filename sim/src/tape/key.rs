@@ -238,6 +238,14 @@ purposes! {
     Swarm = 28 "swarm",
     /// Client: identities that follow from the seed, never on a tape: lane nonces and the branches of forks.
     Identity = 29 "identity",
+    /// Node: a liar does something that its engine did not ask for; the value says what. Without: it does not.
+    Lie = 30 "lie",
+    /// Node: of the writes that were not synced, how many a torn write leaves. Without: none.
+    TornWrite = 31 "torn-write",
+    /// Link: the bit of a frame that is flipped, counted round and round. Without: none is.
+    Corruption = 32 "corrupted",
+    /// Node: microseconds that a transaction waits for its block beyond what is usual. Without: none.
+    Inclusion = 33 "included-late",
 }
 
 impl Purpose {
