@@ -94,7 +94,11 @@ fn certificates_pay_signers_equally_and_rewards_are_claimed() {
     let signers: Vec<u8> = network.members(0).into_iter().take(3).collect();
     network.seal(0, first, &signers);
     network.check();
-    let reward = 100 * DATA / 3 / 3;
+    let reward = 100 * DATA / 3 / 4;
+    let earned = network.twin.earned(network.twin.partitions[0].members.get(0).unwrap().broker);
+    assert_eq!(earned, if signers.contains(&network.members(0)[0]) { reward } else { 0 });
+    network.ok(0, network.addresses.coordinator, calldata::settle(&[PartitionId(0)]));
+    network.check();
     let absent = (1..=4).find(|n| !signers.contains(n)).unwrap();
     for n in 1..=4u8 {
         let index = network.twin.broker_index(common::kernel_address(wallet(n).address())).unwrap();
@@ -136,8 +140,12 @@ fn an_empty_reserve_pays_nothing_and_refuses_nothing() {
     network.until_epoch(first + 2);
     let members = network.members(0);
     network.seal(0, first, &members);
+    assert_eq!(network.twin.unpaid, 0, "a seal only counts");
+    let settle = calldata::settle(&[PartitionId(0)]);
+    network.ok(0, network.addresses.coordinator, settle.clone());
     assert_eq!(network.twin.unpaid, common::RESERVE);
     network.seal(0, first + 1, &members);
+    network.ok(0, network.addresses.coordinator, settle);
     assert_eq!((network.twin.unpaid, network.twin.reserve()), (common::RESERVE, 0));
     network.check();
 }

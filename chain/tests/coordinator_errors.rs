@@ -7,6 +7,7 @@ use common::{Met, Network, kernel_address, params, wallet};
 use weir_chain::calldata;
 use weir_chain::deploy::coordinator_code;
 use weir_chain::mirror::Receipt;
+use weir_kernel::agreement::cut;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Certificate, Change, Entry, Params};
 use weir_kernel::ids::{BrokerIndex, Hash, PartitionId};
@@ -107,10 +108,14 @@ fn certificate_errors(met: &mut Met) {
     entry.previous = Hash([1; 32]);
     let certificate = signed(&network, entry, &[1, 2, 3]);
     met.expect("PreviousMismatch", refuse(&mut network, &certificate));
-    let mut entry = good;
-    entry.custody = Hash([1; 32]);
-    let certificate = signed(&network, entry, &[1, 2, 3]);
-    met.expect("CustodyNotZero", refuse(&mut network, &certificate));
+    let none = Certificate::default();
+    met.expect("EntriesOutOfRange", refuse(&mut network, &none));
+    let many = network.shared_certificate(&[good; 65], &[1, 2, 3]);
+    met.expect("EntriesOutOfRange", refuse(&mut network, &many));
+    let twice = network.shared_certificate(&[good, good], &[1, 2, 3]);
+    met.expect("EntriesNotAscending", refuse(&mut network, &twice));
+    let descending = network.shared_certificate(&[network.entry(1, first), good], &[1, 2, 3]);
+    met.expect("EntriesNotAscending", refuse(&mut network, &descending));
     let certificate = signed(&network, good, &[1, 2, 3, 4, 1, 2, 3, 4, 1]);
     met.expect("TooManySignatures", refuse(&mut network, &certificate));
     let mut certificate = signed(&network, good, &[1, 2, 3]);
@@ -129,7 +134,7 @@ fn certificate_errors(met: &mut Met) {
     met.expect("QuorumNotReached", refuse(&mut network, &certificate));
     // Signatures over another entry recover to strangers.
     let mut certificate = signed(&network, good, &[1, 2, 3]);
-    certificate.entry.events += 1;
+    certificate.entries[0].events += 1;
     met.expect("SignerNotMember", refuse(&mut network, &certificate));
     let certificate = signed(&network, good, &[1, 2, 3]);
     let too_many = calldata::submit_certificates(std::iter::repeat_n(&certificate, 65));
@@ -151,7 +156,7 @@ fn conduct_errors(met: &mut Met) {
         calldata::report(&entry, &[], &signature)
     };
     let (entry, index) = (network.entry(0, 1), BrokerIndex(5));
-    let other = Entry { checksum: Hash([7; 32]), ..entry };
+    let other = Entry { checksum: cut::kept(Hash([7; 32])), ..entry };
     let slash = |network: &Network, a: Entry, b: Entry, key: u8| {
         calldata::slash(index, report(network, a, key), report(network, b, key))
     };
@@ -210,6 +215,27 @@ fn conduct_errors(met: &mut Met) {
     network.check();
 }
 
+fn growth_errors(met: &mut Met) {
+    let mut network = Network::with_brokers(
+        Params { partitions: 4, partitions_per_broker: 2, ..params() },
+        &[1_000 * DATA, 1_000 * DATA],
+    );
+    let coordinator = network.addresses.coordinator;
+    met.expect("NothingToGrow", network.refused(0, coordinator, calldata::grow_partitions()));
+    met.expect("NotSuspended", network.refused(1, coordinator, calldata::rejoin()));
+    met.expect("NotRegistered", network.refused(3, coordinator, calldata::rejoin()));
+    let many = vec![PartitionId(0); 65];
+    met.expect("ListTooLong", network.refused(0, coordinator, calldata::settle(&many)));
+    network.ok(0, coordinator, calldata::settle(&[PartitionId(0), PartitionId(9)]));
+    network.join(3, 1_000 * DATA);
+    network.ok(0, coordinator, calldata::grow_partitions());
+    assert_eq!(network.twin.partitions.len(), 6);
+    network.check();
+    network.ok(1, coordinator, calldata::leave());
+    met.expect("AlreadyLeft", network.refused(1, coordinator, calldata::rejoin()));
+    network.check();
+}
+
 fn succession_errors(met: &mut Met) {
     let governor = kernel_address(wallet(1).address());
     let mut network =
@@ -256,12 +282,10 @@ fn every_error_has_its_case() {
     certificate_errors(&mut met);
     conduct_errors(&mut met);
     succession_errors(&mut met);
-    let library = "the name and version of the EIP-712 domain are short";
+    growth_errors(&mut met);
     met.complete(
         "NetworkCoordinator",
         &[
-            ("InvalidShortString", library),
-            ("StringTooLong", library),
             ("SafeERC20FailedOperation", "the token reverts by itself"),
             ("TooManyBrokers", "it takes 16 million registrations"),
         ],

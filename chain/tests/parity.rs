@@ -7,20 +7,20 @@
 //! committed; `WEIR_PARITY_CALLS` asks for more calls, `WEIR_PARITY_SEED` for others.
 
 mod common;
+#[path = "parity/reports.rs"]
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use common::{Network, invariants, kernel_address, shrink, wallet};
-use weir_chain::bindings::{INetworkCoordinator as I, IStream, Stream};
+use weir_chain::bindings::{IStream, Stream};
 use weir_chain::calldata;
 use weir_chain::facts::decode_block;
-use weir_kernel::coordinator::conduct::{LATE_ROUND, absent_seat};
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{
-    Block, Call, Certificate, Change, Entry, Fact, Params, Permission, Seats, SignedEntry, SignedReport,
-    decide, useful_changes,
+    Block, Call, Change, Fact, Params, Permission, SealedEntry, decide, useful_changes,
 };
 use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
 
@@ -31,6 +31,10 @@ impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         weir_kernel::coordinator::score::mix64(self.0) % sides
+    }
+
+    fn coin(&mut self) -> bool {
+        self.roll(2) == 0
     }
 }
 
@@ -61,8 +65,11 @@ impl Run {
         self.dice.roll(SENDERS) as u8
     }
 
+    /// One of the first three partitions mostly, so that something comes of it.
     fn partition(&mut self) -> PartitionId {
-        PartitionId(self.dice.roll(3) as u32)
+        let count = self.network.twin.partitions.len() as u64;
+        let below = if self.dice.roll(12) == 0 { count } else { 3 };
+        PartitionId(self.dice.roll(below) as u32)
     }
 
     fn stream(&mut self) -> Option<StreamId> {
@@ -75,7 +82,7 @@ impl Run {
         let coordinator = self.network.addresses.coordinator;
         let token = self.network.addresses.token;
         let sender = self.key();
-        Some(match self.dice.roll(27) {
+        Some(match self.dice.roll(34) {
             0 | 1 => {
                 let stake = (self.dice.roll(6) * 1_000) as u128 * DATA;
                 let endpoint = "e".repeat([1, 9, 256, 257, 0][self.dice.roll(5) as usize]);
@@ -95,7 +102,9 @@ impl Run {
                 (sender, token, calldata::approve(coordinator, value), Call::Approve { spender, value })
             }
             4 | 5 => {
-                let index = BrokerIndex(self.dice.roll(SENDERS) as u32);
+                let newest = self.network.twin.brokers.len() as u32;
+                let any = BrokerIndex(self.dice.roll(SENDERS) as u32);
+                let index = if self.dice.coin() { BrokerIndex(newest) } else { any };
                 (sender, coordinator, calldata::record_draw(index), Call::RecordDraw { index })
             }
             6 if self.dice.roll(3) == 0 => (sender, coordinator, calldata::leave(), Call::Leave),
@@ -139,47 +148,30 @@ impl Run {
             }
             23 => (sender, coordinator, calldata::claim_bounty(), Call::ClaimBounty),
             24 => self.succession(sender),
+            25 | 26 => {
+                let suspended = self.network.twin.brokers.values().filter(|broker| broker.is_suspended());
+                let suspended: Vec<u8> =
+                    suspended.filter_map(|broker| self.network.key_of(broker.address)).collect();
+                let at = self.dice.roll(2 * suspended.len() as u64 + 1) as usize;
+                let by = suspended.get(at).copied().unwrap_or(sender);
+                (by, coordinator, calldata::rejoin(), Call::Rejoin)
+            }
+            27 => (sender, coordinator, calldata::grow_partitions(), Call::GrowPartitions),
+            28 => {
+                let count = if self.dice.roll(40) == 0 { 65 } else { self.dice.roll(4) };
+                let partitions: Vec<PartitionId> =
+                    (0..count).map(|_| PartitionId(self.dice.roll(5) as u32)).collect();
+                (sender, coordinator, calldata::settle(&partitions), Call::Settle(partitions))
+            }
+            29 => {
+                let endpoint = "e".repeat([1, 9, 256, 257, 0][self.dice.roll(5) as usize]);
+                let data = calldata::update_endpoint(&endpoint, B256::repeat_byte(sender));
+                let tls_key_hash = Hash([sender; 32]);
+                (sender, coordinator, data, Call::UpdateEndpoint { endpoint, tls_key_hash })
+            }
+            30 | 31 => self.certificates(sender),
             _ => self.stream_call(sender)?,
         })
-    }
-
-    fn certificates(&mut self, sender: u8) -> (u8, Address, Bytes, Call) {
-        let mut certificates: Vec<(Certificate, SignedEntry)> = Vec::new();
-        for _ in 0..1 + self.dice.roll(3) {
-            let partition = self.partition();
-            let epoch = self.network.epoch().saturating_sub(self.dice.roll(4));
-            let mut entry = self.network.entry(partition.0, epoch);
-            match self.dice.roll(25) {
-                0 => entry.previous = Hash([5; 32]),
-                1 => entry.custody = Hash([5; 32]),
-                2 => entry.partition = PartitionId(9),
-                _ => {}
-            }
-            let sets = self.network.twin.needed_sets(partition, epoch);
-            let mut keys: BTreeSet<u8> =
-                sets.iter().flat_map(|set: &Seats| self.network.keys(*set)).collect();
-            if self.dice.roll(3) == 0 {
-                let absent = self.key();
-                keys.remove(&absent);
-            }
-            let mut keys: Vec<u8> = keys.into_iter().collect();
-            match self.dice.roll(12) {
-                0 => keys.push(self.key()),
-                1 => keys.truncate(2),
-                _ => {}
-            }
-            let mut certificate = self.network.certificate(entry, &keys);
-            let mut signers: Vec<Option<ids::Address>> =
-                keys.iter().map(|key| Some(kernel_address(wallet(*key).address()))).collect();
-            if self.dice.roll(15) == 0 && !signers.is_empty() {
-                certificate.signatures[0] = [0; 65];
-                signers[0] = None;
-            }
-            certificates.push((certificate, SignedEntry { entry, signers }));
-        }
-        let data = calldata::submit_certificates(certificates.iter().map(|(certificate, _)| certificate));
-        let signed = certificates.into_iter().map(|(_, signed)| signed).collect();
-        (sender, self.network.addresses.coordinator, data, Call::SubmitCertificates(signed))
     }
 
     fn stream_call(&mut self, sender: u8) -> Option<(u8, Address, Bytes, Call)> {
@@ -235,82 +227,6 @@ impl Run {
             }
         };
         Some((sender, to, data.into(), call))
-    }
-
-    /// One broker's two reports, conflicting or not quite.
-    fn slash(&mut self, sender: u8) -> (u8, Address, Bytes, Call) {
-        let index = BrokerIndex(self.dice.roll(12) as u32);
-        let honest = self.network.twin.address_of(index).and_then(|account| self.network.key_of(account));
-        let key = if self.dice.roll(6) == 0 { self.key() } else { honest.unwrap_or(sender) };
-        let mut entry = self.network.entry(self.dice.roll(2) as u32, self.dice.roll(2));
-        entry.previous = Hash::ZERO;
-        let mut other = Entry { checksum: Hash([7; 32]), ..entry };
-        match self.dice.roll(12) {
-            0 => other.checksum = entry.checksum,
-            1 => other.round += 1,
-            2 => other.previous = Hash([1; 32]),
-            _ => {}
-        }
-        let (a, first) = self.report(entry, key);
-        let (b, second) = self.report(other, key);
-        let data = calldata::slash(index, a, b);
-        (sender, self.network.addresses.coordinator, data, Call::Slash { index, reports: [first, second] })
-    }
-
-    /// A report of one entry, alone or under the root of more; sometimes no signature at all.
-    fn report(&mut self, entry: Entry, key: u8) -> (I::Report, SignedReport) {
-        let path: Vec<B256> =
-            (0..self.dice.roll(3)).map(|_| B256::repeat_byte(self.dice.roll(9) as u8)).collect();
-        let root = path.iter().fold(B256::from(entry.hash().0), |node, sibling| {
-            let (low, high) = if node < *sibling { (node, *sibling) } else { (*sibling, node) };
-            keccak256([low.0, high.0].concat())
-        });
-        let digest = calldata::report_digest(common::CHAIN_ID, self.network.addresses.coordinator, root);
-        let mut signature = wallet(key).sign_digest(digest);
-        let mut signer = Some(kernel_address(wallet(key).address()));
-        if self.dice.roll(15) == 0 {
-            (signature, signer) = ([0; 65], None);
-        }
-        (calldata::report(&entry, &path, &signature), SignedReport { entry, signer })
-    }
-
-    /// A late report of the last seal by some member of the partition.
-    fn late_report(&mut self, sender: u8) -> (u8, Address, Bytes, Call) {
-        let id = self.partition();
-        let partition = self.network.twin.partition(id).expect("a partition");
-        let mut entry = Entry {
-            partition: id,
-            epoch: partition.sealed_epoch,
-            round: LATE_ROUND,
-            checksum: partition.checksum,
-            ..Entry::default()
-        };
-        let mut members = self.network.keys(partition.members);
-        members.extend(self.network.keys(partition.previous_members));
-        let absent = |key: &u8| {
-            let account = kernel_address(wallet(*key).address());
-            self.network
-                .twin
-                .broker_index(account)
-                .is_some_and(|index| absent_seat(partition, index).is_some())
-        };
-        if self.dice.roll(3) > 0 && members.iter().any(absent) {
-            members.retain(absent);
-        }
-        match self.dice.roll(16) {
-            0 => entry.partition = PartitionId(9),
-            1 => entry.round = 0,
-            2 => entry.epoch += 1,
-            3 => entry.checksum = Hash([8; 32]),
-            4 => entry.custody = Hash([8; 32]),
-            5 => members = vec![self.key()],
-            _ => {}
-        }
-        let at = self.dice.roll(members.len().max(1) as u64) as usize;
-        let key = members.get(at).copied().unwrap_or(sender);
-        let (report, signed) = self.report(entry, key);
-        let data = calldata::report_late(report);
-        (sender, self.network.addresses.coordinator, data, Call::ReportLate(signed))
     }
 
     /// The governor is key 1, and any account may be a successor. Most accept only when the run ends.
@@ -386,9 +302,22 @@ impl Run {
     /// Nobody is paid twice for one (partition, epoch): epochs are sealed in rising order.
     fn paid_once(&mut self, facts: &[Fact]) -> Result<(), String> {
         for fact in facts {
-            let Fact::PartitionSealed { partition, epoch, .. } = fact else { continue };
-            if self.sealed.insert(*partition, *epoch).is_some_and(|last| last >= *epoch) {
-                return Err(format!("epoch {epoch} of partition {partition} was paid before"));
+            match fact {
+                Fact::PartitionsSealed { entries, .. } => {
+                    self.count(if entries.len() > 1 { "seal shared" } else { "seal single" }.into());
+                    for SealedEntry { partition, epoch, .. } in entries {
+                        if self.sealed.insert(*partition, *epoch).is_some_and(|last| last >= *epoch) {
+                            return Err(format!("epoch {epoch} of partition {partition} was paid before"));
+                        }
+                    }
+                }
+                Fact::SeatRewarded { from_offender, .. } if *from_offender > 0 => {
+                    self.count("seat from an offender".into());
+                }
+                Fact::LateReportAccepted { reward, .. } => {
+                    self.count(if *reward > 0 { "late, settled" } else { "late, tallied" }.into());
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -408,15 +337,17 @@ const REFUSALS: &[&str] = &[
     "AlreadyRemoved",
     "AlreadySealed",
     "AlreadySlashed",
-    "CustodyNotZero",
     "DrawAlreadyRecorded",
     "DrawNotReady",
     "DuplicateSigner",
     "ERC20InsufficientAllowance",
     "ERC20InsufficientBalance",
     "EndpointLengthOutOfRange",
+    "EntriesNotAscending",
+    "EntriesOutOfRange",
     "EpochNotOver",
     "InvalidSignature",
+    "ListTooLong",
     "NameTaken",
     "NoBounty",
     "NoConflict",
@@ -429,8 +360,10 @@ const REFUSALS: &[&str] = &[
     "NotPermitted",
     "NotProposed",
     "NotRegistered",
+    "NotSuspended",
     "NotTheSigner",
     "NothingStaked",
+    "NothingToGrow",
     "NothingToClaim",
     "OwnerPermissionsProtected",
     "PartitionsOutOfRange",
@@ -447,6 +380,7 @@ const REFUSALS: &[&str] = &[
     "SuccessorFixed",
     "TargetStillMoving",
     "TooFewSeats",
+    "TooManySignatures",
     "UnknownBroker",
     "UnknownPartition",
     "UnknownSeat",
@@ -459,17 +393,22 @@ const FACTS: &[&str] = &[
     "BountyClaimed",
     "BrokerLeft",
     "BrokerRegistered",
+    "BrokerRejoined",
     "BrokerSlashed",
+    "BrokerUpdated",
     "DrawMissed",
     "DrawRecorded",
     "LateReportAccepted",
     "MembersInstalled",
     "MetadataUpdated",
-    "PartitionSealed",
+    "PartitionSettled",
+    "PartitionsGrown",
+    "PartitionsSealed",
     "PermissionSet",
     "QuorumLost",
     "RewardClaimed",
     "SeatProposed",
+    "SeatRewarded",
     "SeatVacated",
     "StakeWithdrawn",
     "StreamCreated",
@@ -478,6 +417,10 @@ const FACTS: &[&str] = &[
     "SuccessorProposed",
     "Transfer",
 ];
+
+/// Cases of these that are rare enough to be asked for.
+const CASES: &[&str] =
+    &["late, settled", "late, tallied", "seal shared", "seal single", "seat from an offender"];
 
 const CALLS: &[&str] = &[
     "AcceptSuccession",
@@ -488,17 +431,21 @@ const CALLS: &[&str] = &[
     "DeclareQuorumLost",
     "Evict",
     "Found",
+    "GrowPartitions",
     "Leave",
     "ProposeSuccessor",
     "Rebalance",
     "RecordDraw",
     "Register",
+    "Rejoin",
     "RemoveStream",
     "ReportLate",
     "SetPermission",
+    "Settle",
     "Slash",
     "SubmitCertificates",
     "Transfer",
+    "UpdateEndpoint",
     "UpdateStream",
     "WithdrawStake",
 ];
@@ -516,6 +463,8 @@ fn params(run: u64) -> Params {
         reporter_share: [1_000, 3_333, 10_000][run as usize % 3],
         governor: kernel_address(wallet(1).address()),
         successor_notice: 1,
+        seat_bounty: [1, 10, 4][run as usize % 3] * DATA,
+        partitions_per_broker: [0, 1, 1, 2][run as usize % 4],
         ..Params::default()
     }
 }
@@ -583,7 +532,11 @@ fn the_chain_does_what_the_twin_foresees() {
     total.iter().for_each(|(what, n)| println!("{n:>8} {what}"));
     let calls_met = CALLS.iter().map(|name| format!("call {name} done"));
     let facts_met = FACTS.iter().map(|name| format!("fact {name}"));
-    let wanted = calls_met.chain(facts_met).chain(REFUSALS.iter().map(|name| format!("refusal {name}")));
+    let cases_met = CASES.iter().map(|name| name.to_string());
+    let wanted = calls_met
+        .chain(facts_met)
+        .chain(cases_met)
+        .chain(REFUSALS.iter().map(|name| format!("refusal {name}")));
     let missed: Vec<_> = wanted.filter(|name| !total.contains_key(name)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");
     assert!(total["calls"] >= calls, "{} calls were made, {calls} asked for", total["calls"]);

@@ -131,7 +131,6 @@ impl Run {
             checksum: cut.checksum(),
             events: 1,
             volume: 10,
-            custody: Hash::ZERO,
         };
         let certificate = self.network.certificate(entry, &[1]);
         let data = calldata::submit_certificates([&certificate]);

@@ -102,6 +102,10 @@ pub const DUTY_DOUBLINGS: u32 = 5;
 /// that claiming costs little of it.
 pub const CLAIM_MINIMUM: u128 = 100 * crate::coordinator::params::DATA;
 
+/// Epochs for which a suspended broker's reliability has rested before it joins again: long enough to see that no seat
+/// is left to win it back on.
+pub const REJOIN_PAUSE_EPOCHS: u64 = 4;
+
 /// A lane that owes this much, in the token's smallest unit, is settled: a hundredth of a DATA.
 pub const SETTLEMENT_AMOUNT: u128 = crate::coordinator::params::DATA / 100;
 

@@ -204,6 +204,7 @@ fn params(scenario: &Scenario) -> Params {
     Params {
         replicas: scenario.replicas,
         partitions: scenario.partitions,
+        partitions_per_broker: scenario.partitions_per_broker,
         epoch_blocks: scenario.epoch_blocks,
         ..Params::default()
     }

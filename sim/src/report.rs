@@ -58,6 +58,10 @@ pub struct Report {
     pub epochs: u64,
     /// Times that the members of a partition changed after its founding.
     pub handovers: u64,
+    /// Partitions of the network at the end.
+    pub partitions: u32,
+    /// Stream partitions that have lanes in more than one home.
+    pub moved: u64,
     /// Crashes, lost disks included.
     pub crashes: u64,
     /// Times that a replica without memory refrained from signing.
@@ -106,10 +110,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} seals in {} epochs, {} handovers, {} crashes, {} quarantines, {} forks found, {} withdrawals",
+            "{} seals in {} epochs, {} handovers, {} partitions, {} moved, {} crashes, {} quarantines, {} forks found, \
+             {} withdrawals",
             self.seals,
             self.epochs,
             self.handovers,
+            self.partitions,
+            self.moved,
             self.crashes,
             self.quarantines,
             self.forks_found,

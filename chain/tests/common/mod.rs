@@ -18,8 +18,10 @@ use weir_chain::facts::decode_block;
 use weir_chain::limits;
 use weir_chain::mirror::{Genesis, Mirror, Receipt};
 use weir_chain::wallet::{Account, Wallet};
+use weir_kernel::agreement::cut;
 use weir_kernel::coordinator::{
-    BlockRef, Certificate, Entry, Params, State, begin_block, evolve, params::DATA,
+    BlockRef, Certificate, Entry, Params, State, begin_block, certificates, evolve, params::DATA,
+    score::broker_key, seats::packed,
 };
 use weir_kernel::ids::{self, BrokerIndex, Hash, PartitionId, StreamId};
 
@@ -179,26 +181,23 @@ impl Network {
 
     /// A certificate of an entry, signed by these keys.
     pub fn certificate(&self, entry: Entry, signers: &[u8]) -> Certificate {
-        let root = B256::from(entry.hash().0);
+        self.shared_certificate(&[entry], signers)
+    }
+
+    /// A certificate of entries, signed by these keys.
+    pub fn shared_certificate(&self, entries: &[Entry], signers: &[u8]) -> Certificate {
+        let root = B256::from(certificates::root(entries).0);
         let digest = calldata::report_digest(CHAIN_ID, self.addresses.coordinator, root);
-        Certificate { entry, signatures: signers.iter().map(|n| wallet(*n).sign_digest(digest)).collect() }
+        let signatures = signers.iter().map(|n| wallet(*n).sign_digest(digest)).collect();
+        Certificate { entries: entries.to_vec(), signatures }
     }
 
     /// An entry that extends what is sealed.
     pub fn entry(&self, partition: u32, epoch: u64) -> Entry {
         let previous = self.twin.partition(PartitionId(partition)).map_or(Hash::ZERO, |p| p.checksum);
-        let checksum = Hash(keccak256([previous.0, [epoch as u8; 32]].concat()).0);
+        let checksum = cut::kept(Hash(keccak256([previous.0, [epoch as u8; 32]].concat()).0));
         let partition = PartitionId(partition);
-        Entry {
-            partition,
-            epoch,
-            round: 1,
-            previous,
-            checksum,
-            events: 10,
-            volume: 1_000,
-            custody: Hash::ZERO,
-        }
+        Entry { partition, epoch, round: 1, previous, checksum, events: 10, volume: 1_000 }
     }
 
     /// Seals an epoch of a partition with these signers; it must succeed.
@@ -246,26 +245,37 @@ impl Network {
             );
             assert_eq!((found.left, found.drawBlock), (broker.left.is_some(), broker.draw_block));
             assert_eq!(found.withdrawableEpoch, broker.left.unwrap_or_default());
-            assert_eq!(found.draw.0, broker.draw.unwrap_or_default().0);
+            assert_eq!(found.drawKey, broker.draw.map_or(0, |draw| broker_key(&draw)));
+            assert_eq!(found.fee, broker.fee, "{index}");
             assert_eq!(
                 (found.endpoint, found.tlsKeyHash.0),
                 (broker.endpoint.clone(), broker.tls_key_hash.0)
             );
-            assert_eq!(self.view(coordinator, C::accruedOfCall { index }).to::<u128>(), broker.accrued);
         }
         for (number, partition) in self.twin.partitions.iter().enumerate() {
             let found = self.view(coordinator, C::partitionCall { partition_: number as u32 });
-            assert_eq!(found.members.to_be_bytes::<32>(), partition.members.to_be_bytes());
-            assert_eq!(found.previousMembers.to_be_bytes::<32>(), partition.previous_members.to_be_bytes());
+            assert_eq!(found.members.to_be_bytes::<24>(), partition.members.to_set());
+            assert_eq!(found.previousMembers.to_be_bytes::<24>(), partition.previous_members.to_set());
+            assert_eq!(found.sponsors.to_be_bytes::<24>(), partition.sponsors.to_set(), "{number}");
             assert_eq!(found.target.to_be_bytes::<32>(), partition.target.to_be_bytes());
             assert_eq!(
                 (found.sinceEpoch, found.sealedEpoch),
                 (partition.since_epoch, partition.sealed_epoch)
             );
             assert_eq!((found.targetEpoch, found.absent), (partition.target_changed_epoch, partition.absent));
-            assert_eq!(found.checksum.0, partition.checksum.0);
-            assert_eq!((found.events, found.volume), (partition.events, partition.volume));
+            assert_eq!(found.checksum.0, partition.checksum.0[..24]);
+            let seal = self.view(coordinator, C::sealOfCall { partition_: number as u32 });
+            assert_eq!((seal.checksum.0, seal.sealedEpoch), (partition.checksum.0, partition.sealed_epoch));
+            let tally = (partition.tally.seals, packed(&partition.tally.misses));
+            assert_eq!((found.seals, found.misses), tally, "{number}");
+            assert_eq!(found.probation, packed(&partition.probation), "{number}");
+            assert_eq!(found.foundedEpoch, partition.founded_epoch, "{number}");
         }
+        let counted = self.view(coordinator, C::partitionCountCall {});
+        assert_eq!(counted as usize, self.twin.partitions.len());
+        let active =
+            self.twin.brokers.values().filter(|broker| broker.draw.is_some() && broker.left.is_none());
+        assert_eq!(self.view(coordinator, C::activeBrokersCall {}).to::<usize>(), active.count());
         let succession = self.twin.succession;
         let (successor, from_epoch) = succession.accepted.unwrap_or_default();
         assert_eq!(kernel_address(self.view(coordinator, C::successorCall {})), successor);
@@ -306,6 +316,8 @@ pub fn invariants(network: &Network) -> Result<(), String> {
     let rewards: u128 = twin.brokers.values().map(|broker| broker.accrued).sum();
     let bounties: u128 = twin.bounties.values().sum();
     holds(twin.unpaid == rewards + bounties, "unpaid is what is owed to somebody")?;
+    let fees: u128 = twin.brokers.values().map(|broker| broker.fee).sum();
+    holds(twin.pool >= fees, "unspent join fees are in the pool")?;
     for partition in twin.partitions.iter() {
         let sets = [partition.target, partition.members, partition.previous_members];
         holds(sets.iter().all(|set| set.are_distinct()), "no broker sits twice")?;

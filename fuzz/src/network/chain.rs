@@ -26,6 +26,7 @@ pub struct Chain {
     /// Every block's state, the newest last: what a broker's view may lag behind.
     pub views: Vec<Arc<State>>,
     waiting: Vec<(Address, Intent)>,
+    grows: bool,
     sealed: BTreeMap<(PartitionId, Epoch), Hash>,
     /// The one stream, open to everybody.
     pub stream: StreamId,
@@ -40,6 +41,7 @@ impl Chain {
             state,
             views: Vec::new(),
             waiting: Vec::new(),
+            grows: false,
             sealed: BTreeMap::new(),
             stream: StreamId::ZERO,
         };
@@ -81,11 +83,9 @@ impl Chain {
         self.publish_view();
     }
 
-    /// Somebody has partitions added, if the brokers call for more. Their seats come with the brokers' own changes.
-    pub fn grow(&mut self) {
-        if let Ok(facts) = decide(&self.state, self.block(), HOLDER, Call::GrowPartitions) {
-            self.apply(&facts);
-        }
+    /// From now on brokers' calls for more partitions get through. Before, they are lost on the way.
+    pub fn let_grow(&mut self) {
+        self.grows = true;
     }
 
     /// The newest state.
@@ -95,7 +95,9 @@ impl Chain {
 
     /// A broker sends a transaction: it is in the next block.
     pub fn submit(&mut self, from: Address, intent: Intent) {
-        self.waiting.push((from, intent));
+        if self.grows || intent != Intent::GrowPartitions {
+            self.waiting.push((from, intent));
+        }
     }
 
     /// The next block, with every transaction that waits. Those that the contracts refuse do nothing.
@@ -131,6 +133,10 @@ impl Chain {
             Intent::RecordDraw { index } => Call::RecordDraw { index },
             Intent::Rebalance(changes) => Call::Rebalance(changes),
             Intent::Found { partition } => Call::Found { partition },
+            Intent::SettleTallies(partitions) => Call::Settle(partitions),
+            Intent::GrowPartitions => Call::GrowPartitions,
+            Intent::Approve { spender, amount } => Call::Approve { spender, value: amount },
+            Intent::Rejoin => Call::Rejoin,
             Intent::Claim => Call::Claim,
             Intent::ClaimBounty => Call::ClaimBounty,
             Intent::ReportLate(report) => Call::ReportLate(signed_report(&report)),

@@ -56,11 +56,11 @@ impl Network {
         }
         self.open_lanes(&slots);
         self.publish_all(&mut witnesses);
-        self.chain.grow();
-        assert_eq!(self.chain.state().partition_count(), 8, "four brokers want two partitions each");
-        for _ in 0..16 {
+        self.chain.let_grow();
+        for _ in 0..20 {
             self.block(&mut witnesses);
         }
+        assert_eq!(self.chain.state().partition_count(), 8, "four brokers want two partitions each");
         self.open_lanes(&slots);
         let homes = |slot: &StreamPartition| self.chain.state().homes(*slot).len();
         let moved = slots.iter().filter(|slot| homes(slot) > 1).count();

@@ -145,7 +145,7 @@ impl Network {
             26 if input.byte().is_multiple_of(4) => self.crash(who),
             27 if input.byte().is_multiple_of(8) => self.lose_disk(who),
             28 => self.tamper(input),
-            29 if input.byte().is_multiple_of(16) => self.chain.grow(),
+            29 if input.byte().is_multiple_of(16) => self.chain.let_grow(),
             _ => self.lie(input),
         }
     }

@@ -168,3 +168,46 @@ async fn a_partition_without_its_quorum_is_reseated_with_what_survivors_hold() {
     eventually("both events sealed", &network, |n| n.view().partition(home).unwrap().events >= 2).await;
     network.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_was_away_for_long_pays_and_joins_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let network = Network::start(options(directory.path(), 5, 30)).await.unwrap();
+    let index = index_of(&network, 0);
+    let is_suspended = |network: &Network| network.view().broker(index).unwrap().is_suspended();
+    network.set_running(0, false).await.unwrap();
+    eventually("its suspension", &network, is_suspended).await;
+    let seats = |network: &Network| network.view().broker(index).unwrap().seats;
+    eventually("others in its seats", &network, |network| seats(network) == 0).await;
+    let (begin, supply) = (network.view().height, network.view().supply());
+    network.set_running(0, true).await.unwrap();
+    let joined = |network: &Network| {
+        let is_back =
+            |fact: &Fact| matches!(fact, Fact::BrokerRejoined { index: back, .. } if *back == index);
+        facts(network, begin).iter().any(is_back)
+    };
+    eventually("its second joining", &network, joined).await;
+    assert!(!is_suspended(&network) && network.view().supply() == supply);
+    eventually("seats for it", &network, |network| seats(network) > 0).await;
+    network.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_follow_the_brokers() {
+    let directory = tempfile::tempdir().unwrap();
+    Network::start(options(directory.path(), 4, 50)).await.unwrap().stop().await.unwrap();
+    let more = Options {
+        replicas: None,
+        partitions_per_broker: None,
+        epoch_blocks: None,
+        ..options(directory.path(), 6, 50)
+    };
+    let network = Network::start(more).await.unwrap();
+    let acting = |network: &Network| {
+        let view = network.view();
+        let acts = |p: &weir_kernel::coordinator::Partition| p.founded && p.sealed_epoch >= p.since_epoch;
+        view.partitions.len() == 6 && view.partitions.iter().all(acts)
+    };
+    eventually("two more partitions that are sealed", &network, acting).await;
+    network.stop().await.unwrap();
+}

@@ -10,7 +10,10 @@ use super::context::{Context, Purpose};
 use super::duties::cut_proofs::Gathering;
 use super::duties::pacing::Pacing;
 use super::duties::settlement::{self, Sealed};
-use super::duties::{Duty, Wanted, claims, draws, fork_proofs, lateness, quorums, seating, succession};
+use super::duties::{
+    Duty, Wanted, claims, draws, fork_proofs, growth, lateness, quorums, rejoining, seating, succession,
+    tallies,
+};
 use super::io::Trace;
 use super::lane::Lane;
 use super::replica::Replica;
@@ -41,6 +44,7 @@ impl Agent {
     pub fn on_view(&mut self, ctx: &mut Context<'_>, partitions: &BTreeMap<PartitionId, (Replica, Sealer)>) {
         let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
         self.pacing.forget(view.height);
+        tallies::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
         claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         for (_, sealer) in partitions.values() {
             let proofs = sealer.witness().proofs();
@@ -55,6 +59,8 @@ impl Agent {
         }
         draws::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         seating::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        growth::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        rejoining::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
         quorums::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
         for (id, (replica, _)) in partitions {
             if let Some(partition) = view.partition(*id) {

@@ -171,6 +171,19 @@ pub enum Intent {
     },
     /// Seal epochs of partitions.
     SubmitCertificate(Certificate),
+    /// Have the tallies of partitions settled.
+    SettleTallies(Vec<PartitionId>),
+    /// Have partitions added for the brokers that joined.
+    GrowPartitions,
+    /// Let a contract take this much of the account's tokens.
+    Approve {
+        /// The contract.
+        spender: Address,
+        /// In the token's smallest unit.
+        amount: u128,
+    },
+    /// Pay the join fee again after a suspension.
+    Rejoin,
     /// Be paid what has accrued.
     Claim,
     /// Be paid the bounties of the account.
@@ -225,6 +238,7 @@ impl Intent {
     pub fn contract(&self, contracts: &Contracts) -> Address {
         match self {
             Self::SettleLane(_) | Self::ProveFork(_) => contracts.fees,
+            Self::Approve { .. } => contracts.token,
             _ => contracts.coordinator,
         }
     }

@@ -1,10 +1,11 @@
 //! What was published, as the publishers themselves know it: the truth that oracles compare with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weir_kernel::batch::Batch;
-use weir_kernel::ids::{LaneId, StreamPartition};
+use weir_kernel::coordinator::State;
+use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
 
 /// One signed batch.
 #[derive(Clone, Debug)]
@@ -82,6 +83,16 @@ impl Publications {
             let honest = branches.iter().filter(|publication| !publication.forked);
             honest.map(|publication| (*lane, *sequence, publication))
         })
+    }
+
+    /// How many stream partitions have acknowledged lanes in more than one home.
+    pub fn moved(&self, view: &State) -> u64 {
+        let mut homes: BTreeMap<StreamPartition, BTreeSet<PartitionId>> = BTreeMap::new();
+        for (_, _, publication) in self.acknowledged() {
+            let home = view.home_at(publication.slot, publication.opening_block);
+            homes.entry(publication.slot).or_default().insert(home);
+        }
+        homes.values().filter(|homes| homes.len() > 1).count() as u64
     }
 
     /// What the network acknowledged to honest publishers.

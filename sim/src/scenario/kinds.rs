@@ -15,6 +15,7 @@ impl Scenario {
             joins: Vec::new(),
             replicas: 4,
             partitions: brokers.max(4),
+            partitions_per_broker: 0,
             epoch_blocks: 8,
             block_ms: 1_000,
             duration_ms: 90_000,

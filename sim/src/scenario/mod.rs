@@ -93,8 +93,10 @@ pub struct Scenario {
     pub joins: Vec<Join>,
     /// R, the seats a partition.
     pub replicas: u8,
-    /// P, the partitions of the network.
+    /// The partitions that the network begins with.
     pub partitions: u32,
+    /// The partitions that it grows to for each active broker; 0 if it never grows.
+    pub partitions_per_broker: u16,
     /// Blocks an epoch.
     pub epoch_blocks: u64,
     /// Time between blocks.

@@ -39,11 +39,12 @@ impl Scenario {
     }
 
     fn check_counts(&self) -> Result<(), ScenarioError> {
-        let at_least_one: [(&'static str, u64, u64); 10] = [
+        let at_least_one: [(&'static str, u64, u64); 11] = [
             ("brokers", u64::from(self.brokers), u64::from(MAX_BROKERS)),
             ("joins", self.joins.len() as u64 + 1, u64::from(MAX_BROKERS)),
             ("replicas", u64::from(self.replicas), 7),
             ("partitions", u64::from(self.partitions), 100_000),
+            ("partitions_per_broker", u64::from(self.partitions_per_broker) + 1, 1_000),
             ("epoch_blocks", self.epoch_blocks, 1_000_000),
             ("block_ms", self.block_ms, 3_600_000),
             ("streams", u64::from(self.streams), 10_000),

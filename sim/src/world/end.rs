@@ -66,6 +66,8 @@ impl World<'_> {
             virtual_ms: self.now_us / 1_000,
             seals: self.oracles.seals.accepted,
             handovers: self.oracles.seals.handovers,
+            partitions: self.chain.view().partition_count(),
+            moved: self.publications.moved(&self.chain.view()),
             epochs: self.oracles.seals.epochs,
             reverts: std::mem::take(&mut self.chain.reverts),
             ..self.report

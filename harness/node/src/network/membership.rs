@@ -50,6 +50,8 @@ pub async fn join(sender: &Sender, slots: &[Arc<Slot>]) -> Result<(), NetworkErr
     let (token, coordinator) = contracts(&view);
     let stake = accounts::stake(&view.params);
     let price = stake + view.params.join_fee;
+    // A broker that was away for too long pays the fee again.
+    let wanted = price + view.params.join_fee;
     let treasury = accounts::treasury();
     let mut sent = Vec::new();
     for slot in &strangers {
@@ -60,8 +62,8 @@ pub async fn join(sender: &Sender, slots: &[Arc<Slot>]) -> Result<(), NetworkErr
             sent.push(sender.send(what.clone(), &treasury, account, gift, Default::default())?);
         }
         let tokens = view.balance(slot.address());
-        if tokens < price {
-            let gift = calldata::transfer(account, price - tokens);
+        if tokens < wanted {
+            let gift = calldata::transfer(account, wanted - tokens);
             sent.push(sender.send(what, &treasury, token, U256::ZERO, gift)?);
         }
     }

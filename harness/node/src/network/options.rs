@@ -81,7 +81,8 @@ impl Options {
                 "--partitions-per-broker {each} with {brokers} brokers: a network here has 1 to {MAX_PARTITIONS}"
             )
         })?;
-        Ok(Params { replicas, partitions, epoch_blocks, ..Params::default() })
+        let partitions_per_broker = u16::try_from(each).expect("no more than the partitions of a network");
+        Ok(Params { replicas, partitions, partitions_per_broker, epoch_blocks, ..Params::default() })
     }
 
     /// Partitions a broker of a new network.

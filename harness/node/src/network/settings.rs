@@ -36,9 +36,9 @@ pub struct Settings {
     pub brokers: u32,
     /// R.
     pub replicas: u8,
-    /// P.
+    /// P of the beginning; the chain knows how many there are now.
     pub partitions: u32,
-    /// Partitions a broker, as it was asked for.
+    /// Partitions a broker: as many are added for those that join.
     pub partitions_per_broker: u32,
     /// Blocks an epoch.
     pub epoch_blocks: u64,
@@ -114,6 +114,7 @@ impl Settings {
         Params {
             replicas: self.replicas,
             partitions: self.partitions,
+            partitions_per_broker: u16::try_from(self.partitions_per_broker).unwrap_or(u16::MAX),
             epoch_blocks: self.epoch_blocks,
             ..Params::default()
         }
@@ -252,7 +253,7 @@ mod tests {
         settings().write(&path).unwrap();
         let read = Settings::read(&path).unwrap().unwrap();
         assert_eq!(read, settings());
-        assert_eq!(read.params(), Params::default());
+        assert_eq!(read.params(), Params { partitions_per_broker: 2, ..Params::default() });
         assert_eq!(read.addresses().registry, alloy_primitives::Address::repeat_byte(2));
         assert_eq!(read.sample("quakes"), Some(StreamId([4; 20])));
         assert!(fs::read_to_string(&path).unwrap().contains("created = \"2027-01-15T08:00:00Z\""));

@@ -60,7 +60,7 @@ pub struct BrokerStatus {
     pub tickets: u8,
     /// Rewards so far, claimed or not.
     pub earned: String,
-    /// Of this, what it has not claimed.
+    /// Of this, what it can claim; what else it has not claimed is counted in tallies that are not settled yet.
     pub accrued: String,
     /// Of this, what it has claimed.
     pub claimed: String,
@@ -70,6 +70,8 @@ pub struct BrokerStatus {
     pub karma: String,
     /// Whether it gave notice.
     pub left: bool,
+    /// Whether it was absent so often that it has no tickets until it joins again.
+    pub suspended: bool,
     /// Tokens on its account.
     pub balance: String,
     /// How reliably it reports: 1 is always.
@@ -151,6 +153,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         bounty: view.bounty(broker.address).to_string(),
         karma: view.karma.karma_of(broker.address, view.timestamp_s).to_string(),
         left: broker.left.is_some(),
+        suspended: broker.is_suspended(),
         earned: view.earned(*index).saturating_add(broker.claimed).to_string(),
         balance: view.balance(broker.address).to_string(),
         reliability: f64::from(broker.reliability) / 10_000.0,

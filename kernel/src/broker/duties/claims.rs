@@ -9,12 +9,23 @@ use crate::limits::CLAIM_MINIMUM;
 /// What this broker claims now.
 pub fn wanted(view: &State, me: BrokerIndex) -> impl Iterator<Item = Wanted> {
     let broker = view.broker(me);
-    let least = if is_last(view, me) { 1 } else { CLAIM_MINIMUM };
+    let least = least(view, me);
     let accrued = broker.map_or(0, |broker| broker.accrued);
     let bounty = broker.map_or(0, |broker| view.bounty(broker.address));
     let reward = (accrued >= least).then_some((Duty::Claim, Intent::Claim));
     let bounty = (bounty >= least).then_some((Duty::ClaimBounty, Intent::ClaimBounty));
     reward.into_iter().chain(bounty)
+}
+
+/// The least that is claimed: what is left when no more will come, and what a suspended broker lacks of the fee to
+/// join again.
+pub(super) fn least(view: &State, me: BrokerIndex) -> u128 {
+    if is_last(view, me) {
+        return 1;
+    }
+    let suspended = view.broker(me).filter(|broker| broker.is_suspended());
+    let lacks = suspended.map(|broker| view.params.join_fee.saturating_sub(view.balance(broker.address)));
+    lacks.filter(|lacking| *lacking > 0).map_or(CLAIM_MINIMUM, |lacking| lacking.min(CLAIM_MINIMUM))
 }
 
 /// Whether nothing more will accrue: the broker left and sits nowhere, or the network is a successor's.
@@ -57,5 +68,18 @@ mod tests {
         assert_eq!(claimed(&gone), [Duty::Claim]);
         view.succession.accepted = Some((Address([9; 20]), 10));
         assert_eq!(claimed(&view), [Duty::Claim]);
+    }
+
+    #[test]
+    fn a_suspended_broker_claims_what_it_needs_to_join_again() {
+        let mut view = fixture::view(4, 10);
+        let fee = view.params.join_fee;
+        fixture::broker(&mut view, 1).accrued = fee - 1;
+        fixture::broker(&mut view, 1).reliability = 0;
+        assert!(claimed(&view).is_empty());
+        Arc::make_mut(&mut view.balances).insert(fixture::account(1), 1);
+        assert_eq!(claimed(&view), [Duty::Claim]);
+        Arc::make_mut(&mut view.balances).insert(fixture::account(1), fee);
+        assert!(claimed(&view).is_empty());
     }
 }

@@ -9,7 +9,9 @@
 //! | --- | --- | --- |
 //! | record draws | [`draws`] | each its own; others' in turn |
 //! | move targets to the best seats, found, evict | [`seating`] | in turn |
-//! | claim rewards and bounties | [`claims`] | each its own |
+//! | have tallies settled, claim rewards and bounties | [`tallies`], [`claims`] | each its own |
+//! | join again after a suspension | [`rejoining`] | each its own |
+//! | have partitions added | [`growth`] | in turn |
 //! | attest a seal that was missed | [`lateness`] | each its own |
 //! | have two conflicting reports punished | [`misconduct`] | whoever has both |
 //! | declare a quorum lost | [`quorums`] | in turn |
@@ -25,14 +27,17 @@ pub mod draws;
 #[cfg(test)]
 pub(super) mod fixture;
 pub mod fork_proofs;
+pub mod growth;
 pub mod lateness;
 pub mod misconduct;
 pub mod pacing;
 pub mod quorums;
 pub mod refusals;
+pub mod rejoining;
 pub mod seating;
 pub mod settlement;
 pub mod succession;
+pub mod tallies;
 pub mod turns;
 
 use crate::coordinator::Intent;
@@ -50,10 +55,18 @@ pub enum Duty {
     Found(PartitionId),
     /// An eviction from a target seat.
     Evict(PartitionId, u8),
+    /// The tallies of the broker's partitions, by the first of them.
+    SettleTallies(PartitionId),
     /// The broker's rewards.
     Claim,
     /// The bounties of its account.
     ClaimBounty,
+    /// What the coordinator may take of the broker's tokens.
+    Approve,
+    /// The end of the broker's suspension.
+    Rejoin,
+    /// More partitions than this many.
+    Grow(u32),
     /// A late report for a sealed epoch.
     Late(PartitionId, Epoch),
     /// The punishment of a conflict.

@@ -5,7 +5,7 @@
 //! duty is wanted again or not. Any other refusal is a fault that an operator should hear of.
 
 /// Refusals that somebody who was faster, or the chain that moved on, explains.
-const OVERTAKEN: [&str; 24] = [
+const OVERTAKEN: [&str; 25] = [
     // Done already.
     "AlreadyFounded",
     "AlreadySealed",
@@ -18,6 +18,7 @@ const OVERTAKEN: [&str; 24] = [
     "NothingToClaim",
     "NothingToGrow",
     "NothingToSlash",
+    "NotSuspended",
     "QuorumNotLost",
     "SeatIsVacant",
     "SeatIsValid",

@@ -2,8 +2,8 @@
 //!
 //! While partitions are added, lanes of one stream partition live in more than one of them. Each home answers in
 //! canonical order (timestamp, lane, sequence), chunk by chunk. What is known of the order of all is everything up to
-//! where the first of the chunks at hand ends: so much is given out, then that home is asked for more. With one home,
-//! its chunks pass as they are. At most one chunk a home is held.
+//! where the first of the chunks at hand ends that has another one after it: so much is given out, then that home is
+//! asked for more. With one home, its chunks pass as they are. At most one chunk a home is held.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -40,6 +40,11 @@ impl Part {
     /// Whether all of it is used up.
     pub fn is_empty(&self) -> bool {
         self.at >= self.chunk.order.len()
+    }
+
+    /// Whether the home has more after it.
+    fn has_more(&self) -> bool {
+        self.chunk.next.is_some()
     }
 
     /// What is left of the slice that is next.
@@ -90,8 +95,8 @@ impl Part {
     }
 }
 
-/// The next events of all parts in canonical order, as far as one of them is used up. The chunk says nothing of how
-/// to go on.
+/// The next events of all parts in canonical order, up to the end of one whose home has more, or of all. The chunk says
+/// nothing of how to go on.
 pub fn merge(mut parts: Vec<&mut Part>) -> Chunk {
     let mut merged = Chunk::default();
     let mut numbers: BTreeMap<(usize, u32), u32> = BTreeMap::new();
@@ -102,7 +107,7 @@ pub fn merge(mut parts: Vec<&mut Part>) -> Chunk {
             u32::try_from(merged.batches.len() - 1).expect("batches of a chunk have 32-bit numbers")
         });
         merged.order.push(Slice { batch: number, ..slice });
-        if parts[at].is_empty() {
+        if parts[at].is_empty() && parts[at].has_more() {
             break;
         }
     }
@@ -111,11 +116,12 @@ pub fn merge(mut parts: Vec<&mut Part>) -> Chunk {
 
 /// Which part comes next, and the place where another one does.
 fn first_of(parts: &mut [&mut Part]) -> Option<(usize, Option<Position>)> {
-    if parts.len() == 1 {
-        return Some((0, None));
+    let left: Vec<usize> = (0..parts.len()).filter(|at| !parts[*at].is_empty()).collect();
+    if let [alone] = left[..] {
+        return Some((alone, None));
     }
     let mut heads: Vec<(Option<Position>, usize)> =
-        parts.iter_mut().enumerate().map(|(at, part)| (part.head(), at)).collect();
+        left.into_iter().map(|at| (parts[at].head(), at)).collect();
     heads.sort_unstable();
     let (_, at) = heads.first()?;
     Some((*at, heads.get(1).and_then(|(place, _)| *place)))
@@ -137,7 +143,8 @@ pub fn skip(chunk: &mut Chunk, mut events: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::batch::{LaneWriter, NewEvent, content_type};
-    use crate::ids::{Address, Hash, LaneId, StreamId, StreamPartition};
+    use crate::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
+    use crate::log::Query;
     use crate::signature::{KEYED_HASH, keyed_hash};
     use alloc::vec;
     use proptest::prelude::*;
@@ -183,6 +190,9 @@ mod tests {
         });
         let mut events: Vec<_> = events.collect();
         events.sort_by_key(|(place, ..)| *place);
+        // How to go on does not matter here, only that there is more.
+        let slot = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+        let next = Query::Append { partition: PartitionId(0), slot, after_index: 0 };
         let chunk = |events: &[(Position, &Batch, u32)]| {
             let mut chunk = Chunk::default();
             for (number, (_, batch, index)) in (0..).zip(events) {
@@ -191,7 +201,10 @@ mod tests {
             }
             chunk
         };
-        events.chunks(size).map(chunk).collect()
+        let mut chunks: Vec<Chunk> = events.chunks(size).map(chunk).collect();
+        let last = chunks.len().saturating_sub(1);
+        chunks[..last].iter_mut().for_each(|chunk| chunk.next = Some(next.clone()));
+        chunks
     }
 
     /// Everything that homes answer, merged as an edge does it.
@@ -205,10 +218,12 @@ mod tests {
                 }
             }
             let chunk = merge(parts.iter_mut().filter(|part| !part.is_empty()).collect());
-            if chunk.order.is_empty() {
+            merged.extend(places_of(&chunk));
+            let waits = |(part, answer): (&Part, &Vec<Chunk>)| part.is_empty() && !answer.is_empty();
+            if !parts.iter().zip(&answers).any(waits) {
+                assert!(parts.iter().all(Part::is_empty), "whoever asks nobody gets all there is");
                 return merged;
             }
-            merged.extend(places_of(&chunk));
         }
     }
 

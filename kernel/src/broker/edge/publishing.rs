@@ -108,7 +108,10 @@ impl Publishing {
         let key = (batch.lane(), header.next_sequence());
         let home = match self.check(ctx, &batch, key) {
             Ok(home) => home,
-            Err(refusal) => return ctx.reply(session, Reply::Refused { request, refusal }),
+            Err(refusal) => {
+                self.show_branch(ctx, &batch, key);
+                return ctx.reply(session, Reply::Refused { request, refusal });
+            }
         };
         if level == Level::Accepted {
             published(ctx, session, request, key, Level::Accepted);
@@ -150,6 +153,18 @@ impl Publishing {
             offer(ctx, pending);
         }
         self.next_due_us = self.next_due_us.min(pending.offered_us + RETRY_US);
+    }
+
+    /// A second branch of a lane is refused here, and shown to the replicas: they have the other one, and with both the
+    /// proof that closes the lane. Else what the publisher sends next would find it open.
+    fn show_branch(&self, ctx: &mut Context<'_>, batch: &Verified<Batch>, key: (LaneId, u64)) {
+        let Some(pending) = self.pending.get(&key).filter(|other| other.batch.digest() != batch.digest())
+        else {
+            return;
+        };
+        for replica in replicas(ctx, pending.partition) {
+            ctx.send(replica, Message::Append { partition: pending.partition }, core::slice::from_ref(batch));
+        }
     }
 
     /// Whether a batch is taken, and which partition it goes to.

@@ -48,9 +48,11 @@ impl ReadRequest {
         self.slot.stream
     }
 
-    /// The next of the answer, once no home that may have an earlier event is being asked. Without any home left to
-    /// ask it is the end.
+    /// The next of the answer, as far as it is known while no home is being asked: nothing if one must be first.
     fn merged(&mut self) -> Chunk {
+        if self.homes.values().any(|home| home.part.is_empty() && home.next.is_some()) {
+            return Chunk::default();
+        }
         if let Some(count) = self.last.take() {
             let found: u64 = self.homes.values().map(|home| home.total).sum();
             self.skipped = found.saturating_sub(count);

@@ -1,0 +1,68 @@
+//! Rejoining: a broker that was away so long that it lost its tickets pays the join fee again (WP 2.4.6).
+//!
+//! It does so once it is back and its reliability has rested: while it still moves, the broker has seats, and signing
+//! there brings the reliability back for nothing. So a broker that is taken down again and again pays at most once a
+//! pause.
+
+use super::{Duty, Wanted};
+use crate::coordinator::{Intent, State};
+use crate::ids::BrokerIndex;
+use crate::limits::REJOIN_PAUSE_EPOCHS;
+
+/// What this broker does to be counted on again: first the coordinator is let take the fee.
+pub fn wanted(view: &State, me: BrokerIndex) -> Option<Wanted> {
+    let broker = view.broker(me).filter(|broker| broker.left.is_none() && broker.is_suspended())?;
+    let has_rested = view.epoch() >= broker.rated_epoch.saturating_add(REJOIN_PAUSE_EPOCHS);
+    let fee = view.params.join_fee;
+    if !has_rested || view.balance(broker.address) < fee {
+        return None;
+    }
+    if view.allowance(broker.address, view.contracts.coordinator) < fee {
+        return Some((Duty::Approve, Intent::Approve { spender: view.contracts.coordinator, amount: fee }));
+    }
+    Some((Duty::Rejoin, Intent::Rejoin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::duties::fixture;
+    use crate::coordinator::reliability::MINIMUM;
+    use alloc::sync::Arc;
+
+    /// A chain where broker 1 is suspended since epoch 10 and has this much.
+    fn view(epoch: u64, balance: u128) -> State {
+        let mut view = fixture::view(4, epoch);
+        Arc::make_mut(&mut view.balances).insert(fixture::account(1), balance);
+        let broker = fixture::broker(&mut view, 1);
+        (broker.reliability, broker.rated_epoch) = (MINIMUM - 1, 10);
+        view
+    }
+
+    fn duty(view: &State) -> Option<Duty> {
+        wanted(view, BrokerIndex(1)).map(|(duty, _)| duty)
+    }
+
+    #[test]
+    fn a_suspended_broker_pays_again_once_it_has_rested() {
+        let fee = fixture::view(1, 0).params.join_fee;
+        let rested = 10 + REJOIN_PAUSE_EPOCHS;
+        assert_eq!(duty(&view(rested - 1, fee)), None);
+        assert_eq!(duty(&view(rested, fee - 1)), None, "it cannot pay");
+        let mut ready = view(rested, fee);
+        assert_eq!(duty(&ready), Some(Duty::Approve));
+        let pair = (fixture::account(1), ready.contracts.coordinator);
+        Arc::make_mut(&mut ready.allowances).insert(pair, fee);
+        assert_eq!(duty(&ready), Some(Duty::Rejoin));
+        fixture::broker(&mut ready, 1).left = Some(12);
+        assert_eq!(duty(&ready), None);
+    }
+
+    #[test]
+    fn who_is_counted_on_pays_nothing() {
+        let fee = fixture::view(1, 0).params.join_fee;
+        let mut view = view(20, fee);
+        fixture::broker(&mut view, 1).reliability = MINIMUM;
+        assert_eq!(duty(&view), None);
+    }
+}
