@@ -29,7 +29,9 @@
 //! | make a failing tape small | [`shrink()`](shrink::shrink) with a number of runs |
 //! | tell a person how to repeat it | [`workflow::replay_command`], [`workflow::seed_command`] |
 //! | do any of this with more than the report | [`simulate`] with [`Options`]: record, audit, stop, rules, observer |
-//! | see what happens (traces, diagrams) | an [`Observer`] gets every [`Happening`] in order, with times, by reference |
+//! | read a run | [`diagram::TextTrace`] names every message, [`diagram::Recorder`] draws a space-time diagram |
+//! | see what happens in another way | an [`Observer`] gets every [`Happening`] in order, with times, by reference |
+//! | choose a scenario by name or file | [`library::Choice`] |
 //! | find where two runs of one tape part | [`audit::Audit::bisect`] |
 //! | plant a mistake | [`Options::rules`] |
 //!
@@ -78,10 +80,12 @@ pub mod audit;
 pub mod byzantine;
 pub mod chain;
 pub mod clients;
+pub mod diagram;
 pub mod digest;
 pub mod exhaustion;
 pub mod faults;
 pub mod heap;
+pub mod library;
 pub mod links;
 pub mod nodes;
 pub mod observer;
