@@ -13,12 +13,15 @@ use weir_kernel::wire;
 
 use super::fingerprint::Fingerprint;
 
+/// A batch: the sequence after it, and its bytes.
+type Stored = (u64, Arc<[u8]>);
+
 /// What is on one broker's disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    /// By lane and first sequence: the sequence after the batch, and the batch.
-    batches: BTreeMap<(LaneId, u64), (u64, Arc<[u8]>)>,
+    /// By lane and first sequence.
+    batches: BTreeMap<(LaneId, u64), Stored>,
     last_index: BTreeMap<PartitionId, u64>,
 }
 
