@@ -97,9 +97,11 @@ fn a_verdict_has_a_tape_when_a_promise_does_not_hold() {
 #[test]
 #[ignore = "it takes minutes"]
 fn a_mistake_found_at_two_hundred_nodes_shrinks_to_a_tape_that_can_be_read() {
-    let bug = Bug::DeliversPastGap;
+    let bug = Bug::AdoptsWhatItSigned;
     let scenario = Scenario {
         partitions: 200,
+        epoch_blocks: 3,
+        view_us: (1_000, 2_500_000),
         publishers: 8,
         subscribers: 8,
         duration_ms: 50_000,
