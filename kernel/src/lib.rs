@@ -49,6 +49,7 @@
 //! | frames between brokers | [`wire`], [`broker::Message`] | `vectors/frames.txt` |
 //! | what is on disk | [`log`], [`broker::rows`] | |
 //! | every bound | [`limits`] | compile-time relations |
+//! | mistakes that tests plant, and marks that they count | [`rules`], [`marks`] | |
 //!
 //! # Writing a client
 //!
@@ -129,8 +130,10 @@ pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod marks;
 pub mod merkle;
 pub mod partition_key;
+pub mod rules;
 pub mod signature;
 pub mod time;
 pub mod typed_data;

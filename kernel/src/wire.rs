@@ -67,6 +67,11 @@ impl Received {
         &self.message
     }
 
+    /// Its batches; none of an answer, whose batches only count with its order.
+    pub fn batches(&self) -> &[Verified<Batch>] {
+        &self.batches
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
         (self.message, self.batches, self.stored)
     }

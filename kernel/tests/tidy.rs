@@ -263,6 +263,46 @@ fn crates_depend_in_one_direction() {
     assert!(DIRECTION.iter().all(|(folder, _)| members.contains(&format!("\"{folder}\""))), "{members}");
 }
 
+/// The sections of a manifest, and their lines, that name a feature which only tests may enable.
+fn test_features(manifest: &str) -> Vec<(String, usize)> {
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for (line, number) in manifest.lines().zip(1..) {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).to_string();
+        }
+        let names = |feature: &str| line.split(['"', ' ', '/']).any(|word| word == feature);
+        if !line.starts_with('#') && ["planted", "marks"].into_iter().any(names) {
+            found.push((section.clone(), number));
+        }
+    }
+    found
+}
+
+/// Mistakes that can be chosen at run time, and marks that are counted, are for the simulator's tests: development
+/// dependencies alone ask for them, so that no program which is built by itself has them.
+#[test]
+fn nothing_that_is_released_plants_mistakes() {
+    let mut findings = Vec::new();
+    let mut seen = 0;
+    for (path, text) in files().iter().filter(|(path, _)| path.ends_with("Cargo.toml")) {
+        for (section, number) in test_features(text) {
+            seen += 1;
+            let named = path == "kernel/Cargo.toml" && section == "features";
+            if !named && section != "dev-dependencies" {
+                findings.push(format!("{path}:{number}: only development dependencies enable this"));
+            }
+        }
+    }
+    report(&findings);
+    assert_eq!(seen, 3, "two features, and the simulator's tests that enable them");
+    let program = &files()["harness/cli/src/main.rs"];
+    assert!(
+        program.contains("|| !weir_kernel::rules::PLANTABLE,"),
+        "the program checks it when it is compiled"
+    );
+}
+
 #[test]
 fn the_rules_see_what_they_forbid() {
     let impure = |line| identifiers(line).any(|name| IMPURE.contains(&name));
@@ -275,4 +315,6 @@ fn the_rules_see_what_they_forbid() {
     assert_eq!(code("a\n#[cfg(test)]\nmod tests;\nb").count(), 4);
     let manifest = "[dependencies]\nweir-net.workspace = true\n[features]\nweir-x = []\n";
     assert_eq!(dependencies(manifest), [("weir-net".to_string(), 2)]);
+    let manifest = "[dependencies]\nweir-kernel = { path = \"x\", features = [\"planted\"] }\n# planted\n";
+    assert_eq!(test_features(manifest), [("dependencies".to_string(), 2)]);
 }

@@ -1,39 +1,58 @@
-//! Runs scenarios from the command line: `seeds calm|rough|swarm|harsh BROKERS FIRST_SEED COUNT`.
+//! Runs scenarios from the command line: `seeds calm|rough|swarm|wild|harsh BROKERS FIRST_SEED COUNT [JOBS] [record]`.
 //!
-//! Prints the report of every run that broke a promise, and at the end how fast it went.
+//! Prints the report of every run that broke a promise and leaves its tape, and at the end how fast it went. With
+//! `record` every run is recorded, which shows what that costs.
 
 #![allow(clippy::disallowed_methods, reason = "the clock measures the simulator, it is no part of a run")]
 
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
-use weir_sim::{Scenario, run};
+use weir_kernel::rules::Rules;
+use weir_sim::parallel::over_seeds;
+use weir_sim::{Options, Scenario, Source, run_seed, simulate};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: u64| arguments.get(index).map_or(Ok(default), |text| text.parse());
-    let (Ok(brokers), Ok(first), Ok(count)) = (number(1, 5), number(2, 1), number(3, 1)) else {
-        eprintln!("seeds calm|rough|swarm|harsh BROKERS FIRST_SEED COUNT: the last three are numbers");
+    let kind = arguments.first().map_or("calm", String::as_str);
+    let (Ok(brokers), Ok(first), Ok(count), Ok(jobs)) =
+        (number(1, 5), number(2, 1), number(3, 1), number(4, 1))
+    else {
+        eprintln!("seeds calm|rough|swarm|harsh BROKERS FIRST_SEED COUNT [JOBS] [record]: four numbers");
         std::process::exit(2);
     };
-    let kind = arguments.first().map_or("calm", String::as_str);
+    if Scenario::named(kind, brokers as u32, first).is_none() {
+        eprintln!("{kind:?} is none of calm, rough, swarm, harsh");
+        std::process::exit(2);
+    }
+    let record = arguments.get(5).is_some_and(|word| word == "record");
     let begun = Instant::now();
     let (mut virtual_ms, mut steps, mut failed) = (0, 0, 0);
-    for seed in first..first + count {
-        let scenario = match kind {
-            "rough" => Scenario::rough(brokers as u32),
-            "swarm" => Scenario::swarm(seed),
-            "harsh" => Scenario::harsh(seed),
-            _ => Scenario::calm(brokers as u32),
-        };
-        let report = run(seed, &scenario);
+    let work = |seed| {
+        let scenario = Scenario::named(kind, brokers as u32, seed).unwrap_or_default();
+        if record {
+            let options = Options { record: true, ..Options::default() };
+            let outcome = simulate(Source::Seed(seed, &scenario), options);
+            return (outcome.report, outcome.tape);
+        }
+        let verdict = run_seed(seed, &scenario, Rules::sound());
+        (verdict.report, verdict.tape)
+    };
+    let jobs = NonZeroUsize::new(jobs as usize).unwrap_or(NonZeroUsize::MIN);
+    over_seeds(first..first + count, jobs, work, |seed, (report, tape)| {
         (virtual_ms, steps) = (virtual_ms + report.virtual_ms, steps + report.steps);
         if !report.violations.is_empty() {
             failed += 1;
-            println!("seed {seed}: {scenario:?}\n{report}");
+            let path = std::env::temp_dir().join(format!("{kind}-{seed}.tape"));
+            let written = tape.map(|tape| std::fs::write(&path, tape.encode()));
+            println!("seed {seed}, tape {}: {written:?}\n{report}", path.display());
         } else if count == 1 {
             println!("{report}");
         }
-    }
+        ControlFlow::Continue(())
+    });
     let real_s = begun.elapsed().as_secs_f64();
     println!(
         "{count} seeds, {failed} failed, in {real_s:.1} s: {:.2} seeds/s, {:.0} virtual s a real s, {:.0} steps/s",

@@ -1,6 +1,6 @@
 //! The chain as an actor: the contracts' real bytecode, blocks on virtual time, one follower for all nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use alloy_primitives::{Address as EthereumAddress, B256, Bytes, TxKind, U256};
@@ -13,7 +13,8 @@ use weir_chain::port::{Chain as _, SharedMirror};
 use weir_chain::wallet::{Account, Wallet};
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Fact, Intent, Params, State};
-use weir_kernel::ids::StreamId;
+use weir_kernel::ids::{Address, StreamId};
+use weir_kernel::signature::SecretKey;
 use weir_node::follower::Follower;
 
 use crate::scenario::{Scenario, key_bytes};
@@ -29,8 +30,14 @@ pub const SUPPLY: u128 = 1_000_000_000 * DATA;
 
 const RESERVE: u128 = 1_000_000 * DATA;
 
+/// The name of the stream that is not public.
+const PRIVATE: &str = "private";
+
 /// Gas that a small call is given.
 const CALL_GAS: u64 = 3_000_000;
+
+/// Views of the last blocks that are kept, for those who see the chain late.
+pub const KEPT_VIEWS: usize = 40;
 
 /// The chain and who follows it.
 pub struct ChainActor {
@@ -38,6 +45,8 @@ pub struct ChainActor {
     addresses: Addresses,
     follower: Follower<SharedMirror>,
     known_streams: BTreeSet<StreamId>,
+    /// The newest first.
+    views: VecDeque<Arc<State>>,
     waiting: BTreeMap<B256, ()>,
     /// Transactions that were included and failed, by reason.
     pub reverts: BTreeMap<String, u64>,
@@ -63,14 +72,15 @@ impl ChainActor {
             addresses,
             follower,
             known_streams: BTreeSet::new(),
+            views: VecDeque::new(),
             waiting: BTreeMap::new(),
             reverts: BTreeMap::new(),
         };
-        chain.set_up(scenario, &owner, brokers, start_s);
+        chain.set_up(seed, scenario, &owner, brokers, start_s);
         chain
     }
 
-    fn set_up(&mut self, scenario: &Scenario, owner: &Wallet, brokers: &[Wallet], start_s: u64) {
+    fn set_up(&mut self, seed: u64, scenario: &Scenario, owner: &Wallet, brokers: &[Wallet], start_s: u64) {
         let price = 10_000 * DATA;
         for wallet in brokers {
             self.send(owner, self.addresses.token, calldata::transfer(wallet.address(), price), CALL_GAS);
@@ -80,15 +90,49 @@ impl ChainActor {
             let create = calldata::create_stream(&name, "simulated", scenario.stream_partitions, true, true);
             self.send(owner, self.addresses.registry, create, CALL_GAS);
         }
-        while !self.waiting.is_empty() {
-            self.produce(start_s + 1);
+        self.settle(start_s + 1);
+        if scenario.guests > 0 {
+            self.admit_guests(seed, scenario, owner, start_s + 2);
         }
         assert!(self.reverts.is_empty(), "the set-up succeeds: {:?}", self.reverts);
+    }
+
+    /// A stream that everybody may publish to and nobody read but guests, each until its time.
+    fn admit_guests(&mut self, seed: u64, scenario: &Scenario, owner: &Wallet, at_s: u64) {
+        let create = calldata::create_stream(PRIVATE, "simulated", scenario.stream_partitions, false, true);
+        self.send(owner, self.addresses.registry, create, CALL_GAS);
+        self.settle(at_s);
+        let stream = self.private_stream().expect("it was just created");
+        for number in 0..scenario.guests {
+            let until_s = START_MS / 1_000 + scenario.guest_until_us(number) / 1_000_000;
+            let guest = EthereumAddress::from(guest(seed, number).0);
+            self.send(owner, EthereumAddress::from(stream.0), calldata::grant(guest, until_s, 0), CALL_GAS);
+        }
+        self.settle(at_s + 1);
+    }
+
+    /// Makes blocks until everything that was sent is included.
+    fn settle(&mut self, timestamp_s: u64) {
+        while !self.waiting.is_empty() {
+            self.produce(timestamp_s);
+        }
+    }
+
+    /// The stream that only guests may read, if there are any.
+    pub fn private_stream(&self) -> Option<StreamId> {
+        let view = self.view();
+        view.streams.iter().find(|(_, stream)| stream.name == PRIVATE).map(|(id, _)| *id)
     }
 
     /// The view as it stands.
     pub fn view(&self) -> Arc<State> {
         self.follower.view()
+    }
+
+    /// The view as it was so many blocks ago, or the oldest there is.
+    pub fn view_before(&self, blocks: u32) -> Arc<State> {
+        let at = (blocks as usize).min(self.views.len().saturating_sub(1));
+        self.views.get(at).map_or_else(|| self.view(), Arc::clone)
     }
 
     /// Registers a broker with a stake of so many tickets.
@@ -143,8 +187,17 @@ impl ChainActor {
         }
         let facts = decode_block(&self.addresses, &mut self.known_streams, block.logs());
         let view = self.follower.advance().expect("the chain never goes back");
-        (view.expect("a block is there"), facts)
+        let view = view.expect("a block is there");
+        self.views.push_front(Arc::clone(&view));
+        self.views.truncate(KEPT_VIEWS);
+        (view, facts)
     }
+}
+
+/// The account of a guest.
+pub fn guest(seed: u64, number: u32) -> Address {
+    let key = SecretKey::from_bytes(&key_bytes(seed, "guest", u64::from(number)));
+    key.expect("the key is in range").address()
 }
 
 fn params(scenario: &Scenario) -> Params {

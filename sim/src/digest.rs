@@ -1,47 +1,42 @@
 //! Digests of runs: for each node a chain over (time, input, outputs), and one over all chains.
 //!
 //! Two runs that differ in anything that a node saw or did have different digests, up to accidents of 2^-64: the
-//! chain is 128 bits and not cryptographic, because it audits ourselves and should cost little.
+//! chain is 128 bits of XXH3 and not cryptographic, because it audits ourselves and should cost little. It is the same
+//! number on every machine and in every build.
 
 use weir_kernel::broker::{Command, Reply, Trace};
 use weir_kernel::log::Record;
 use weir_kernel::wire::encode_row;
 use weir_node::engine::{Completion, Operation};
+use xxhash_rust::xxh3::xxh3_128;
 
-/// A running digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chain {
-    a: u64,
-    b: u64,
+/// Everything up to a step, as one number: equal chains mean equal histories.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Chain(pub u128);
+
+/// What a node saw and did in one step, as bytes: kept between steps so that nothing is allocated.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    bytes: Vec<u8>,
 }
 
-impl Default for Chain {
-    fn default() -> Self {
-        Self { a: 0x9E37_79B9_7F4A_7C15, b: 0xD1B5_4A32_D192_ED03 }
+impl Transcript {
+    /// Ends the step: the chain goes on with what was taken in since the last one.
+    pub fn seal(&mut self, chain: &mut Chain) {
+        self.bytes.extend_from_slice(&chain.0.to_le_bytes());
+        chain.0 = xxh3_128(&self.bytes);
+        self.bytes.clear();
     }
-}
 
-impl Chain {
     /// Takes in a number.
     pub fn number(&mut self, value: u64) {
-        let product = u128::from(self.a ^ value) * 0xA076_1D64_78BD_642F_u128;
-        self.a = (product as u64) ^ self.b.rotate_left(29);
-        self.b = ((product >> 64) as u64).wrapping_add(self.b ^ value).wrapping_mul(0xE703_7ED1_A0B4_28DB);
+        self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Takes in bytes and their number.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
-        let chunks = bytes.chunks_exact(8);
-        let mut last = [0; 8];
-        last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-        chunks.for_each(|chunk| self.number(u64::from_le_bytes(chunk.try_into().expect("chunks of 8"))));
-        self.number(u64::from_le_bytes(last));
-    }
-
-    /// The digest so far.
-    pub fn value(&self) -> u128 {
-        u128::from(self.a) << 64 | u128::from(self.b)
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Takes in what a node was told.
@@ -215,9 +210,10 @@ mod tests {
     #[test]
     fn every_byte_and_its_place_count() {
         let digest = |completions: &[Completion]| {
-            let mut chain = Chain::default();
-            completions.iter().for_each(|completion| chain.completion(completion));
-            chain.value()
+            let (mut chain, mut transcript) = (Chain::default(), Transcript::default());
+            completions.iter().for_each(|completion| transcript.completion(completion));
+            transcript.seal(&mut chain);
+            chain
         };
         let runs = [
             digest(&[frame(b"one"), frame(b"two")]),
@@ -227,6 +223,13 @@ mod tests {
             digest(&[frame(b"onet"), frame(b"wo")]),
             digest(&[Completion::Durable(1)]),
         ];
+        // Where a step ends counts as well.
+        let (mut chain, mut transcript) = (Chain::default(), Transcript::default());
+        for completion in [frame(b"one"), frame(b"two")] {
+            transcript.completion(&completion);
+            transcript.seal(&mut chain);
+        }
+        assert_ne!(chain, runs[0]);
         let distinct: std::collections::BTreeSet<_> = runs.into_iter().collect();
         assert_eq!(distinct.len(), runs.len());
         assert_eq!(digest(&[frame(b"one"), frame(b"two")]), runs[0]);

@@ -1,43 +1,112 @@
-//! The simulator: whole networks of real brokers on a virtual clock, from one seed.
+//! The simulator: whole networks of real brokers on a virtual clock, from a seed or from a tape.
 //!
 //! ```text
-//!                     ┌───────────────── World ─────────────────┐
-//!   Scenario ──seed──►│ EventHeap: (virtual µs, order) ─► event │──► Report: digest, counts, violations
-//!                     └───┬───────────┬───────────┬─────────┬───┘
-//!                       nodes       links       chain    clients ──► oracles
-//!              Engine + MemoryLog  loss, delay  contracts  publish, subscribe, read
+//!    seed ──► Decider ◄── tape          every choice: (actor, purpose, ordinal) → value
+//!                │
+//!                ▼
+//!   Scenario ► World: EventHeap (virtual µs, order) ─► event ─► nodes, links, chain, clients
+//!                │                │                                   │
+//!             Observer         oracles                             NodeAudit (a chain a node)
+//!                ▼                ▼                                   ▼
+//!          traces, slices     Report: violations, counts, marks     Audit: digest, first difference
 //! ```
 //!
 //! A node here is what a node is in production: the same engine, the same follower, the same contracts in the same
 //! EVM. Only what carries them is replaced: sockets by [`links`], the disk by a log in memory that forgets what was
-//! not synced, clocks by the heap's. Everything random comes from streams split off the seed ([`random`]), so the
-//! same seed and scenario give the same run, step for step; [`digest`] proves it.
+//! not synced, clocks by the heap's. Nothing is random but what the [`tape::Decider`] is asked for, so the same seed or
+//! tape gives the same run, step for step, in any process and build; [`audit`] proves it. [`oracles`] restate the
+//! protocol's promises and share no code with the kernel but its types.
 //!
-//! [`oracles`] restate the protocol's promises and share no code with the kernel but its types.
+//! # What there is to call
+//!
+//! | to | call |
+//! | --- | --- |
+//! | describe a network and what goes wrong in it | [`Scenario`]; as a TOML file [`Scenario::from_toml`], see [`scenario::file`] |
+//! | run it from a seed | [`run`] for the report; [`run_seed`] for a [`Verdict`] with the tape of a failure |
+//! | run many seeds on many cores | [`parallel::over_seeds`] |
+//! | keep and read a tape | [`Tape::encode`], [`Tape::to_text`], [`Tape::decode`] (either form; [`TapeError`] and [`ScenarioError`] are a user's errors) |
+//! | repeat a tape | [`replay`] |
+//! | make a failing tape small | [`shrink()`](shrink::shrink) with a number of runs |
+//! | tell a person how to repeat it | [`workflow::replay_command`], [`workflow::seed_command`] |
+//! | do any of this with more than the report | [`simulate`] with [`Options`]: record, audit, stop, rules, observer |
+//! | read a run | [`diagram::TextTrace`] names every message, [`diagram::Recorder`] draws a space-time diagram |
+//! | see what happens in another way | an [`Observer`] gets every [`Happening`] in order, with times, by reference |
+//! | choose a scenario by name or file | [`library::Choice`] |
+//! | find where two runs of one tape part | [`audit::Audit::bisect`] |
+//! | plant a mistake | [`Options::rules`] |
+//!
+//! # What to add, and where
+//!
+//! - A fault that has a time: a variant of [`FaultKind`] and a file in [`faults`], whose documentation says how. Scenario
+//!   files, tapes, plans and shrinking take it up by themselves.
+//! - A choice: a [`tape::Purpose`] with its default, asked for with [`tape::Decider::choose`] (a value in any case) or
+//!   [`tape::Decider::happens`] (nothing without a record). Its ordinal is counted by the actor's [`tape::Counts`], or
+//!   given where something else tells decisions apart, such as a block's height. The default must be the calm case:
+//!   shrinking removes records. Never draw from [`random::Random`] for anything that a tape should hold.
+//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`].
+//! - A rate: a field of [`Scenario`] with its check in `scenario/validity.rs`, planned in [`faults::plan`].
+//! - An oracle: a file in [`oracles`] that notes violations, each about the actors where it was seen, so that the causal
+//!   slice knows where to begin. Its name is what shrinking holds on to.
+//!
+//! A panic of the program under test is a violation of the oracle [`PANIC`] and shrinks like any other.
+//!
+//! # Example
 //!
 //! ```
-//! use weir_sim::{Scenario, run};
+//! use weir_kernel::rules::Rules;
+//! use weir_sim::{Options, Scenario, Source, Tape, replay, run, simulate};
 //!
-//! let scenario = Scenario { duration_ms: 40_000, heal_ms: 10_000, ..Scenario::calm(4) };
+//! let scenario = Scenario { duration_ms: 40_000, heal_ms: 10_000, ..Scenario::rough(4) };
 //! let report = run(7, &scenario);
 //! assert_eq!(report.violations, []);
 //! assert!(report.stored_events > 0);
+//!
+//! let recording = Options { record: true, ..Options::default() };
+//! let tape = simulate(Source::Seed(7, &scenario), recording).tape.expect("it was asked for");
+//! let tape = Tape::decode(&tape.encode()).expect("what was written can be read");
+//! assert_eq!(replay(&tape, Rules::sound()).report, report);
+//! ```
+//!
+//! # The same digest everywhere
+//!
+//! `tests/processes.rs` runs one tape in processes with other environments. That builds agree is seen with
+//!
+//! ```text
+//! cargo run -p weir-sim --example digest
+//! cargo run -p weir-sim --example digest --release
 //! ```
 
+pub mod audit;
+pub mod byzantine;
 pub mod chain;
 pub mod clients;
+pub mod diagram;
 pub mod digest;
+pub mod exhaustion;
+pub mod faults;
 pub mod heap;
+pub mod library;
 pub mod links;
 pub mod nodes;
+pub mod observer;
 pub mod oracles;
+pub mod parallel;
 pub mod random;
 mod report;
 pub mod scenario;
+pub mod shrink;
+mod simulation;
 mod surroundings;
+pub mod tape;
 mod verifier;
+pub mod workflow;
 mod world;
 
+pub use faults::{Fault, FaultKind};
+pub use observer::{Happening, Observer};
 pub use report::{Report, Violation};
-pub use scenario::{CrashAt, Fault, FaultKind, Forking, Join, LinkFaults, Moment, Scenario};
-pub use world::run;
+pub use scenario::{CrashAt, Forking, Join, LinkFaults, Moment, Scenario, ScenarioError};
+pub use shrink::{ShrinkError, Shrunk, shrink};
+pub use simulation::{Options, Outcome, PANIC, Source, run, simulate};
+pub use tape::{Tape, TapeError};
+pub use workflow::{Verdict, replay, run_seed};

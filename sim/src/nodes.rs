@@ -5,15 +5,18 @@ use std::sync::Arc;
 use weir_chain::wallet::Wallet;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
+use weir_kernel::log::Record;
+use weir_kernel::marks::Marks;
+use weir_kernel::rules::Rules;
 use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
 use weir_node::engine::{Completion, Engine, Operation};
-use weir_store::EventLog;
-use weir_store::{MemoryDisk, MemoryLog};
+use weir_store::{EventLog, Fault, FaultLog, FaultPlan, LogError, MemoryDisk, MemoryLog};
 
-use crate::digest::Chain;
-use crate::random::Random;
+use crate::audit::NodeAudit;
+use crate::digest::Transcript;
 use crate::scenario::key_bytes;
+use crate::tape::Counts;
 use crate::verifier::SimulationVerifier;
 
 /// A broker's machine: runs or is down.
@@ -25,22 +28,40 @@ pub struct Node {
     /// The same key for transactions.
     pub wallet: Wallet,
     /// Everything that it saw and did.
-    pub chain: Chain,
-    /// Delays of its own machine.
-    pub random: Random,
+    pub audit: NodeAudit,
+    /// How much its own machine has decided so far.
+    pub counts: Counts,
     /// Rises with each start: what was begun by an earlier process does not reach a later one.
     pub incarnation: u32,
     disk: MemoryDisk,
+    /// What the disk refuses to do next.
+    trouble: FaultPlan,
     process: Option<Process>,
+    /// Marks of processes that have ended.
+    marks: Marks,
+    /// A crash that the next step's transcript begins with.
+    wiped: Option<bool>,
 }
 
 /// What ends with a crash.
 struct Process {
     engine: Engine<SimulationVerifier>,
-    log: MemoryLog,
-    sync_pending: bool,
+    log: FaultLog<MemoryLog>,
+    /// Writes that the log took and has not synced.
+    unsynced: Vec<u64>,
+    /// Writes that came while others are being synced: they go to the disk together, with the next sync.
+    waiting: Vec<(u64, Vec<Record>)>,
+    syncing: bool,
     wake_us: Option<u64>,
     height: u64,
+}
+
+impl Process {
+    fn apply(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
+        self.log.write(index, records)?;
+        self.unsynced.push(index);
+        Ok(())
+    }
 }
 
 impl Node {
@@ -52,11 +73,14 @@ impl Node {
             address: key.address(),
             key,
             wallet: Wallet::from_bytes(&bytes).expect("the key is in range"),
-            chain: Chain::default(),
-            random: Random::stream(seed, "node", &[u64::from(number)]),
+            audit: NodeAudit::default(),
+            counts: Counts::default(),
             incarnation: 0,
             disk: MemoryDisk::new(),
+            trouble: FaultPlan::default(),
             process: None,
+            marks: Marks::default(),
+            wiped: None,
         }
     }
 
@@ -71,29 +95,81 @@ impl Node {
     }
 
     /// The log, while the process runs.
-    pub fn log(&self) -> Option<&MemoryLog> {
+    pub fn log(&self) -> Option<&FaultLog<MemoryLog>> {
         self.process.as_ref().map(|process| &process.log)
     }
 
+    /// Rare branches that its processes went through.
+    pub fn marks(&self) -> Marks {
+        let mut marks = self.marks.clone();
+        self.process.iter().for_each(|process| marks.add(process.engine.shard().marks()));
+        marks
+    }
+
     /// Starts the process from what its disk holds.
-    pub fn start(&mut self, view: Arc<State>, verifier: SimulationVerifier) {
+    pub fn start(&mut self, view: Arc<State>, verifier: SimulationVerifier, rules: Rules) {
         assert!(self.process.is_none(), "a process is started once");
-        let log = self.disk.open();
+        let log = FaultLog::new(self.disk.open(), self.trouble);
         let checkpoint = log.load().expect("a disk in memory does not fail");
-        let engine = Engine::open(self.address, view, &checkpoint, verifier);
+        let engine = Engine::open_with(self.address, view, &checkpoint, verifier, rules);
         let engine = engine.expect("what a broker wrote it can take up");
         self.incarnation += 1;
-        self.process = Some(Process { engine, log, sync_pending: false, wake_us: None, height: 0 });
+        self.process = Some(Process {
+            engine,
+            log,
+            unsynced: Vec::new(),
+            waiting: Vec::new(),
+            syncing: false,
+            wake_us: None,
+            height: 0,
+        });
+    }
+
+    /// The disk takes no write from now on, or does again.
+    pub fn fill_disk(&mut self, full: bool) {
+        self.trouble.write = full.then_some((1, Fault::Full));
+        self.plan();
+    }
+
+    /// The next sync fails, or does not.
+    pub fn fail_sync(&mut self, fails: bool) {
+        self.trouble.sync = fails.then_some((1, Fault::Device));
+        self.plan();
+    }
+
+    /// The next read finds that what it reads is damaged.
+    pub fn damage_next_read(&mut self) {
+        let plan = FaultPlan { read: Some((1, Fault::Damage)), ..self.trouble };
+        self.process.iter_mut().for_each(|process| process.log.plan(plan));
+    }
+
+    fn plan(&mut self) {
+        let plan = self.trouble;
+        self.process.iter_mut().for_each(|process| process.log.plan(plan));
+    }
+
+    /// How many writes the log took and has not synced.
+    pub fn unsynced(&self) -> usize {
+        self.process.as_ref().map_or(0, |process| process.unsynced.len())
+    }
+
+    /// So many of the unsynced writes are on the disk all the same; the index of the last of them.
+    pub fn keep(&mut self, writes: usize) -> Option<u64> {
+        let process = self.process.as_ref()?;
+        let last = process.unsynced.get(writes.checked_sub(1)?).copied()?;
+        self.disk.keep(writes);
+        Some(last)
     }
 
     /// Ends the process. What was not synced is gone; with `wipe`, everything is.
     pub fn crash(&mut self, wipe: bool) {
+        self.marks = self.marks();
         self.process = None;
         self.disk.crash();
         if wipe {
             self.disk = MemoryDisk::new();
         }
-        self.chain.number(u64::from(wipe) + 40);
+        self.wiped = Some(wipe);
     }
 
     /// One turn of the engine. Returns false when the process is down, or the view is not newer than the last.
@@ -102,6 +178,7 @@ impl Node {
         now: Now,
         completion: Option<Completion>,
         operations: &mut Vec<Operation>,
+        transcript: &mut Transcript,
     ) -> bool {
         let Some(process) = &mut self.process else { return false };
         if let Some(Completion::Chain(view)) = &completion {
@@ -110,12 +187,16 @@ impl Node {
             }
             process.height = view.height;
         }
-        self.chain.number(now.monotonic_us);
+        transcript.number(now.monotonic_us);
+        if let Some(wipe) = self.wiped.take() {
+            transcript.number(u64::from(wipe) + 40);
+        }
         if let Some(completion) = &completion {
-            self.chain.completion(completion);
+            transcript.completion(completion);
         }
         process.engine.turn(now, completion, operations);
-        operations.iter().for_each(|operation| self.chain.operation(operation));
+        operations.iter().for_each(|operation| transcript.operation(operation));
+        self.audit.step(now.monotonic_us, transcript);
         true
     }
 
@@ -132,19 +213,45 @@ impl Node {
         })
     }
 
-    /// Applies a write; true if a sync has to be begun for it.
-    pub fn write(&mut self, index: u64, records: &[weir_kernel::log::Record]) -> bool {
-        let Some(process) = &mut self.process else { return false };
-        process.log.write(index, records).unwrap_or_else(|error| {
-            panic!("the kernel broke the log's rules at {}: {error}", self.address);
-        });
-        !std::mem::replace(&mut process.sync_pending, true)
+    /// Takes a write; true if a sync has to be begun for it. As in production, what comes while a sync runs waits
+    /// for the next.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn write(&mut self, index: u64, records: Vec<Record>) -> Result<bool, LogError> {
+        let Some(process) = &mut self.process else { return Ok(false) };
+        if process.syncing {
+            process.waiting.push((index, records));
+            return Ok(false);
+        }
+        process.syncing = true;
+        process.apply(index, &records)?;
+        Ok(true)
     }
 
-    /// Syncs; the highest write that is durable now.
-    pub fn sync(&mut self) -> Option<u64> {
-        let process = self.process.as_mut()?;
-        process.sync_pending = false;
-        Some(process.log.sync().expect("a disk in memory does not fail"))
+    /// Ends a sync.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn sync(&mut self) -> Result<Option<u64>, LogError> {
+        let Some(process) = &mut self.process else { return Ok(None) };
+        let index = process.log.sync()?;
+        process.unsynced.clear();
+        Ok(Some(index))
+    }
+
+    /// Hands the disk what waited for a sync to end; true if the next has to be begun.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn write_waiting(&mut self) -> Result<bool, LogError> {
+        let Some(process) = &mut self.process else { return Ok(false) };
+        let waiting = std::mem::take(&mut process.waiting);
+        process.syncing = !waiting.is_empty();
+        waiting.iter().try_for_each(|(index, records)| process.apply(*index, records))?;
+        Ok(process.syncing)
     }
 }

@@ -1,44 +1,49 @@
-//! Random streams split off one seed.
+//! Random numbers, split so that no use of them disturbs another.
 //!
-//! `stream = SHA-256(root seed, purpose, ids)`: each use has a stream of its own, so taking one fault or one node out
-//! of a scenario leaves every other stream as it was. The generator is xoshiro256++ (Blackman, Vigna 2019).
+//! Each decision has a stream of its own, `hash(root seed, actor, purpose, ordinal)`: what one decision draws depends on
+//! nothing but its name. So taking a fault, a node or a client out of a run leaves every other decision as it was, which
+//! is what lets a failure shrink. The generator is a multiply-and-fold one over a counter (the wyrand construction), cheap
+//! enough to begin anew for every frame.
 
-use weir_kernel::hash::sha256;
+use crate::tape::{Actor, Purpose};
 
 /// A million: what rates are counted in.
 pub const MILLION: u32 = 1_000_000;
 
+/// Odd constants with evenly spread bits.
+const SALTS: [u64; 3] = [0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB, 0x8EBC_6AF0_9C88_C6E3];
+
 /// One stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Random {
-    state: [u64; 4],
+    state: u64,
+}
+
+/// Both halves of a product, folded: every bit of both factors reaches every bit of the result.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 impl Random {
-    /// The stream of a purpose, told apart further by `ids`.
-    pub fn stream(root: u64, purpose: &str, ids: &[u64]) -> Self {
-        let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
-        let length = (purpose.len() as u64).to_be_bytes();
-        let hash = sha256(&[&root.to_be_bytes(), &length, purpose.as_bytes(), &ids]).0;
-        let mut state = [0; 4];
-        for (word, bytes) in state.iter_mut().zip(hash.chunks_exact(8)) {
-            *word = u64::from_be_bytes(bytes.try_into().expect("chunks of 8"));
+    /// The stream of one decision of a run with this root seed.
+    pub fn of(root: u64, actor: Actor, purpose: Purpose, ordinal: u64) -> Self {
+        let mut state = fold(root ^ SALTS[0], SALTS[1]);
+        for part in [actor.packed(), purpose as u64, ordinal] {
+            state = fold(state ^ SALTS[2], part ^ SALTS[0]).wrapping_add(part.wrapping_mul(SALTS[1]));
         }
-        Self { state }
+        Self { state: fold(state ^ SALTS[1], SALTS[2]) }
+    }
+
+    /// A stream that a number of its own begins.
+    pub fn from_number(number: u64) -> Self {
+        Self { state: fold(number ^ SALTS[2], SALTS[0]) ^ number }
     }
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        let s = &mut self.state;
-        let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let shifted = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= shifted;
-        s[3] = s[3].rotate_left(45);
-        result
+        self.state = self.state.wrapping_add(SALTS[0]);
+        fold(self.state, self.state ^ SALTS[1])
     }
 
     /// A number below `bound`, which is at least 1. The bias is below 2^-32 for bounds below 2^32.
@@ -81,21 +86,46 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::Role;
+    use std::collections::BTreeSet;
 
     #[test]
     fn streams_differ_by_every_part_of_their_name() {
-        let first = |root, purpose, ids: &[u64]| Random::stream(root, purpose, ids).next_u64();
-        let base = first(1, "link", &[1, 2]);
-        assert_eq!(base, first(1, "link", &[1, 2]));
-        for other in [first(2, "link", &[1, 2]), first(1, "lin", &[1, 2]), first(1, "link", &[2, 1])] {
-            assert_ne!(base, other);
+        let first = |root, actor, purpose, ordinal| Random::of(root, actor, purpose, ordinal).next_u64();
+        let (one, two) = (Actor::Link(1, 2), Actor::Link(2, 1));
+        let base = first(1, one, Purpose::Delay, 0);
+        assert_eq!(base, first(1, one, Purpose::Delay, 0));
+        let others = [
+            first(2, one, Purpose::Delay, 0),
+            first(1, two, Purpose::Delay, 0),
+            first(1, one, Purpose::Loss, 0),
+            first(1, one, Purpose::Delay, 1),
+            first(1, Actor::Client(Role::Publisher, 1), Purpose::Delay, 0),
+        ];
+        assert!(others.iter().all(|other| *other != base));
+    }
+
+    #[test]
+    fn first_numbers_of_neighbouring_streams_are_evenly_spread() {
+        let mut buckets = [0_u32; 16];
+        let mut seen = BTreeSet::new();
+        for root in 0..4 {
+            for node in 0..100 {
+                for ordinal in 0..40 {
+                    let number = Random::of(root, Actor::Node(node), Purpose::Sync, ordinal).next_u64();
+                    buckets[(number >> 60) as usize] += 1;
+                    seen.insert(number);
+                }
+            }
         }
+        assert_eq!(seen.len(), 16_000);
+        assert!(buckets.iter().all(|count| (850..1_150).contains(count)), "{buckets:?}");
     }
 
     #[test]
     fn numbers_stay_in_their_bounds_and_reach_them() {
-        let mut random = Random::stream(1, "test", &[]);
-        let drawn: std::collections::BTreeSet<u64> = (0..1000).map(|_| random.between((3, 9))).collect();
+        let mut random = Random::from_number(1);
+        let drawn: BTreeSet<u64> = (0..1000).map(|_| random.between((3, 9))).collect();
         assert_eq!(drawn, (3..=9).collect());
         let hits = (0..100_000).filter(|_| random.chance(100_000)).count();
         assert!((9_000..11_000).contains(&hits), "{hits} of 100000 at one in ten");

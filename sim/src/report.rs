@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use weir_kernel::marks::Marks;
+
+use crate::tape::Actor;
+
 /// A promise that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -12,6 +16,8 @@ pub struct Violation {
     pub oracle: &'static str,
     /// What was seen.
     pub what: String,
+    /// Whom it was seen at, as far as that is known.
+    pub about: Vec<Actor>,
 }
 
 impl fmt::Display for Violation {
@@ -42,6 +48,8 @@ pub struct Report {
     pub sealed_events: u64,
     /// Events that subscribers got.
     pub delivered_events: u64,
+    /// Batches that guests got.
+    pub guest_batches: u64,
     /// Events that readers got.
     pub read_events: u64,
     /// Certificates that the chain accepted.
@@ -62,6 +70,20 @@ pub struct Report {
     pub forks_found: u64,
     /// Lanes that subscribers were told to take back.
     pub withdrawals: u64,
+    /// Brokers that were found to have signed two checksums, once for each proof and finder.
+    pub misconducts: u64,
+    /// Brokers whose stake the chain took for it.
+    pub slashed: u64,
+    /// Reads that the log refused because what it read was damaged.
+    pub damaged_reads: u64,
+    /// Frames that were refused of brokers that lie or whose links corrupt.
+    pub refused_frames: u64,
+    /// Processes that stopped of themselves, by the reason that they gave.
+    pub stops: BTreeMap<String, u64>,
+    /// Faults that began, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// Rare branches of the kernel that the run came through; none in a build that does not count them.
+    pub marks: Marks,
     /// Reasons for which clients were refused, and how often.
     pub refusals: BTreeMap<String, u64>,
     /// Transactions that the chain reverted, by reason.
@@ -100,6 +122,13 @@ impl fmt::Display for Report {
             self.forks_found,
             self.withdrawals
         )?;
+        writeln!(
+            f,
+            "{} misconducts found, {} slashed, {} damaged reads, {} frames refused",
+            self.misconducts, self.slashed, self.damaged_reads, self.refused_frames
+        )?;
+        self.stops.iter().try_for_each(|(why, count)| writeln!(f, "stopped {count} times: {why}"))?;
+        self.faults.iter().try_for_each(|(kind, count)| writeln!(f, "fault {kind}: {count} times"))?;
         self.refusals
             .iter()
             .try_for_each(|(reason, count)| writeln!(f, "refused {count} times: {reason}"))?;

@@ -4,8 +4,8 @@ use weir_kernel::broker::Command;
 use weir_kernel::coordinator::State;
 
 use crate::clients::published::Publications;
-use crate::random::Random;
 use crate::report::{MAX_VIOLATIONS, Violation};
+use crate::tape::{Actor, ActorDecider};
 use crate::verifier::SimulationVerifier;
 
 /// What a client wants done.
@@ -29,8 +29,8 @@ pub struct Surroundings<'a> {
     pub heal_at_us: u64,
     /// The newest view of the chain.
     pub view: &'a State,
-    /// The client's own random stream.
-    pub random: &'a mut Random,
+    /// Decides for this client.
+    pub decide: ActorDecider<'a>,
     /// What was published, as the publishers know it.
     pub publications: &'a mut Publications,
     /// Verifies what this client signed.
@@ -49,13 +49,24 @@ impl Surroundings<'_> {
 
     /// Notes that a promise did not hold.
     pub fn violation(&mut self, oracle: &'static str, what: String) {
-        note(self.violations, self.now_us, oracle, what);
+        note_about(self.violations, self.now_us, oracle, what, vec![self.decide.actor()]);
     }
 }
 
 /// Keeps a violation; the first of a run are kept.
 pub fn note(violations: &mut Vec<Violation>, at_us: u64, oracle: &'static str, what: String) {
+    note_about(violations, at_us, oracle, what, Vec::new());
+}
+
+/// Keeps a violation that was seen at somebody.
+pub fn note_about(
+    violations: &mut Vec<Violation>,
+    at_us: u64,
+    oracle: &'static str,
+    what: String,
+    about: Vec<Actor>,
+) {
     if violations.len() < MAX_VIOLATIONS {
-        violations.push(Violation { at_us, oracle, what });
+        violations.push(Violation { at_us, oracle, what, about });
     }
 }

@@ -1,45 +1,43 @@
 //! The world: everything of a run, moved on by one event after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_kernel::broker::{Command, Reply, SessionId, Token, Trace};
-use weir_kernel::coordinator::{Intent, State};
+use weir_kernel::broker::{Reply, SessionId, Token, Trace};
+use weir_kernel::coordinator::{Fact, Intent, State};
 use weir_kernel::ids::{Address, Hash, PartitionId};
-use weir_kernel::log::Query;
+use weir_kernel::log::{Query, Record, Table};
+use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_node::engine::{Completion, Operation};
 use weir_store::EventLog;
 
+use crate::audit::Audit;
+use crate::byzantine;
 use crate::chain::{ChainActor, START_MS};
 use crate::clients::Client;
 use crate::clients::published::Publications;
-use crate::digest::Chain;
+use crate::digest::Transcript;
+use crate::faults::Fault;
 use crate::heap::EventHeap;
 use crate::links::Links;
 use crate::nodes::Node;
-use crate::oracles::{Oracles, durability};
-use crate::random::Random;
+use crate::observer::{Happening, Observer};
+use crate::oracles::Oracles;
 use crate::report::Report;
-use crate::scenario::{FaultKind, Moment, Scenario};
-use crate::surroundings::{Effect, Surroundings, note};
+use crate::scenario::{Moment, Scenario};
+use crate::surroundings::note_about;
+use crate::tape::{Actor, Counts, Decider, Purpose};
 use crate::verifier::SimulationVerifier;
 
-mod faults;
+mod end;
 mod population;
-
-/// Runs a scenario from a seed. The same two give the same report.
-pub fn run(seed: u64, scenario: &Scenario) -> Report {
-    let mut world = World::new(seed, scenario);
-    world.run();
-    world.finish()
-}
+mod sessions;
 
 /// What happens.
 #[derive(Debug)]
-enum Event {
-    Frame { from: Address, to: usize, frame: Bytes },
+pub(crate) enum Event {
+    Frame { from: u32, to: u32, ordinal: u64, sent_us: u64, frame: Bytes },
     Completion { node: usize, incarnation: u32, completion: Completion },
     Sync { node: usize, incarnation: u32 },
     Read { node: usize, incarnation: u32, token: Token, query: Query, budget_bytes: u32 },
@@ -49,11 +47,8 @@ enum Event {
     Transaction { node: usize, intent: Intent },
     Register { node: usize, tickets: u8 },
     Join { node: usize, tickets: u8 },
-    CrashSomewhere,
-    LoseSomeDisk,
-    CutSomewhere,
-    Mend { links: Vec<(u32, u32)> },
-    Fault { node: usize, kind: FaultKind, down_us: u64 },
+    FaultBegins { index: usize },
+    FaultEnds { index: usize },
     Start { node: usize },
     Heal,
     ClientWake { client: usize },
@@ -64,76 +59,119 @@ enum Event {
 
 /// A client's session with an edge.
 #[derive(Clone, Copy, Debug)]
-struct Connection {
-    node: usize,
-    incarnation: u32,
-    session: SessionId,
+pub(crate) struct Connection {
+    pub node: usize,
+    pub incarnation: u32,
+    pub session: SessionId,
     /// When the last command arrives: those of one session stay in order.
-    down_us: u64,
+    pub down_us: u64,
     /// The same for replies.
-    up_us: u64,
+    pub up_us: u64,
 }
 
-struct World<'a> {
-    seed: u64,
-    scenario: &'a Scenario,
-    now_us: u64,
-    heap: EventHeap<Event>,
-    nodes: Vec<Node>,
-    numbers: BTreeMap<Address, usize>,
-    chain: ChainActor,
-    links: Links,
-    clients: Vec<Client>,
-    client_randoms: Vec<Random>,
-    connections: Vec<Option<Connection>>,
+/// A client, and how much it has decided so far.
+pub(crate) struct Seated {
+    pub actor: Actor,
+    pub counts: Counts,
+    /// Sessions so far.
+    pub sessions: u32,
+    pub client: Client,
+}
+
+/// Everything of a run. Faults and Byzantine nodes act on it from their own files.
+pub(crate) struct World<'a> {
+    pub scenario: &'a Scenario,
+    pub decider: Decider,
+    pub observer: Option<&'a mut dyn Observer>,
+    /// The run ends at the first violation of this oracle.
+    pub stop_at: Option<&'a str>,
+    pub now_us: u64,
+    pub heap: EventHeap<Event>,
+    pub nodes: Vec<Node>,
+    pub numbers: BTreeMap<Address, usize>,
+    pub chain: ChainActor,
+    pub links: Links,
+    pub clients: Vec<Seated>,
+    pub connections: Vec<Option<Connection>>,
     /// Clients that connect to one node and no other.
-    edges: BTreeMap<usize, usize>,
-    /// Nodes that keep silent when they lead.
-    silent_until_us: BTreeMap<usize, u64>,
-    moments_random: Random,
-    sessions: BTreeMap<SessionId, usize>,
-    next_session: u64,
-    publications: Publications,
-    oracles: Oracles,
-    verifier: SimulationVerifier,
-    crashes_random: Random,
-    cuts_random: Random,
-    disks_random: Random,
-    transaction_loss: u32,
-    healed: bool,
+    pub edges: BTreeMap<usize, usize>,
+    /// Faults that last, in the order in which they began.
+    pub active: Vec<&'a Fault>,
+    /// What liars remember.
+    pub lies: BTreeMap<usize, byzantine::Memory>,
+    /// Brokers of which frames may have to be refused: they lied, or their links corrupt.
+    pub suspects: BTreeSet<Address>,
+    pub sessions: BTreeMap<SessionId, usize>,
+    pub publications: Publications,
+    pub oracles: Oracles,
+    pub verifier: SimulationVerifier,
+    pub rules: Rules,
+    pub transaction_loss: u32,
+    pub healed: bool,
     /// Replicas that were ready to serve readers at a block near the end.
-    serving: BTreeSet<(Address, PartitionId)>,
-    operations: Vec<Operation>,
-    report: Report,
+    pub serving: BTreeSet<(Address, PartitionId)>,
+    pub operations: Vec<Operation>,
+    pub transcript: Transcript,
+    pub report: Report,
 }
-
-/// Between a client and its edge, in microseconds.
-const CLIENT_DELAY_US: (u64, u64) = (100, 5_000);
 
 /// Until a client notices that its edge is gone.
-const NOTICE_US: u64 = 200_000;
+pub(crate) const NOTICE_US: u64 = 200_000;
 
-/// When no edge is up, a client tries again after this.
-const RECONNECT_US: u64 = 500_000;
+/// What is left of a world when its run is over.
+pub(crate) struct Ended {
+    pub report: Report,
+    pub audit: Audit,
+    pub decider: Decider,
+}
+
+/// What a signature takes, in microseconds.
+const SIGN_US: (u64, u64) = (50, 500);
 
 impl World<'_> {
-    fn run(&mut self) {
+    /// Runs to the end, or to the violation that was asked for.
+    pub fn run(&mut self) {
         let end_us = self.scenario.end_us();
         while let Some((at_us, event)) = self.heap.pop() {
             if at_us > end_us {
                 break;
             }
             self.now_us = at_us;
+            let known = self.report.violations.len();
             self.on_event(event);
+            if self.report.violations.len() > known && self.on_violations(known) {
+                return;
+            }
         }
         self.now_us = end_us;
+        let known = self.report.violations.len();
+        self.check_end();
+        self.on_violations(known);
+    }
+
+    /// Tells of violations; whether the run is to stop at one of them.
+    fn on_violations(&mut self, known: usize) -> bool {
+        let violations = std::mem::take(&mut self.report.violations);
+        violations[known..].iter().for_each(|violation| self.observe(&Happening::Violated(violation)));
+        let stop = violations[known..].iter().any(|violation| self.stop_at == Some(violation.oracle));
+        self.report.violations = violations;
+        stop
+    }
+
+    /// Tells whoever watches.
+    pub fn observe(&mut self, happening: &Happening<'_>) {
+        if let Some(observer) = &mut self.observer {
+            observer.observe(self.now_us, happening);
+        }
     }
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Frame { from, to, frame } => {
+            Event::Frame { from, to, ordinal, sent_us, frame } => {
                 self.report.frames += 1;
-                self.turn(to, Some(Completion::Frame(from, frame)));
+                self.observe(&Happening::Received { from, to, ordinal, sent_us });
+                let from = self.nodes[from as usize].address;
+                self.turn(to as usize, Some(Completion::Frame(from, frame)));
             }
             Event::Completion { node, incarnation, completion } => {
                 if self.nodes[node].incarnation == incarnation {
@@ -141,10 +179,8 @@ impl World<'_> {
                 }
             }
             Event::Sync { node, incarnation } => {
-                if self.nodes[node].incarnation == incarnation
-                    && let Some(index) = self.nodes[node].sync()
-                {
-                    self.turn(node, Some(Completion::Durable(index)));
+                if self.nodes[node].incarnation == incarnation {
+                    self.on_sync(node);
                 }
             }
             Event::Read { node, incarnation, token, query, budget_bytes } => {
@@ -165,7 +201,11 @@ impl World<'_> {
                 }
             }
             Event::Block => self.on_block(),
-            Event::Transaction { node, intent } => self.chain.submit(&self.nodes[node].wallet, &intent),
+            Event::Transaction { node, intent } => {
+                if !self.is_without_chain(node) {
+                    self.chain.submit(&self.nodes[node].wallet, &intent);
+                }
+            }
             Event::Register { node, tickets } => {
                 self.chain.register(&self.nodes[node].wallet, node as u32, tickets);
             }
@@ -173,11 +213,14 @@ impl World<'_> {
                 self.start(node);
                 self.heap.schedule(self.now_us + 300_000, Event::Register { node, tickets });
             }
-            Event::CrashSomewhere => self.on_crash_somewhere(),
-            Event::LoseSomeDisk => self.on_lose_some_disk(),
-            Event::CutSomewhere => self.on_cut_somewhere(),
-            Event::Mend { links } => self.links.mend(&links),
-            Event::Fault { node, kind, down_us } => self.on_fault(node, kind, down_us),
+            Event::FaultBegins { index } => {
+                let scenario = self.scenario;
+                self.begin(&scenario.faults[index]);
+            }
+            Event::FaultEnds { index } => {
+                let scenario = self.scenario;
+                self.end(&scenario.faults[index]);
+            }
             Event::Start { node } => self.start(node),
             Event::Heal => self.on_heal(),
             Event::ClientWake { client } => self.with_client(client, Client::on_wake),
@@ -194,10 +237,28 @@ impl World<'_> {
     // ---- Nodes ----------------------------------------------------------------------------------------------
 
     fn turn(&mut self, node: usize, completion: Option<Completion>) {
+        let mut wall_ms = START_MS + self.now_us / 1_000;
+        if !self.active.is_empty() {
+            if let Some(until_us) = self.paused_until(node) {
+                return self.postpone(node, completion, until_us);
+            }
+            if completion.as_ref().is_some_and(|completion| !self.hears(node, completion)) {
+                return;
+            }
+            wall_ms = self.wall_ms(node);
+        }
         let mut operations = std::mem::take(&mut self.operations);
-        let now = Now { monotonic_us: self.now_us, wall_ms: START_MS + self.now_us / 1_000 };
-        if self.nodes[node].turn(now, completion, &mut operations) {
+        let now = Now { monotonic_us: self.now_us, wall_ms };
+        completion.iter().for_each(|completion| self.oracles.brokers.on_completion(completion));
+        let seen = if self.observer.is_some() { completion.clone() } else { None };
+        if self.nodes[node].turn(now, completion, &mut operations, &mut self.transcript) {
             self.report.steps += 1;
+            self.check_turn(node, &operations);
+            if self.observer.is_some() {
+                let step = self.nodes[node].audit.steps() - 1;
+                let (node, input) = (node as u32, seen.as_ref());
+                self.observe(&Happening::Turn { node, step, input, operations: &operations });
+            }
             for operation in operations.drain(..) {
                 self.perform(node, operation);
             }
@@ -209,50 +270,106 @@ impl World<'_> {
         self.operations = operations;
     }
 
+    fn check_turn(&mut self, node: usize, operations: &[Operation]) {
+        let here = &self.nodes[node];
+        let Some(engine) = here.engine() else { return };
+        let (who, violations) = ((node as u32, here.address), &mut self.report.violations);
+        self.oracles.brokers.on_turn(self.now_us, who, engine.shard().view(), operations, violations);
+    }
+
+    /// A delay of a node's own machine.
+    fn delay_us(&mut self, node: usize, purpose: Purpose, range_us: (u64, u64)) -> u64 {
+        self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts).between(purpose, range_us)
+    }
+
     fn perform(&mut self, node: usize, operation: Operation) {
-        if self.is_silenced(node, &operation) {
-            return;
-        }
+        let Some(operation) = self.says(node, operation) else { return };
         let now_us = self.now_us;
-        let here = &mut self.nodes[node];
-        let incarnation = here.incarnation;
+        let incarnation = self.nodes[node].incarnation;
         match operation {
-            Operation::Send { to, frame, .. } => {
-                let Some(to) = self.numbers.get(&to).copied() else { return };
-                let from = here.address;
-                for delay_us in self.links.deliver(node as u32, to as u32) {
-                    self.heap.schedule(now_us + delay_us, Event::Frame { from, to, frame: frame.clone() });
-                }
-            }
+            Operation::Send { to, frame, .. } => self.send(node, to, frame),
             Operation::Write { index, records } => {
-                if here.write(index, &records) {
-                    let delay_us = here.random.between(self.scenario.sync_us);
-                    self.heap.schedule(now_us + delay_us, Event::Sync { node, incarnation });
-                }
                 self.on_written(node, &records);
+                match self.nodes[node].write(index, records) {
+                    Ok(true) => self.begin_sync(node),
+                    Ok(false) => {}
+                    Err(error) => self.stop(node, &error),
+                }
             }
             Operation::Read { token, query, budget_bytes } => {
-                let delay_us = here.random.between(self.scenario.read_us);
+                let delay_us =
+                    self.delay_us(node, Purpose::Read, self.scenario.read_us) * self.slowness(node);
                 let event = Event::Read { node, incarnation, token, query, budget_bytes };
                 self.heap.schedule(now_us + delay_us, event);
             }
             Operation::Sign { token, digest } => {
-                let delay_us = here.random.between((50, 500));
+                let delay_us = self.delay_us(node, Purpose::Sign, SIGN_US);
                 self.heap.schedule(now_us + delay_us, Event::Sign { node, incarnation, token, digest });
                 self.at(Moment::ReportDurable, node);
             }
             Operation::Submit(intent) => {
-                let delay_us = here.random.between(self.scenario.transaction_us);
-                if !here.random.chance(self.transaction_loss) {
-                    self.heap.schedule(now_us + delay_us, Event::Transaction { node, intent });
+                let delay_us = self.delay_us(node, Purpose::Transaction, self.scenario.transaction_us);
+                let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
+                if !decide.chance(Purpose::TransactionLoss, self.transaction_loss) {
+                    let at_us = now_us + delay_us + self.inclusion_us(node);
+                    self.heap.schedule(at_us, Event::Transaction { node, intent });
                 }
             }
             Operation::Reply(session, reply) => self.send_reply(session, reply),
             Operation::Trace(trace) => self.on_trace(node, &trace),
+            Operation::Refused(from, _) if self.suspects.contains(&from) => self.report.refused_frames += 1,
             Operation::Refused(from, error) => {
                 let what = format!("a frame of honest broker {from} was refused: {error}");
-                note(&mut self.report.violations, now_us, "frames", what);
+                let about = vec![Actor::Node(node as u32)];
+                note_about(&mut self.report.violations, now_us, "frames", what, about);
             }
+        }
+    }
+
+    fn begin_sync(&mut self, node: usize) {
+        let incarnation = self.nodes[node].incarnation;
+        let delay_us = self.delay_us(node, Purpose::Sync, self.scenario.sync_us) * self.slowness(node);
+        self.heap.schedule(self.now_us + delay_us, Event::Sync { node, incarnation });
+    }
+
+    fn on_sync(&mut self, node: usize) {
+        let index = match self.nodes[node].sync() {
+            Ok(Some(index)) => index,
+            Ok(None) => return,
+            Err(error) => return self.stop(node, &error),
+        };
+        self.oracles.brokers.on_synced(self.nodes[node].address, index);
+        match self.nodes[node].write_waiting() {
+            Ok(true) => self.begin_sync(node),
+            Ok(false) => {}
+            Err(error) => return self.stop(node, &error),
+        }
+        self.turn(node, Some(Completion::Durable(index)));
+    }
+
+    pub fn send(&mut self, node: usize, to: Address, mut frame: Bytes) {
+        let Some(to) = self.numbers.get(&to).map(|to| *to as u32) else { return };
+        let from = node as u32;
+        let mut delivery = self.links.deliver(from, to, &mut self.decider);
+        if !self.active.is_empty() {
+            self.shape(from, to, &mut frame, &mut delivery);
+        }
+        let (ordinal, sent_us) = (delivery.ordinal, self.now_us);
+        let delays_us = delivery.delays_us();
+        self.observe(&Happening::Sent { from, to, ordinal, frame: &frame, delays_us });
+        for delay_us in delays_us {
+            let frame = frame.clone();
+            self.heap.schedule(sent_us + delay_us, Event::Frame { from, to, ordinal, sent_us, frame });
+        }
+    }
+
+    fn on_written(&mut self, node: usize, records: &[Record]) {
+        let view = self.chain.view();
+        let known = (view.as_ref(), &self.publications);
+        self.oracles.cuts.on_write(self.now_us, node, records, known, &mut self.report.violations);
+        let is_report = |record: &Record| matches!(record, Record::Put { table: Table::Report, .. });
+        if records.iter().any(is_report) {
+            self.at(Moment::ReportWritten, node);
         }
     }
 
@@ -266,19 +383,17 @@ impl World<'_> {
             Trace::ForkFound(..) => self.report.forks_found += 1,
             Trace::RowDamaged(what) => {
                 let what = format!("node {node}: {what}");
-                note(violations, self.now_us, "rows", what);
+                note_about(violations, self.now_us, "rows", what, vec![Actor::Node(node as u32)]);
             }
             Trace::PeerRefused(_, reason) => {
                 *self.report.refusals.entry(format!("peer: {reason}")).or_default() += 1;
             }
             Trace::DutyRefused(what) => {
                 let what = format!("node {node}: {what}");
-                note(violations, self.now_us, "duties", what);
+                note_about(violations, self.now_us, "duties", what, vec![Actor::Node(node as u32)]);
             }
-            Trace::EpochEntered(..)
-            | Trace::Succeeded(..)
-            | Trace::QuorumLost(..)
-            | Trace::MisconductFound(..) => {}
+            Trace::EpochEntered(..) | Trace::Succeeded(..) | Trace::QuorumLost(..) => {}
+            Trace::MisconductFound(..) => self.report.misconducts += 1,
         }
     }
 
@@ -286,10 +401,16 @@ impl World<'_> {
         if self.nodes[node].incarnation != incarnation {
             return;
         }
+        if self.is_rotten(node) {
+            self.nodes[node].damage_next_read();
+        }
         let Some(log) = self.nodes[node].log() else { return };
         let completion = match log.read(query, budget_bytes as usize) {
             Ok(chunk) => Completion::Loaded(token, chunk),
-            Err(error) => Completion::LoadFailed(token, error.to_string()),
+            Err(error) => {
+                self.report.damaged_reads += 1;
+                Completion::LoadFailed(token, error.to_string())
+            }
         };
         self.turn(node, Some(completion));
     }
@@ -298,8 +419,9 @@ impl World<'_> {
         if self.nodes[node].is_up() {
             return;
         }
-        let view = self.chain.view();
-        self.nodes[node].start(view.clone(), self.verifier.clone());
+        let view = self.seen_by(node).unwrap_or_else(|| self.chain.view());
+        self.nodes[node].start(view.clone(), self.verifier.clone(), self.rules);
+        self.observe(&Happening::Start { node: node as u32 });
         self.turn(node, Some(Completion::Chain(view)));
     }
 
@@ -308,6 +430,9 @@ impl World<'_> {
     fn on_block(&mut self) {
         let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000;
         let (view, facts) = self.chain.produce(timestamp_s);
+        self.observe(&Happening::Block { view: &view, facts: &facts });
+        let slashed = facts.iter().filter(|fact| matches!(fact, Fact::BrokerSlashed { .. })).count();
+        self.report.slashed += slashed as u64;
         let replaced = self.replaced(&view, &facts);
         self.oracles.on_block(self.now_us, &view, &facts, &mut self.report.violations);
         replaced.into_iter().for_each(|node| self.at(Moment::Replaced, node));
@@ -315,11 +440,14 @@ impl World<'_> {
             self.note_serving();
         }
         for node in 0..self.nodes.len() {
+            let Some(view) = self.seen_by(node) else { continue };
             if self.nodes[node].is_up() {
-                let here = &mut self.nodes[node];
-                let incarnation = here.incarnation;
-                let delay_us = here.random.between(self.scenario.view_us);
-                let completion = Completion::Chain(Arc::clone(&view));
+                let incarnation = self.nodes[node].incarnation;
+                let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
+                let range_us = self.scenario.view_us;
+                let delay_us = decide
+                    .choose_at(Purpose::View, view.height, range_us.0, |random| random.between(range_us));
+                let completion = Completion::Chain(view);
                 let event = Event::Completion { node, incarnation, completion };
                 self.heap.schedule(self.now_us + delay_us, event);
             }
@@ -335,150 +463,28 @@ impl World<'_> {
         }
     }
 
-    // ---- Clients --------------------------------------------------------------------------------------------
-
-    fn connect(&mut self, client: usize) {
-        if let Some(mut old) = self.connections[client].take() {
-            self.sessions.remove(&old.session);
-            self.send_command(&mut old, Command::Close);
+    /// Brokers that lose a seat in this block, after the founding.
+    fn replaced(&self, view: &State, facts: &[Fact]) -> Vec<usize> {
+        let mut replaced = Vec::new();
+        for fact in facts {
+            let Fact::MembersInstalled { partition, members, .. } = fact else { continue };
+            let before = self.oracles.seals.members(*partition);
+            let gone = before.brokers().filter(|broker| !members.contains(*broker));
+            replaced.extend(gone.filter_map(|broker| self.numbers.get(&view.address_of(broker)?).copied()));
         }
-        let wanted = self.edges.get(&client).copied();
-        let up: Vec<usize> = (0..self.nodes.len())
-            .filter(|node| self.nodes[*node].is_up() && wanted.is_none_or(|wanted| wanted == *node))
+        replaced
+    }
+
+    fn on_heal(&mut self) {
+        self.healed = true;
+        self.links.heal();
+        self.end_all();
+        self.transaction_loss = 0;
+        self.observe(&Happening::Heal);
+        self.oracles.seals.on_heal(&self.chain.view());
+        let down: Vec<usize> = (0..self.nodes.len())
+            .filter(|node| !self.nodes[*node].is_up() && self.nodes[*node].incarnation > 0)
             .collect();
-        if up.is_empty() {
-            self.heap.schedule(self.now_us + RECONNECT_US, Event::Connect { client });
-            return;
-        }
-        let node = up[self.client_randoms[client].index(up.len())];
-        self.next_session += 1;
-        let session = SessionId(self.next_session);
-        let incarnation = self.nodes[node].incarnation;
-        let connection = Connection { node, incarnation, session, down_us: self.now_us, up_us: self.now_us };
-        self.connections[client] = Some(connection);
-        self.sessions.insert(session, client);
-        self.with_client(client, Client::on_connected);
+        down.into_iter().for_each(|node| self.start(node));
     }
-
-    fn with_client(&mut self, client: usize, act: impl FnOnce(&mut Client, &mut Surroundings<'_>)) {
-        let view: Arc<State> = self.chain.view();
-        let mut surroundings = Surroundings {
-            now_us: self.now_us,
-            wall_ms: START_MS + self.now_us / 1_000,
-            heal_at_us: self.scenario.heal_at_us(),
-            view: &view,
-            random: &mut self.client_randoms[client],
-            publications: &mut self.publications,
-            verifier: &self.verifier,
-            effects: Vec::new(),
-            violations: &mut self.report.violations,
-        };
-        act(&mut self.clients[client], &mut surroundings);
-        let effects = surroundings.effects;
-        for effect in effects {
-            match effect {
-                Effect::WakeIn(us) => {
-                    self.heap.schedule(self.now_us + us.max(1), Event::ClientWake { client })
-                }
-                Effect::Move => self.connect(client),
-                Effect::Command(command) => {
-                    if let Some(mut connection) = self.connections[client] {
-                        self.send_command(&mut connection, command);
-                        self.connections[client] = Some(connection);
-                    }
-                }
-            }
-        }
-    }
-
-    fn send_command(&mut self, connection: &mut Connection, command: Command) {
-        let Connection { node, incarnation, session, .. } = *connection;
-        let delay_us = self.nodes[node].random.between(CLIENT_DELAY_US);
-        connection.down_us = connection.down_us.max(self.now_us + delay_us);
-        let completion = Completion::Client(session, command);
-        self.heap.schedule(connection.down_us, Event::Completion { node, incarnation, completion });
-    }
-
-    fn send_reply(&mut self, session: SessionId, reply: Reply) {
-        let Some(client) = self.sessions.get(&session).copied() else { return };
-        let Some(connection) = &mut self.connections[client] else { return };
-        let delay_us = self.nodes[connection.node].random.between(CLIENT_DELAY_US);
-        connection.up_us = connection.up_us.max(self.now_us + delay_us);
-        self.heap.schedule(connection.up_us, Event::Reply { client, session, reply });
-    }
-
-    fn on_reply(&mut self, client: usize, session: SessionId, reply: Reply) {
-        if self.connections[client].is_none_or(|connection| connection.session != session) {
-            return;
-        }
-        if let Reply::Refused { refusal, .. } = &reply {
-            let reason = format!("{}: {}", refusal.code.as_str(), words(&refusal.reason));
-            *self.report.refusals.entry(reason).or_default() += 1;
-        }
-        self.with_client(client, |client, surroundings| client.on_reply(surroundings, reply));
-    }
-
-    // ---- The end --------------------------------------------------------------------------------------------
-
-    fn finish(mut self) -> Report {
-        let view = self.chain.view();
-        let (now_us, mut violations) = (self.now_us, std::mem::take(&mut self.report.violations));
-        let epoch_us = self.scenario.epoch_blocks * self.scenario.block_ms * 1_000;
-        let late_epochs = (4 * self.scenario.view_us.1).div_ceil(epoch_us);
-        self.oracles.seals.on_end(now_us, &view, late_epochs, &mut violations);
-        let (nodes, serving) = (&self.nodes, &self.serving);
-        durability::on_end(now_us, &view, nodes, serving, &self.publications, &mut violations);
-        for client in &self.clients {
-            match client {
-                Client::Subscriber(subscriber) => {
-                    self.report.delivered_events += subscriber.delivered;
-                    self.report.withdrawals += subscriber.withdrawals;
-                    for what in subscriber.missing(&self.publications) {
-                        note(&mut violations, now_us, "delivery", what);
-                    }
-                }
-                Client::Publisher(publisher) if publisher.outstanding() > 0 => {
-                    let what = format!("{} batches were never acknowledged", publisher.outstanding());
-                    note(&mut violations, now_us, "liveness", what);
-                }
-                Client::Reader(reader) => {
-                    self.report.read_events += reader.read;
-                    if reader.complete == 0 {
-                        let what = "no reading came to its end after the faults".to_string();
-                        note(&mut violations, now_us, "liveness", what);
-                    }
-                }
-                Client::Publisher(_) | Client::Equivocator(_) => {}
-            }
-        }
-        let mut digest = Chain::default();
-        for node in &self.nodes {
-            digest.bytes(&node.chain.value().to_be_bytes());
-        }
-        let events = |sequence: u64, next: u64| next - sequence;
-        for (_, sequence, publication) in self.publications.honest() {
-            let count = events(sequence, publication.next_sequence);
-            self.report.published_events += count;
-            self.report.stored_events += if publication.stored_us.is_some() { count } else { 0 };
-            self.report.sealed_events += if publication.sealed { count } else { 0 };
-        }
-        Report {
-            digest: digest.value(),
-            virtual_ms: now_us / 1_000,
-            seals: self.oracles.seals.accepted,
-            handovers: self.oracles.seals.handovers,
-            partitions: view.partition_count(),
-            moved: self.publications.moved(&view),
-            epochs: self.oracles.seals.epochs,
-            reverts: std::mem::take(&mut self.chain.reverts),
-            violations,
-            ..self.report
-        }
-    }
-}
-
-/// A reason without the numbers and names in it, so that equal reasons are counted together.
-fn words(reason: &str) -> String {
-    let plain = |word: &&str| !word.chars().any(|c| c.is_ascii_digit());
-    reason.split(' ').filter(plain).collect::<Vec<_>>().join(" ")
 }

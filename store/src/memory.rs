@@ -49,6 +49,13 @@ impl MemoryDisk {
         MemoryLog { disk: self.clone(), session, written: 0, poison: Poison::default() }
     }
 
+    /// The first of the unsynced writes reached the device all the same: a crash does not take them back.
+    pub fn keep(&self, writes: usize) {
+        let mut state = write(&self.shared);
+        let kept = writes.min(state.undo.len());
+        state.undo.drain(..kept);
+    }
+
     /// Power fails: what no sync made durable is gone, and every open log takes no more writes.
     pub fn crash(&self) {
         let mut state = write(&self.shared);

@@ -20,6 +20,12 @@ use commands::Command;
 use failure::Failure;
 use global::Global;
 
+/// A released program goes by the protocol's rules alone: with rules that tests choose it does not compile.
+const _: () = assert!(
+    cfg!(debug_assertions) || !weir_kernel::rules::PLANTABLE,
+    "weir-kernel was built with the feature `planted`: leave weir-sim's tests out of a release build of weir"
+);
+
 const EXAMPLES: &str = "\
 Examples:
   weir stream create --name earthquakes --partitions 4      # prints the stream's id

@@ -17,6 +17,7 @@ use weir_kernel::broker::{
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
+use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_kernel::verify::Verifier;
 use weir_kernel::wire::{self, Domain, FrameError};
@@ -107,8 +108,23 @@ impl<V: Verifier> Engine<V> {
         checkpoint: &Checkpoint,
         verifier: V,
     ) -> Result<Self, OpenError> {
+        Self::open_with(me, view, checkpoint, verifier, Rules::sound())
+    }
+
+    /// The same under given rules: a released program has the sound ones alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_with(
+        me: Address,
+        view: Arc<State>,
+        checkpoint: &Checkpoint,
+        verifier: V,
+        rules: Rules,
+    ) -> Result<Self, OpenError> {
         let domain = Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
-        let shard = Shard::open(me, Arc::clone(&view), checkpoint)?;
+        let shard = Shard::open_with(me, Arc::clone(&view), checkpoint, rules)?;
         Ok(Self { shard, domain, verifier, outputs: Vec::new() })
     }
 

@@ -25,6 +25,7 @@ use crate::coordinator::{Entry, Intent, Partition, Report, Settlement, report_si
 use crate::ids::{Address, BrokerIndex, PartitionId};
 use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS};
 use crate::log::{Chunk, Query, Table};
+use crate::marks::Rare;
 use crate::signature::SECP256K1;
 use crate::wire;
 
@@ -72,6 +73,13 @@ impl Agent {
 
     fn send(&mut self, ctx: &mut Context<'_>, (duty, intent): Wanted) {
         if self.pacing.begin(ctx.view.height, duty) {
+            match &intent {
+                Intent::RecordDraw { index } => {
+                    ctx.mark_if(Some(*index) != ctx.my_index, Rare::DrawForAnother)
+                }
+                Intent::Found { .. } => ctx.mark(Rare::FoundedWithVacancies),
+                _ => {}
+            }
             ctx.submit(intent);
         }
     }

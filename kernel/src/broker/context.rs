@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::io::{Output, Reply, SessionId, Token, Trace};
 use super::message::Message;
@@ -10,6 +11,8 @@ use crate::batch::Batch;
 use crate::coordinator::{Entry, Intent, State};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
 use crate::log::{Query, Record};
+use crate::marks::{Marks, Rare};
+use crate::rules::{Bug, Rules};
 use crate::time::Now;
 use crate::verify::Verified;
 use crate::wire::Received;
@@ -45,7 +48,7 @@ pub enum Purpose {
 }
 
 /// Numbers that only rise, and what waits under them. Lives as long as the broker.
-#[derive(Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ledger {
     next_write: u64,
     next_token: u64,
@@ -53,12 +56,24 @@ pub struct Ledger {
     purposes: BTreeMap<Token, Purpose>,
 }
 
+impl fmt::Debug for Ledger {
+    /// Numbers are shown as so many before the newest: ledgers that differ only in how much they counted before act
+    /// alike, and look alike.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.waiting.iter().map(|(index, after)| (self.next_write - index, after));
+        let purposes = self.purposes.iter().map(|(token, purpose)| (self.next_token - token.0, purpose));
+        f.debug_list().entries(waiting).finish()?;
+        f.debug_list().entries(purposes).finish()
+    }
+}
+
 impl Ledger {
     /// What no longer waits now that writes up to `index` are on disk.
-    pub fn durable(&mut self, index: u64) -> Vec<After> {
+    pub fn durable(&mut self, index: u64, rules: Rules) -> Vec<After> {
         assert!(index <= self.next_write, "nothing is durable before it is written");
+        let released = index + u64::from(rules.has(Bug::ReleasesBeforeDurable));
         let mut ready = Vec::new();
-        while self.waiting.front().is_some_and(|(waiting, _)| *waiting <= index) {
+        while self.waiting.front().is_some_and(|(waiting, _)| *waiting <= released) {
             ready.extend(self.waiting.pop_front().into_iter().flat_map(|(_, after)| after));
         }
         ready
@@ -80,7 +95,10 @@ pub struct Context<'a> {
     pub my_index: Option<BrokerIndex>,
     /// The confirmed chain.
     pub view: &'a State,
+    /// The rules in force.
+    pub rules: Rules,
     ledger: &'a mut Ledger,
+    marks: &'a mut Marks,
     outputs: &'a mut Vec<Output>,
     local: VecDeque<Received>,
     records: Vec<Record>,
@@ -93,7 +111,8 @@ impl<'a> Context<'a> {
         now: Now,
         me: Address,
         view: &'a State,
-        ledger: &'a mut Ledger,
+        rules: Rules,
+        (ledger, marks): (&'a mut Ledger, &'a mut Marks),
         outputs: &'a mut Vec<Output>,
     ) -> Self {
         Self {
@@ -101,7 +120,9 @@ impl<'a> Context<'a> {
             me,
             my_index: view.broker_index(me),
             view,
+            rules,
             ledger,
+            marks,
             outputs,
             local: VecDeque::new(),
             records: Vec::new(),
@@ -168,6 +189,20 @@ impl<'a> Context<'a> {
     /// Tells a client.
     pub fn reply(&mut self, session: SessionId, reply: Reply) {
         self.outputs.push(Output::Reply(session, reply));
+    }
+
+    /// Leaves a mark: this branch was taken.
+    #[inline(always)]
+    pub fn mark(&mut self, rare: Rare) {
+        self.marks.leave(rare);
+    }
+
+    /// Leaves a mark where this is so.
+    #[inline(always)]
+    pub fn mark_if(&mut self, taken: bool, rare: Rare) {
+        if taken {
+            self.marks.leave(rare);
+        }
     }
 
     /// Tells an operator.

@@ -26,11 +26,9 @@ mod replica;
 pub mod rows;
 mod sealer;
 mod shard;
-mod summary;
 
 pub use io::{Command, From, Input, Level, Output, Reading, Reply, SessionId, Token, Trace};
 pub use message::{Message, SignedEntry};
 pub use open_error::OpenError;
 pub use refusal::{Refusal, RefusalCode};
-pub use shard::{Shard, Why};
-pub use summary::Summary;
+pub use shard::{Shard, Summary, Why};

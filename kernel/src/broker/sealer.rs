@@ -29,9 +29,11 @@ use crate::coordinator::{Certificate, Entry, Intent, Report, Seats, State, repor
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId};
 use crate::limits::RETRY_US;
 use crate::log::{Record, Table};
+use crate::marks::Rare;
+use crate::rules::Bug;
 
 /// One partition's sealing at one replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sealer {
     partition: PartitionId,
     reports: BTreeMap<ReportKey, ReportRow>,
@@ -40,7 +42,7 @@ pub struct Sealer {
 }
 
 /// The epoch being sealed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sealing {
     epoch: Epoch,
     previous: Hash,
@@ -57,7 +59,7 @@ struct Sealing {
 }
 
 /// What a leader gathers in its round.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lead {
     closings: BTreeMap<Address, Vec<LaneHead>>,
     proposal: Option<(Cut, Entry)>,
@@ -159,10 +161,13 @@ impl Sealer {
                 if s.round == round {
                     return;
                 }
+                ctx.mark(Rare::SecondRound);
                 s.round = round;
                 s.lead = None;
             }
             sealing => {
+                ctx.mark_if(epoch > replica.sealed_epoch + 1, Rare::SealOfManyEpochs);
+                ctx.mark_if(sets.len() > 1, Rare::HandoverSeal);
                 *sealing = Some(Sealing {
                     epoch,
                     previous: replica.checksum,
@@ -213,7 +218,7 @@ impl Sealer {
         let mine =
             s.leader() == Some(ctx.me) && s.epoch == epoch && s.round == round && s.previous == previous;
         if !mine || !s.signers.contains(&from) {
-            return;
+            return ctx.mark(Rare::ClosingStale);
         }
         forks.into_iter().for_each(|fork| replica.note_fork(ctx, fork));
         replica.look_for(ctx, from, &heads);
@@ -244,6 +249,7 @@ impl Sealer {
         if !(all || half_passed && s.is_quorum(ctx.view, &who)) {
             return;
         }
+        ctx.mark_if(!all, Rare::ProposedWithoutAll);
         let joined = cut::join(complete.into_values().flatten());
         let moved = |head: &LaneHead| {
             replica
@@ -253,6 +259,7 @@ impl Sealer {
         };
         let mut forks = replica.unsealed_forks();
         forks.sort_by_key(Fork::lane);
+        ctx.mark_if(!forks.is_empty(), Rare::ForkProposed);
         let cut = Cut {
             partition,
             epoch: s.epoch,
@@ -285,6 +292,8 @@ impl Sealer {
         if !in_turn || cut.epoch != s.epoch || cut.previous != s.previous || !cut.is_canonical() {
             return;
         }
+        ctx.mark_if(round < s.round, Rare::LateProposal);
+        ctx.mark_if(round > s.round, Rare::EarlyProposal);
         cut.forks.iter().for_each(|fork| replica.note_fork(ctx, fork.clone()));
         replica.look_for(ctx, from, &cut.heads);
         s.considering = Some((from, round, cut));
@@ -299,13 +308,13 @@ impl Sealer {
         let Some((leader, round, cut)) = &s.considering else { return };
         let (leader, round) = (*leader, *round);
         if !cut.heads.iter().all(|head| replica.holds_durably(head)) {
-            return;
+            return ctx.mark(Rare::ProposalWaits);
         }
         let named_fork = |lane: &LaneId| cut.forks.iter().any(|fork| fork.lane() == *lane);
         let below: Vec<LaneHead> = s
             .closing
             .iter()
-            .filter(|mine| !named_fork(&mine.lane))
+            .filter(|mine| !named_fork(&mine.lane) && !ctx.rules.has(Bug::SignsBelowClosing))
             .filter(|mine| cut.head(&mine.lane).is_none_or(|head| head.next_sequence < mine.next_sequence))
             .copied()
             .collect();
@@ -317,6 +326,7 @@ impl Sealer {
             head.next_sequence > sealed
         });
         if !below.is_empty() || !moves {
+            ctx.mark(Rare::ProposalDeclined);
             let epoch = s.epoch;
             s.considering = None;
             let message = Message::Decline { partition, epoch, round, heads: below, forks: unnamed };
@@ -333,7 +343,7 @@ impl Sealer {
     fn report(&mut self, ctx: &mut Context<'_>, leader: Address, entry: Entry, cut: Cut) {
         let key = key_of(&entry);
         if self.reports.get(&key).is_some_and(|signed| signed.entry != entry) {
-            return;
+            return ctx.mark(Rare::SecondReportRefused);
         }
         let row = ReportRow { entry, cut };
         ctx.write(rows::put(Table::Report, rows::report_key(self.partition, &key), &row));
@@ -390,13 +400,14 @@ impl Sealer {
         if !s.is_quorum(ctx.view, &who) || !(all || half_passed) {
             return;
         }
+        ctx.mark_if(!all, Rare::SubmittedWithoutAll);
         let is_replaced = |signer: &Address| s.is_replaced(ctx.view, signer);
         let chosen = signers::fitting(who, SEATS, is_replaced, |some| s.is_quorum(ctx.view, some));
         let signatures = chosen.iter().map(|signer| lead.reports[signer]).collect();
         let certificate = Certificate { entries: alloc::vec![*entry], signatures };
         ctx.submit(Intent::SubmitCertificate(certificate));
         if let Some(lead) = &mut s.lead {
-            lead.submitted = true;
+            lead.submitted = !ctx.rules.has(Bug::PaysTwice);
         }
     }
 
@@ -413,6 +424,7 @@ impl Sealer {
         if !s.signers.contains(&from) {
             return;
         }
+        ctx.mark(Rare::DeclineHeard);
         forks.into_iter().for_each(|fork| replica.note_fork(ctx, fork));
         replica.look_for(ctx, from, heads);
     }
@@ -446,6 +458,7 @@ impl Sealer {
         let Some((lead, (cut, _))) = s.lead.as_ref().and_then(|l| l.proposal.as_ref().map(|p| (l, p))) else {
             return;
         };
+        ctx.mark(Rare::ProposalRepeated);
         for signer in s.signers.iter().filter(|signer| !lead.reports.contains_key(*signer)) {
             ctx.send(*signer, Message::Propose { round: s.round, cut: cut.clone() }, &[]);
         }

@@ -1,10 +1,13 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
+mod summary;
+
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use self::summary::Summary;
 use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
 use super::duties::misconduct::{self, Misconduct};
@@ -17,13 +20,13 @@ use super::refusal::Refusal;
 use super::replica::{Replica, Source};
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
 use super::sealer::Sealer;
-use super::summary::Summary;
 use crate::agreement::{Cut, Fork};
 use crate::coordinator::{Partition, State};
-use crate::hash::sha256;
-use crate::ids::{Address, BrokerIndex, Hash, LaneId, PartitionId};
+use crate::ids::{Address, BrokerIndex, LaneId, PartitionId};
 use crate::limits::{CHUNK_BYTES, CUTS_BYTES, REPAIR_BYTES};
 use crate::log::{Checkpoint, Chunk, Query, Table};
+use crate::marks::{Marks, Rare};
+use crate::rules::{Bug, Rules};
 use crate::time::Now;
 use crate::wire::{self, Received};
 
@@ -31,15 +34,17 @@ use crate::wire::{self, Received};
 const OWNER_KEY: &[u8] = b"owner";
 
 /// A broker's machines for the partitions of one core.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Shard {
     me: Address,
     view: Arc<State>,
+    rules: Rules,
     ledger: Ledger,
+    marks: Marks,
     machines: Machines,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Machines {
     partitions: BTreeMap<PartitionId, (Replica, Sealer)>,
     last_index: BTreeMap<PartitionId, u64>,
@@ -73,6 +78,16 @@ pub enum Why {
 impl Shard {
     /// Takes up a broker from what its store remembers.
     pub fn open(me: Address, view: Arc<State>, checkpoint: &Checkpoint) -> Result<Self, OpenError> {
+        Self::open_with(me, view, checkpoint, Rules::sound())
+    }
+
+    /// The same under given rules; see [`crate::rules`].
+    pub fn open_with(
+        me: Address,
+        view: Arc<State>,
+        checkpoint: &Checkpoint,
+        rules: Rules,
+    ) -> Result<Self, OpenError> {
         let mut machines = Machines {
             partitions: BTreeMap::new(),
             last_index: checkpoint.last_index.iter().copied().collect(),
@@ -81,9 +96,10 @@ impl Shard {
             memory: Memory::Empty,
         };
         for (table, key, value) in &checkpoint.rows {
-            machines.restore(me, *table, key, value)?;
+            machines.restore(me, rules, (*table, key, value))?;
         }
-        Ok(Self { me, view, ledger: Ledger::default(), machines })
+        let (ledger, marks) = (Ledger::default(), Marks::default());
+        Ok(Self { me, view, rules, ledger, marks, machines })
     }
 
     /// Takes in one thing that happened, and says what is to be done. Never fails: bad input is an output.
@@ -94,7 +110,7 @@ impl Shard {
         }
         let view = Arc::clone(&self.view);
         let ready = match &input {
-            Input::Durable(index) => self.ledger.durable(*index),
+            Input::Durable(index) => self.ledger.durable(*index, self.rules),
             _ => Vec::new(),
         };
         let purpose = match &input {
@@ -103,7 +119,8 @@ impl Shard {
             }
             _ => None,
         };
-        let mut ctx = Context::new(now, self.me, &view, &mut self.ledger, outputs);
+        let lasting = (&mut self.ledger, &mut self.marks);
+        let mut ctx = Context::new(now, self.me, &view, self.rules, lasting, outputs);
         self.machines.on_input(&mut ctx, input, ready, purpose);
         while let Some(received) = ctx.next_local() {
             let me = ctx.me;
@@ -125,41 +142,24 @@ impl Shard {
         self.machines.edge.deadline().map(|at| (at, Why::Edge)).into_iter().chain(partitions).min()
     }
 
+    /// Which rare branches this broker has been through since it was taken up.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     /// The chain as this broker sees it.
     pub fn view(&self) -> &Arc<State> {
         &self.view
     }
-
-    /// Every partition that this broker holds, in order.
-    pub fn summaries(&self) -> impl Iterator<Item = Summary> + '_ {
-        self.machines.partitions.iter().map(|(id, (replica, _))| Summary {
-            partition: *id,
-            sealed_epoch: replica.sealed_epoch,
-            checksum: replica.checksum,
-            serves: replica.may_serve(&self.view),
-            lanes: replica.lanes.iter().map(|(lane, l)| (*lane, l.durable_head().next_sequence)).collect(),
-            unsealed_events: replica
-                .lanes
-                .values()
-                .map(|lane| lane.durable_head().next_sequence - lane.sealed.next_sequence)
-                .sum(),
-        })
-    }
-
-    /// A hash over what this broker holds: equal states have equal digests.
-    pub fn digest(&self) -> Hash {
-        self.summaries().fold(sha256(&[&self.me.0, &self.view.height.to_be_bytes()]), |digest, s| {
-            let lanes = s
-                .lanes
-                .iter()
-                .fold(digest, |digest, (lane, next)| sha256(&[&digest.0, &lane.0, &next.to_be_bytes()]));
-            sha256(&[&lanes.0, &s.partition.0.to_be_bytes(), &s.sealed_epoch.to_be_bytes(), &s.checksum.0])
-        })
-    }
 }
 
 impl Machines {
-    fn restore(&mut self, me: Address, table: Table, key: &[u8], value: &[u8]) -> Result<(), OpenError> {
+    fn restore(
+        &mut self,
+        me: Address,
+        rules: Rules,
+        (table, key, value): (Table, &[u8], &[u8]),
+    ) -> Result<(), OpenError> {
         let damaged = || OpenError::Row(table, crate::ids::hex(key));
         if table == Table::Marker && key == OWNER_KEY {
             let owner: Address = wire::decode_row(value).ok_or_else(damaged)?;
@@ -173,7 +173,8 @@ impl Machines {
         if table == Table::Marker {
             let row: PartitionRow = wire::decode_row(value).ok_or_else(damaged)?;
             let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
-            let restored = (Replica::restore(partition, row, last_index), Sealer::new(partition));
+            let replica = Replica::restore(partition, row, last_index, rules);
+            let restored = (replica, Sealer::new(partition));
             self.partitions.insert(partition, restored);
             return Ok(());
         }
@@ -184,6 +185,8 @@ impl Machines {
                 replica.restore_lane(lane, wire::decode_row::<LaneRow>(value).ok_or_else(damaged)?);
             }
             Table::Mark => replica.restore_mark(wire::decode_row::<Mark>(value).ok_or_else(damaged)?),
+            Table::Report if rules.has(Bug::ForgetsReports) => {}
+            Table::Evidence if rules.has(Bug::ForgetsForks) => {}
             Table::Report => sealer.restore_report(wire::decode_row::<ReportRow>(value).ok_or_else(damaged)?),
             Table::Evidence if key.len() == misconduct::ROW_KEY_BYTES => {
                 sealer.restore_misconduct(wire::decode_row::<Misconduct>(value).ok_or_else(damaged)?);
@@ -236,10 +239,10 @@ impl Machines {
         if let Some(me) = ctx.my_index {
             for (id, partition) in ctx.view.partitions.iter().enumerate() {
                 let id = PartitionId(u32::try_from(id).expect("partitions are numbered with 32 bits"));
-                if has_role(partition, me) {
+                if has_role(partition, me, ctx.rules) {
                     self.take_part(ctx, id, partition, me);
                 } else if let Some((replica, sealer)) = self.partitions.get_mut(&id) {
-                    replica.rest();
+                    replica.rest(ctx);
                     sealer.rest();
                 }
             }
@@ -260,7 +263,7 @@ impl Machines {
                 .iter()
                 .any(|p| p.since_epoch <= epoch && p.members.contains(me) || p.previous_members.contains(me))
         };
-        let lost = ctx.my_index.is_some_and(counted_on);
+        let lost = ctx.my_index.is_some_and(counted_on) && !ctx.rules.has(Bug::MissesAmnesia);
         self.memory = if lost { Memory::Lost } else { Memory::Whole };
         ctx.write(rows::put(Table::Marker, OWNER_KEY.to_vec(), &ctx.me));
     }
@@ -430,12 +433,14 @@ impl Machines {
             .map(|(replica, _)| replica)
             .filter(|replica| replica.may_serve(ctx.view));
         let Some(replica) = replica else {
+            ctx.mark(Rare::ReadDeclined);
             let reason = "this replica is catching up".to_string();
             ctx.send(from, Message::ReadFailed { token, reason }, &[]);
             return;
         };
         let (query, budget_bytes) = (replica.pinned(query), budget_bytes.min(CHUNK_BYTES));
         if ctx.has_unfinished_writes() {
+            ctx.mark(Rare::AnswerWaits);
             ctx.after_write(After::Answerable(from, token, query, budget_bytes));
         } else {
             ctx.read(Purpose::Answer(from, token), query, budget_bytes);
@@ -470,7 +475,9 @@ impl Machines {
 
 /// Whether a broker has anything to do in a partition: it acts, is proposed, or was replaced and no epoch of the new
 /// set is sealed yet.
-fn has_role(partition: &Partition, me: BrokerIndex) -> bool {
-    let replaced = partition.previous_members.contains(me) && partition.sealed_epoch < partition.since_epoch;
+fn has_role(partition: &Partition, me: BrokerIndex, rules: Rules) -> bool {
+    let unsealed = partition.sealed_epoch < partition.since_epoch;
+    let replaced =
+        partition.previous_members.contains(me) && unsealed && !rules.has(Bug::RestsBeforeHandover);
     partition.members.contains(me) || partition.target.contains(me) || replaced
 }

@@ -10,6 +10,7 @@ use super::{Signer, events};
 use crate::chain::START_MS;
 use crate::random::Random;
 use crate::surroundings::{Effect, Surroundings};
+use crate::verifier::SimulationVerifier;
 
 /// Batches that both branches share.
 const COMMON: usize = 6;
@@ -28,30 +29,27 @@ pub struct Equivocator {
 }
 
 impl Equivocator {
-    /// Branch 0 or 1 of a lane. Everything but `branch` must be equal for both.
-    /// `count` batches, those in common included.
-    #[allow(clippy::too_many_arguments)]
+    /// Branch 0 or 1 of a lane, of `count` batches, those in common included. Everything but `branch` and `count` must be
+    /// equal for both; what they sign grows from `random`.
     pub fn new(
         signer: &Signer,
-        slot: StreamPartition,
-        opening_block: u64,
+        (slot, opening_block): (StreamPartition, u64),
         begin_us: u64,
         (branch, count): (u64, usize),
         mut random: Random,
-        verifier: &crate::verifier::SimulationVerifier,
+        verifier: &SimulationVerifier,
     ) -> Self {
         let kind = signer.signature_type();
         let mut writer =
             LaneWriter::new(slot, signer.address(), opening_block, random.bytes(), Hash::ZERO, kind);
+        let root = random.next_u64();
         let batches: Vec<Verified<Batch>> = (0..count)
             .map(|number| {
-                if number == COMMON {
-                    (0..=branch).for_each(|_| {
-                        random.next_u64();
-                    });
-                }
                 let wall_ms = START_MS + (begin_us + number as u64 * INTERVAL_US) / 1_000;
-                let events = events(&mut random, 2, wall_ms, writer.last_time_ms());
+                let payload = root.wrapping_add(number as u64);
+                let payload =
+                    if number < COMMON { payload } else { payload.wrapping_add((branch + 1) << 32) };
+                let events = events(payload, 2, wall_ms, writer.last_time_ms());
                 let unsigned = writer.next_batch(events).expect("a few small events in order of time");
                 signer.sign(unsigned, verifier)
             })

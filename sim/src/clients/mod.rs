@@ -1,6 +1,7 @@
 //! Clients: what stands outside of the network and is promised something by it.
 
 pub mod equivocator;
+pub mod guest;
 pub mod published;
 pub mod publisher;
 pub mod reader;
@@ -14,6 +15,7 @@ use weir_kernel::signature::{KEYED_HASH, SECP256K1, SecretKey, keyed_hash};
 use weir_kernel::verify::{Verified, verify};
 
 use self::equivocator::Equivocator;
+use self::guest::Guest;
 use self::publisher::Publisher;
 use self::reader::Reader;
 use self::subscriber::Subscriber;
@@ -33,6 +35,8 @@ pub enum Client {
     Subscriber(Subscriber),
     /// Asks for what is kept.
     Reader(Reader),
+    /// Follows a stream for as long as it may.
+    Guest(Guest),
 }
 
 impl Client {
@@ -43,6 +47,7 @@ impl Client {
             Self::Equivocator(equivocator) => equivocator.on_connected(s),
             Self::Subscriber(subscriber) => subscriber.on_connected(s),
             Self::Reader(reader) => reader.on_connected(s),
+            Self::Guest(guest) => guest.on_connected(s),
         }
     }
 
@@ -53,6 +58,7 @@ impl Client {
             Self::Equivocator(equivocator) => equivocator.on_wake(s),
             Self::Subscriber(subscriber) => subscriber.on_wake(s),
             Self::Reader(reader) => reader.on_wake(s),
+            Self::Guest(guest) => guest.on_wake(s),
         }
     }
 
@@ -63,6 +69,7 @@ impl Client {
             Self::Equivocator(equivocator) => equivocator.on_reply(s, reply),
             Self::Subscriber(subscriber) => subscriber.on_reply(s, reply),
             Self::Reader(reader) => reader.on_reply(s, reply),
+            Self::Guest(guest) => guest.on_reply(s, reply),
         }
     }
 }
@@ -110,20 +117,24 @@ pub fn header_of(batch: &[u8]) -> Option<Header> {
     Header::decode(batch.get(..HEADER_BYTES)?).ok()
 }
 
-/// Events as devices send them: small JSON objects, now and then a large one.
-fn events(random: &mut Random, count: u64, mut wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
-    wall_ms = wall_ms.max(last_ms);
+/// Events as devices send them: small JSON objects, now and then a large one. They grow from a number; from 0 the smallest.
+fn events(payload: u64, count: u64, wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
+    let (wall_ms, mut random) = (wall_ms.max(last_ms), Random::from_number(payload));
     (0..count)
         .map(|number| {
-            let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) };
-            let text = format!(
-                "{{\"device\":\"sensor-{}\",\"celsius\":{}.{},\"number\":{number},\"note\":\"{}\"}}",
-                random.below(1_000),
-                random.below(60),
-                random.below(10),
-                "x".repeat(padding as usize)
-            );
+            let text = if payload == 0 { format!("{{\"n\":{number}}}") } else { event(&mut random, number) };
             NewEvent::new(wall_ms, content_type::JSON, text.as_bytes())
         })
         .collect()
+}
+
+fn event(random: &mut Random, number: u64) -> String {
+    let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) };
+    format!(
+        "{{\"device\":\"sensor-{}\",\"celsius\":{}.{},\"number\":{number},\"note\":\"{}\"}}",
+        random.below(1_000),
+        random.below(60),
+        random.below(10),
+        "x".repeat(padding as usize)
+    )
 }

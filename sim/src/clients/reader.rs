@@ -7,7 +7,9 @@ use weir_kernel::broker::{Command, Reading, RefusalCode, Reply};
 use weir_kernel::ids::{LaneId, StreamPartition};
 use weir_kernel::log::{Chunk, Position};
 
+use crate::random::Random;
 use crate::surroundings::{Effect, Surroundings};
+use crate::tape::Purpose;
 
 /// Mean time between two questions.
 const INTERVAL_US: u64 = 1_200_000;
@@ -55,7 +57,7 @@ impl Reader {
         if self.open.is_none() {
             s.effects.push(Effect::Move);
         }
-        let wait_us = s.random.around(INTERVAL_US);
+        let wait_us = s.decide.around(Purpose::Wait, INTERVAL_US);
         s.effects.push(Effect::WakeIn(wait_us));
     }
 
@@ -64,7 +66,8 @@ impl Reader {
         let slot = self.slots[self.turn % self.slots.len()];
         self.turn += 1;
         self.request += 1;
-        let last = (!complete && s.random.chance(300_000)).then(|| s.random.between((1, 40)));
+        let draw = |random: &mut Random| random.chance(300_000).then(|| random.between((1, 40)));
+        let last = s.decide.happens(Purpose::Last, draw).filter(|_| !complete);
         let reading =
             last.map_or(Reading::Range { from: Position::default(), to: END, origin: None }, Reading::Last);
         self.open =

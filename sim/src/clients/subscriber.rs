@@ -8,6 +8,7 @@ use weir_kernel::ids::{LaneId, StreamId, StreamPartition};
 use super::header_of;
 use super::published::{Publication, Publications};
 use crate::surroundings::{Effect, Surroundings};
+use crate::tape::Purpose;
 
 /// Mean time between looks at whether to go elsewhere, and of a slow reader between taking events in.
 const LOOK_US: u64 = 1_000_000;
@@ -58,9 +59,9 @@ impl Subscriber {
 
     pub(super) fn on_wake(&mut self, s: &mut Surroundings<'_>) {
         self.take(s);
-        let wait_us = s.random.around(LOOK_US);
+        let wait_us = s.decide.around(Purpose::Wait, LOOK_US);
         s.effects.push(Effect::WakeIn(wait_us));
-        if s.now_us < s.heal_at_us && s.random.chance(self.restless) {
+        if s.now_us < s.heal_at_us && s.decide.chance(Purpose::Move, self.restless) {
             s.effects.push(Effect::Move);
         }
     }

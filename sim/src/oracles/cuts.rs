@@ -1,20 +1,22 @@
 //! Cuts and reports, read off what brokers write to their disks (WP 2.4.6, 2.4.7).
 //!
 //! What a publisher was told is stored before an epoch was over lies in the cut that seals this epoch. And a replica
-//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between.
+//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between; besides, it
+//! may attest late what the chain has sealed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_kernel::agreement::Cut;
 use weir_kernel::coordinator::conduct::LATE_ROUND;
-use weir_kernel::coordinator::{Entry, State, report_signing_hash};
+use weir_kernel::coordinator::{Entry, Fact, SealedEntry, State, report_signing_hash};
 use weir_kernel::ids::{Epoch, Hash, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
 use weir_kernel::wire;
 
 use crate::clients::published::Publications;
 use crate::report::Violation;
-use crate::surroundings::note;
+use crate::surroundings::{note, note_about};
+use crate::tape::Actor;
 
 type ReportKey = (PartitionId, Epoch, u32, Hash);
 
@@ -27,6 +29,10 @@ pub struct Cuts {
     /// Reports that a node has written, by what it signs for them.
     written: BTreeMap<(usize, Hash), (ReportKey, Hash)>,
     signed: BTreeMap<(usize, ReportKey), Hash>,
+    /// The last checksum that the chain sealed.
+    checksums: BTreeMap<PartitionId, Hash>,
+    /// What late reports of sealed cuts sign.
+    late: BTreeSet<Hash>,
 }
 
 #[derive(Debug, Default)]
@@ -37,8 +43,18 @@ struct Sealed {
 
 impl Cuts {
     /// A block was made.
-    pub fn on_block(&mut self, now_us: u64, view: &State) {
+    pub fn on_block(&mut self, now_us: u64, view: &State, facts: &[Fact]) {
         self.begun_us.entry(view.epoch()).or_insert(now_us);
+        for fact in facts {
+            let Fact::PartitionsSealed { entries, .. } = fact else { continue };
+            for SealedEntry { partition, epoch, checksum, .. } in entries.iter().copied() {
+                let previous = self.checksums.insert(partition, checksum).unwrap_or_default();
+                let entry =
+                    Entry { partition, epoch, round: LATE_ROUND, previous, checksum, ..Entry::default() };
+                let coordinator = &view.contracts.coordinator;
+                self.late.insert(report_signing_hash(view.chain_id, coordinator, &entry.hash()));
+            }
+        }
     }
 
     /// A node writes.
@@ -53,10 +69,7 @@ impl Cuts {
         for record in records {
             match record {
                 Record::Put { table: Table::Cut, value, .. } => match wire::decode_row::<Cut>(value) {
-                    Some(cut) => {
-                        self.may_attest(node, &cut, view);
-                        self.on_cut(now_us, &cut, view, publications, violations);
-                    }
+                    Some(cut) => self.on_cut(now_us, &cut, view, publications, violations),
                     None => note(violations, now_us, "rows", format!("node {node} wrote a broken cut")),
                 },
                 Record::Put { table: Table::Report, value, .. } => {
@@ -72,15 +85,6 @@ impl Cuts {
                 _ => {}
             }
         }
-    }
-
-    /// Who has adopted a cut may attest it late, without a row of its own for that.
-    fn may_attest(&mut self, node: usize, cut: &Cut, view: &State) {
-        let Cut { partition, epoch, previous, .. } = *cut;
-        let checksum = cut.checksum();
-        let entry = Entry { partition, epoch, round: LATE_ROUND, previous, checksum, ..Entry::default() };
-        let digest = report_signing_hash(view.chain_id, &view.contracts.coordinator, &entry.hash());
-        self.written.insert((node, digest), ((partition, epoch, LATE_ROUND, previous), checksum));
     }
 
     /// Brokers adopt cuts in their order, so the first to adopt one has told of all before it.
@@ -115,14 +119,18 @@ impl Cuts {
 
     /// A node signs.
     pub fn on_sign(&mut self, now_us: u64, node: usize, digest: Hash, violations: &mut Vec<Violation>) {
+        if self.late.contains(&digest) {
+            return;
+        }
         let Some((key, checksum)) = self.written.get(&(node, digest)).copied() else {
-            note(violations, now_us, "one report", format!("node {node} signs what it did not write"));
+            let what = format!("node {node} signs what it did not write");
+            note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);
             return;
         };
         let first = *self.signed.entry((node, key)).or_insert(checksum);
         if first != checksum {
             let what = format!("node {node} signed {first} and {checksum} for {key:?}");
-            note(violations, now_us, "one report", what);
+            note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);
         }
     }
 }

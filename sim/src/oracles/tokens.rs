@@ -47,6 +47,8 @@ impl Tokens {
                     let shares = rewards::shares(*reward, signed, *paid);
                     set.taken().for_each(|(at, seat)| self.earn(seat.broker, shares[at]));
                 }
+                // What is taken goes to the pool, but for the reporter's share, which it may claim.
+                Fact::BrokerSlashed { amount, .. } => self.stakes -= (*amount).min(self.stakes),
                 Fact::LateReportAccepted { index, reward, .. } => self.earn(*index, *reward),
                 Fact::SeatRewarded { sponsor, from_newcomer, from_offender, .. } => {
                     self.earn(*sponsor, from_newcomer + from_offender);

@@ -7,9 +7,11 @@ use weir_kernel::broker::From;
 use weir_kernel::ids::{StreamId, StreamPartition};
 use weir_kernel::signature::SecretKey;
 
-use super::{Event, World};
-use crate::chain::{ChainActor, START_MS};
+use super::{Event, Seated, World};
+use crate::audit::NodeAudit;
+use crate::chain::{ChainActor, START_MS, guest};
 use crate::clients::equivocator::Equivocator;
+use crate::clients::guest::Guest;
 use crate::clients::publisher::Publisher;
 use crate::clients::reader::Reader;
 use crate::clients::subscriber::Subscriber;
@@ -19,44 +21,64 @@ use crate::links::Links;
 use crate::nodes::Node;
 use crate::random::Random;
 use crate::report::Report;
-use crate::scenario::{Scenario, key_bytes};
+use crate::scenario::{READERS, Scenario, key_bytes};
+use crate::simulation::Options;
+use crate::tape::{Actor, ActorDecider, Counts, Decider, Purpose, Role};
 use crate::verifier::SimulationVerifier;
 
 /// When equivocators begin, in virtual microseconds: after the network has been founded.
 const FORKS_BEGIN_US: u64 = 30_000_000;
 
+/// When readers begin.
+const READERS_BEGIN_US: u64 = 20_000_000;
+
+/// Chance, per million and look, that a restless subscriber leaves for another edge.
+const RESTLESS: u32 = 30_000;
+
+/// The stream partitions and streams of a run, in order.
+struct Subjects {
+    streams: Vec<StreamId>,
+    slots: Vec<StreamPartition>,
+}
+
 impl<'a> World<'a> {
-    pub(super) fn new(seed: u64, scenario: &'a Scenario) -> Self {
-        let nodes: Vec<Node> = (0..scenario.all_brokers()).map(|number| Node::new(seed, number)).collect();
+    /// A world before its first event. The scenario must be explicit.
+    pub fn new(scenario: &'a Scenario, decider: Decider, options: Options<'a>) -> Self {
+        let seed = decider.seed();
+        let mut nodes: Vec<Node> =
+            (0..scenario.all_brokers()).map(|number| Node::new(seed, number)).collect();
+        for (number, node) in (0..).zip(&mut nodes) {
+            node.audit = NodeAudit::new(number, options.audit);
+        }
         let wallets: Vec<Wallet> = nodes.iter().map(|node| node.wallet.clone()).collect();
         let numbers = nodes.iter().enumerate().map(|(number, node)| (node.address, number)).collect();
         let mut world = Self {
-            seed,
             scenario,
+            decider,
+            observer: options.observer,
+            stop_at: options.stop_at,
             now_us: 0,
             heap: EventHeap::default(),
+            links: Links::new(nodes.len(), scenario.links.clone()),
             nodes,
             numbers,
             chain: ChainActor::new(seed, scenario, &wallets),
-            links: Links::new(seed, scenario.links.clone()),
             clients: Vec::new(),
-            client_randoms: Vec::new(),
             connections: Vec::new(),
             edges: BTreeMap::new(),
-            silent_until_us: BTreeMap::new(),
-            moments_random: Random::stream(seed, "moments", &[]),
+            active: Vec::new(),
+            lies: BTreeMap::new(),
+            suspects: BTreeSet::new(),
             sessions: BTreeMap::new(),
-            next_session: 0,
             publications: Default::default(),
             oracles: Default::default(),
             verifier: SimulationVerifier::default(),
-            crashes_random: Random::stream(seed, "crashes", &[]),
-            cuts_random: Random::stream(seed, "cuts", &[]),
-            disks_random: Random::stream(seed, "disks", &[]),
+            rules: options.rules,
             transaction_loss: scenario.transaction_loss,
             healed: false,
             serving: BTreeSet::new(),
             operations: Vec::new(),
+            transcript: Default::default(),
             report: Report::default(),
         };
         world.add_brokers();
@@ -68,108 +90,166 @@ impl<'a> World<'a> {
     /// Engines see a view in which they are not registered yet before they act: a store without its marker whose
     /// broker the chain already counts on would be taken for a lost disk.
     fn add_brokers(&mut self) {
-        let mut random = Random::stream(self.seed, "stakes", &[]);
-        for node in 0..self.scenario.brokers as usize {
-            self.start(node);
-            let tickets = random.between((1, 4)) as u8;
-            self.heap.schedule(100_000 + node as u64, Event::Register { node, tickets });
+        for node in 0..self.scenario.brokers {
+            if self.scenario.has(Actor::Node(node)) {
+                self.start(node as usize);
+                let key = (Actor::Node(node), Purpose::Tickets, 0);
+                let tickets = self.decider.choose(key, 1, |random| random.between((1, 4))) as u8;
+                let register = Event::Register { node: node as usize, tickets };
+                self.heap.schedule(100_000 + u64::from(node), register);
+            }
         }
-        for (number, join) in self.scenario.joins.iter().enumerate() {
-            let node = self.scenario.brokers as usize + number;
-            self.heap.schedule(join.at_ms * 1_000, Event::Join { node, tickets: join.tickets });
+        for (node, join) in (self.scenario.brokers..).zip(&self.scenario.joins) {
+            if self.scenario.has(Actor::Node(node)) {
+                let event = Event::Join { node: node as usize, tickets: join.tickets };
+                self.heap.schedule(join.at_ms * 1_000, event);
+            }
         }
         self.heap.schedule(self.scenario.block_ms * 1_000, Event::Block);
     }
 
-    fn add_faults(&mut self) {
-        for fault in &self.scenario.faults {
-            let (node, kind, down_us) = (fault.broker as usize, fault.kind, fault.down_ms * 1_000);
-            self.heap.schedule(fault.at_ms * 1_000, Event::Fault { node, kind, down_us });
-        }
-        if self.scenario.crash_interval_ms > 0 {
-            let first_us = self.crashes_random.around(self.scenario.crash_interval_ms * 1_000);
-            self.heap.schedule(first_us, Event::CrashSomewhere);
-        }
-        if self.scenario.cut_interval_ms > 0 {
-            let first_us = self.cuts_random.around(self.scenario.cut_interval_ms * 1_000);
-            self.heap.schedule(first_us, Event::CutSomewhere);
-        }
-        if self.scenario.disk_loss_interval_ms > 0 {
-            let first_us = self.disks_random.around(self.scenario.disk_loss_interval_ms * 1_000);
-            self.heap.schedule(first_us, Event::LoseSomeDisk);
-        }
-        self.heap.schedule(self.scenario.heal_at_us(), Event::Heal);
-    }
-
     fn add_clients(&mut self) {
-        let streams: Vec<StreamId> = self.chain.view().streams.keys().copied().collect();
-        let slots: Vec<StreamPartition> = streams
-            .iter()
-            .flat_map(|stream| (0..self.scenario.stream_partitions).map(|p| (*stream, p)))
-            .map(|(stream, partition)| StreamPartition { stream, partition })
-            .collect();
-        let mut random = Random::stream(self.seed, "population", &[]);
-        for number in 0..u64::from(self.scenario.publishers) {
-            let signer = self.signer("publisher", number);
-            let wanted = 1 + random.index(slots.len());
-            let mine = (0..wanted).map(|_| slots[random.index(slots.len())]).collect();
-            let publisher = Publisher::new(signer, mine, self.scenario);
-            self.add_client("publisher", number, Client::Publisher(publisher), random.below(3_000_000));
+        let private = self.chain.private_stream();
+        let mut streams: Vec<StreamId> = self.chain.view().streams.keys().copied().collect();
+        streams.retain(|stream| Some(*stream) != private);
+        let partitions = 0..self.scenario.stream_partitions;
+        let slots_of =
+            |stream: StreamId| partitions.clone().map(move |partition| StreamPartition { stream, partition });
+        let slots: Vec<StreamPartition> = streams.iter().copied().flat_map(slots_of).collect();
+        let all: Vec<StreamPartition> =
+            slots.iter().copied().chain(private.into_iter().flat_map(slots_of)).collect();
+        for number in 0..self.scenario.publishers {
+            self.add_publisher(number, &all);
         }
-        for number in 0..u64::from(self.scenario.forks) {
-            self.add_equivocator(number, slots[random.index(slots.len())]);
+        for number in 0..self.scenario.guests {
+            private.into_iter().for_each(|stream| self.add_guest(number, stream));
         }
-        for number in 0..u64::from(self.scenario.subscribers) {
-            let from = match number % 3 {
-                0 => From::All,
-                1 => From::Latest,
-                _ => From::Time(START_MS + random.below(self.scenario.duration_ms / 2)),
-            };
-            let stream = streams[random.index(streams.len())];
-            let (slow, restless) = (random.chance(250_000), if random.chance(500_000) { 30_000 } else { 0 });
-            let subscriber = Client::Subscriber(Subscriber::new(stream, from, slow, restless));
-            self.add_client("subscriber", number, subscriber, random.below(self.scenario.duration_ms * 500));
+        let subjects = Subjects { streams, slots };
+        for number in 0..self.scenario.forks {
+            self.add_equivocator(number, &subjects);
+        }
+        for number in 0..self.scenario.subscribers {
+            self.add_subscriber(number, &subjects);
         }
         let healed_us = self.scenario.end_us() - self.scenario.heal_ms * 300;
-        for number in 0..2 {
-            let reader = Client::Reader(Reader::new(slots.clone(), healed_us));
-            self.add_client("reader", number, reader, 20_000_000);
+        for number in 0..READERS {
+            let mut seat = Seat::new(Role::Reader, number);
+            seat.begin_us = READERS_BEGIN_US;
+            self.add_client(seat, Client::Reader(Reader::new(subjects.slots.clone(), healed_us)));
         }
+    }
+
+    fn add_publisher(&mut self, number: u32, slots: &[StreamPartition]) {
+        if !self.scenario.has(Actor::Client(Role::Publisher, number)) {
+            return;
+        }
+        let signer = self.signer("publisher", u64::from(number));
+        let mut seat = Seat::new(Role::Publisher, number);
+        let mut decide = seat.decide(&mut self.decider);
+        let count = slots.len() as u64;
+        // The first decision says how many slots there are more than one.
+        let more = decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1);
+        let slot = |decide: &mut ActorDecider<'_>| {
+            slots[decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1) as usize]
+        };
+        let mine = (0..=more).map(|_| slot(&mut decide)).collect();
+        let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(3_000_000));
+        seat.begin_us = begin_us;
+        self.add_client(seat, Client::Publisher(Publisher::new(signer, mine, self.scenario)));
+    }
+
+    fn add_subscriber(&mut self, number: u32, subjects: &Subjects) {
+        if !self.scenario.has(Actor::Client(Role::Subscriber, number)) {
+            return;
+        }
+        let mut seat = Seat::new(Role::Subscriber, number);
+        let mut decide = seat.decide(&mut self.decider);
+        let (half_ms, streams) = (self.scenario.duration_ms / 2, subjects.streams.len() as u64);
+        let from = decide.choose(Purpose::From, 0, |random| match number % 3 {
+            0 => 0,
+            1 => 1,
+            _ => 2 + random.below(half_ms),
+        });
+        let from = match from {
+            0 => From::All,
+            1 => From::Latest,
+            at_ms => From::Time(START_MS + at_ms),
+        };
+        let stream = decide.choose(Purpose::Subject, 0, |random| random.below(streams)).min(streams - 1);
+        let slow = decide.chance(Purpose::Slow, 250_000);
+        let restless = if decide.chance(Purpose::Restless, 500_000) { RESTLESS } else { 0 };
+        let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(half_ms * 1_000));
+        seat.begin_us = begin_us;
+        let subscriber = Subscriber::new(subjects.streams[stream as usize], from, slow, restless);
+        self.add_client(seat, Client::Subscriber(subscriber));
+    }
+
+    fn add_guest(&mut self, number: u32, stream: StreamId) {
+        let mut seat = Seat::new(Role::Guest, number);
+        seat.begin_us = READERS_BEGIN_US / 4;
+        let until_s = (START_MS * 1_000 + self.scenario.guest_until_us(number)) / 1_000_000;
+        let guest = Guest::new(guest(self.decider.seed(), number), stream, until_s);
+        self.add_client(seat, Client::Guest(guest));
     }
 
     fn signer(&self, role: &str, number: u64) -> Signer {
-        let key = SecretKey::from_bytes(&key_bytes(self.seed, role, number)).expect("the key is in range");
-        Signer::new(key, self.scenario.real_signatures)
+        let key = SecretKey::from_bytes(&key_bytes(self.decider.seed(), role, number));
+        Signer::new(key.expect("the key is in range"), self.scenario.real_signatures)
     }
 
-    fn add_equivocator(&mut self, number: u64, slot: StreamPartition) {
+    /// Two clients, one a branch: `2 * number` and the next.
+    fn add_equivocator(&mut self, number: u32, subjects: &Subjects) {
         let opening_block = self.chain.view().height;
+        let count = subjects.slots.len() as u64;
+        let first = Actor::Client(Role::Equivocator, 2 * number);
+        let key = (first, Purpose::Subject, 0);
+        let slot = self.decider.choose(key, 0, |random| random.below(count)).min(count - 1);
         for branch in 0..2 {
-            let signer = self.signer("equivocator", number);
-            let random = Random::stream(self.seed, "fork", &[number]);
+            let signer = self.signer("equivocator", u64::from(number));
             let client = Equivocator::new(
                 &signer,
-                slot,
-                opening_block,
+                (subjects.slots[slot as usize], opening_block),
                 FORKS_BEGIN_US,
                 (branch, self.scenario.forking.batches[branch as usize]),
-                random,
+                Random::of(self.decider.seed(), first, Purpose::Identity, 0),
                 &self.verifier,
             );
-            let client = Client::Equivocator(client);
-            if let Some(edges) = self.scenario.forking.edges {
-                self.edges.insert(self.clients.len(), edges[branch as usize] as usize);
-            }
-            self.add_client("equivocator", number * 2 + branch, client, FORKS_BEGIN_US + branch * 137_000);
+            let mut seat = Seat::new(Role::Equivocator, 2 * number + branch as u32);
+            seat.begin_us = FORKS_BEGIN_US + branch * 137_000;
+            seat.edge = self.scenario.forking.edges.map(|edges| edges[branch as usize] as usize);
+            self.add_client(seat, Client::Equivocator(client));
         }
     }
 
-    fn add_client(&mut self, role: &str, number: u64, client: Client, begin_us: u64) {
-        self.clients.push(client);
-        self.client_randoms.push(Random::stream(self.seed, role, &[number]));
+    fn add_client(&mut self, seat: Seat, client: Client) {
+        if !self.scenario.has(seat.actor) {
+            return;
+        }
+        let number = self.clients.len();
+        if let Some(edge) = seat.edge {
+            self.edges.insert(number, edge);
+        }
+        self.clients.push(Seated { actor: seat.actor, counts: seat.counts, sessions: 0, client });
         self.connections.push(None);
-        let client = self.clients.len() - 1;
-        self.heap.schedule(begin_us, Event::Connect { client });
-        self.heap.schedule(begin_us + 1_000, Event::ClientWake { client });
+        self.heap.schedule(seat.begin_us, Event::Connect { client: number });
+        self.heap.schedule(seat.begin_us + 1_000, Event::ClientWake { client: number });
+    }
+}
+
+/// Where a client will sit.
+struct Seat {
+    actor: Actor,
+    counts: Counts,
+    begin_us: u64,
+    edge: Option<usize>,
+}
+
+impl Seat {
+    fn new(role: Role, number: u32) -> Self {
+        Self { actor: Actor::Client(role, number), counts: Counts::default(), begin_us: 0, edge: None }
+    }
+
+    fn decide<'a>(&'a mut self, decider: &'a mut Decider) -> ActorDecider<'a> {
+        decider.of(self.actor, &mut self.counts)
     }
 }

@@ -6,9 +6,14 @@ mod fees;
 mod key;
 mod publish;
 mod query;
+mod replay;
+mod scenario;
+mod shrink;
+mod sim;
 mod status;
 mod stream;
 mod subscribe;
+mod tapes;
 mod up;
 
 use clap::Subcommand;
@@ -41,6 +46,12 @@ pub enum Command {
     /// Stop and start brokers of a network on this machine
     #[command(subcommand)]
     Broker(broker::BrokerCommand),
+    /// Simulate networks, one for each seed, until a promise does not hold
+    Sim(sim::Sim),
+    /// Repeat a simulated run, from its tape or its seed, and read it
+    Replay(replay::Replay),
+    /// Shrink a tape whose run breaks a promise
+    Shrink(shrink::Shrink),
     /// Measure this machine: rates, latencies, gas
     Bench(bench::Bench),
 }
@@ -57,6 +68,9 @@ pub async fn run(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Fees(command) => command.run(global).await,
         Command::Key(command) => command.run(global).await,
         Command::Broker(command) => command.run(global).await,
+        Command::Sim(command) => command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Shrink(command) => command.run(),
         Command::Bench(command) => command.run().await,
     }
 }

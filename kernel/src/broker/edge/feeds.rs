@@ -13,15 +13,17 @@ use crate::broker::io::SessionId;
 use crate::broker::message::Message;
 use crate::ids::{Address, LaneId, StreamPartition};
 use crate::limits::{FEED_HEARTBEAT_US, FEED_MISSES};
+use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::verify::Verified;
 
 /// Every feed of an edge.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Feeds {
     feeds: BTreeMap<Flow, Feed>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Feed {
     source: Option<Address>,
     attempt: u32,
@@ -127,6 +129,7 @@ impl Edge {
             }
             Some(before) if before > index => {
                 // The source lost its count, as after a restart: what it says now does not continue what was.
+                ctx.mark(Rare::FeedRestarted);
                 self.restart_feed(ctx, flow);
             }
             Some(_) => {}
@@ -154,7 +157,8 @@ impl Edge {
         feed.index = Some(index);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
         for id in subscribers {
-            if previous_index > at {
+            if previous_index > at && !ctx.rules.has(Bug::DeliversPastGap) {
+                ctx.mark(Rare::LiveMissed);
                 self.on_missed(ctx, id, flow, at);
             } else {
                 self.deliver_live(ctx, id, flow, index, batch);
@@ -196,6 +200,7 @@ impl Edge {
     /// Follows the next replica; subscriptions begin again there, and get nothing twice.
     pub(super) fn restart_feed(&mut self, ctx: &mut Context<'_>, flow: Flow) {
         let Some(feed) = self.feeds.feeds.get_mut(&flow) else { return };
+        ctx.mark(Rare::FeedMoved);
         feed.attempt += 1;
         feed.misses = 0;
         feed.index = None;

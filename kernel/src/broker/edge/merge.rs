@@ -13,7 +13,7 @@ use crate::limits::HEADER_BYTES;
 use crate::log::{Chunk, Position, Slice};
 
 /// What is left of one home's chunk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Part {
     chunk: Chunk,
     /// The first slice that is not used up.
@@ -24,7 +24,7 @@ pub struct Part {
 }
 
 /// The batch that the next event is in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     number: u32,
     header: Header,

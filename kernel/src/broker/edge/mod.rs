@@ -33,9 +33,11 @@ use super::refusal::{Refusal, RefusalCode};
 use crate::coordinator::{Home, State, Stream};
 use crate::ids::{Address, Epoch, PartitionId, StreamId, StreamPartition};
 use crate::limits::{LANE_LIFETIME_EPOCHS, MAX_REQUESTS};
+use crate::marks::Rare;
+use crate::rules::Bug;
 
 /// All clients of one broker.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Edge {
     sessions: BTreeMap<SessionId, Session>,
     publishing: Publishing,
@@ -54,14 +56,14 @@ pub struct Flow {
     pub home: PartitionId,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Session {
     identity: Option<Address>,
     requests: BTreeMap<u64, Request>,
 }
 
 /// A request that is not over yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Request {
     Read(ReadRequest),
     Subscribe(Subscription),
@@ -153,7 +155,9 @@ impl Edge {
 
     /// The chain moved on: permissions may have ended, replicas changed, partitions been added.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
-        self.end_unauthorized(ctx);
+        if !ctx.rules.has(Bug::CachesPermission) {
+            self.end_unauthorized(ctx);
+        }
         self.follow_homes(ctx);
         self.publishing.on_view(ctx);
     }
@@ -162,14 +166,17 @@ impl Edge {
         let mut ended = Vec::new();
         for (session, state) in &self.sessions {
             for (request, open) in &state.requests {
-                if let Request::Subscribe(subscription) = open
-                    && let Err(refusal) = may_read(ctx.view, state.identity, subscription.stream, &[])
-                {
+                let stream = match open {
+                    Request::Read(reading) => reading.stream(),
+                    Request::Subscribe(subscription) => subscription.stream,
+                };
+                if let Err(refusal) = may_read(ctx.view, state.identity, stream, &[]) {
                     ended.push(((*session, *request), refusal));
                 }
             }
         }
         for (id, refusal) in ended {
+            ctx.mark(Rare::PermissionEnded);
             self.cancel(ctx, id);
             ctx.reply(id.0, Reply::Refused { request: id.1, refusal });
         }

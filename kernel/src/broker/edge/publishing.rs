@@ -18,6 +18,8 @@ use crate::ids::{Address, Epoch, LaneId, PartitionId};
 use crate::limits::{
     MAX_FRESH, MAX_PENDING_BYTES, PUBLISH_TIMEOUT_US, RETRY_US, SEAL_RETRY_US, SEAL_TIMEOUT_US,
 };
+use crate::marks::Rare;
+use crate::rules::{Bug, Rules};
 use crate::verify::Verified;
 
 /// Times that a batch is offered again to replicas that lag behind the quorum; sealing repairs the rest.
@@ -33,7 +35,7 @@ const MAX_WAITERS: usize = 64;
 const SEARCH_US: u64 = RETRY_US / 4;
 
 /// Batches on their way to a quorum.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Publishing {
     /// By lane and the sequence after the batch.
     pending: BTreeMap<(LaneId, u64), Pending>,
@@ -45,7 +47,7 @@ pub struct Publishing {
     next_due_us: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     batch: Verified<Batch>,
     partition: PartitionId,
@@ -67,7 +69,7 @@ impl Pending {
 
     /// `stored` needs q replicas of one epoch's set naming that epoch. An epoch that has not begun in this edge's view,
     /// or is long sealed, may have another set than the view says.
-    fn is_stored(&self, view: &State) -> bool {
+    fn is_stored(&self, view: &State, rules: Rules) -> bool {
         let known = |epoch: Epoch| {
             let partition = view.partition(self.partition);
             let oldest = partition.map_or(0, |p| p.since_epoch.min(p.sealed_epoch));
@@ -77,8 +79,9 @@ impl Pending {
             self.receipts.iter().map(|(epoch, _)| *epoch).filter(|epoch| known(*epoch)).collect();
         epochs.into_iter().any(|epoch| {
             let members = |from: &Address| is_member(view, self.partition, epoch, *from);
-            let count = self.receipts.iter().filter(|(e, from)| *e == epoch && members(from)).count();
-            count >= view.quorum()
+            let named = |e: &Epoch| *e == epoch || rules.has(Bug::CountsVoteTwice);
+            let count = self.receipts.iter().filter(|(e, from)| named(e) && members(from)).count();
+            count >= view.quorum() - usize::from(rules.has(Bug::QuorumOffByOne))
         })
     }
 
@@ -167,7 +170,7 @@ impl Publishing {
     /// Whether a batch is taken, and which partition it goes to.
     fn check(
         &self,
-        ctx: &Context<'_>,
+        ctx: &mut Context<'_>,
         batch: &Verified<Batch>,
         key: (LaneId, u64),
     ) -> Result<PartitionId, Refusal> {
@@ -176,6 +179,7 @@ impl Publishing {
             return if same {
                 Ok(pending.partition)
             } else {
+                ctx.mark(Rare::BranchAtEdge);
                 Err(Refusal::new(
                     RefusalCode::Forked,
                     "another batch with these sequences of this lane is on its way: a lane has one branch",
@@ -208,8 +212,9 @@ impl Publishing {
     ) {
         // Only a member's word in an epoch of its own counts; anything else would only fill memory.
         let apart = epoch.abs_diff(ctx.view.epoch()) > EPOCHS_APART;
+        ctx.mark_if(epoch > ctx.view.epoch(), Rare::ReceiptAhead);
         if apart || !is_member(ctx.view, partition, epoch, from) {
-            return;
+            return ctx.mark(Rare::ReceiptRefused);
         }
         for head in heads {
             for key in self.covered_by(partition, head) {
@@ -225,7 +230,10 @@ impl Publishing {
     /// Tells whoever waits for a batch if it is stored by now, and forgets it if nobody needs it any more.
     fn settle(&mut self, ctx: &mut Context<'_>, key: (LaneId, u64)) {
         let Some(pending) = self.pending.get_mut(&key) else { return };
-        if !pending.stored && pending.is_stored(ctx.view) {
+        if !pending.stored && pending.is_stored(ctx.view, ctx.rules) {
+            let [first, last] =
+                [pending.receipts.first(), pending.receipts.last()].map(|r| r.map(|(e, _)| e));
+            ctx.mark_if(first < last, Rare::ReceiptsOfTwoEpochs);
             pending.stored = true;
             pending.offers = 0;
             if self.fresh.len() >= MAX_FRESH {
@@ -286,6 +294,7 @@ impl Publishing {
         }
         pending.refusals.insert(from, refusal.clone());
         if replicas.len().saturating_sub(pending.refusals.len()) < ctx.view.quorum() {
+            ctx.mark(Rare::RefusedByQuorum);
             self.refuse(ctx, key, &refusal);
         }
     }
@@ -317,6 +326,7 @@ impl Publishing {
                 if pending.sealed_by.len() < enough {
                     continue;
                 }
+                ctx.mark_if(!pending.stored, Rare::SealedBeforeStored);
                 for (session, request, level) in self.remove(key).into_iter().flat_map(|p| p.waiters) {
                     let reached = if level == Level::Sealed { Level::Sealed } else { Level::Stored };
                     published(ctx, session, request, key, reached);
@@ -387,9 +397,11 @@ impl Publishing {
                         format!("no quorum of partition {} answered in time: send again", pending.partition),
                     )
                 });
+                ctx.mark(Rare::PublishTimedOut);
                 self.refuse(ctx, key, &refusal);
                 continue;
             }
+            ctx.mark(Rare::OfferRepeated);
             pending.offers += 1;
             offer(ctx, pending);
             self.drop_if_over(ctx, key);

@@ -16,12 +16,13 @@ use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
-use crate::ids::{Address, PartitionId, StreamPartition};
+use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
+use crate::marks::Rare;
 
 /// A client's reading that is not over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReadRequest {
     slot: StreamPartition,
     homes: BTreeMap<PartitionId, AtHome>,
@@ -32,7 +33,7 @@ pub struct ReadRequest {
 }
 
 /// What one home has answered of a reading.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct AtHome {
     asked: bool,
     part: Part,
@@ -43,6 +44,10 @@ struct AtHome {
 }
 
 impl ReadRequest {
+    pub(super) fn stream(&self) -> StreamId {
+        self.slot.stream
+    }
+
     /// The next of the answer, as far as it is known while no home is being asked: nothing if one must be first.
     fn merged(&mut self) -> Chunk {
         if self.homes.values().any(|home| home.part.is_empty() && home.next.is_some()) {
@@ -81,14 +86,14 @@ impl ReadRequest {
 }
 
 /// Questions that replicas have not answered yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Readings {
     next_token: u64,
     asked: BTreeMap<u64, Asked>,
 }
 
 /// One question to a replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Asked {
     id: (SessionId, u64),
     flow: Flow,
@@ -298,6 +303,7 @@ impl Edge {
             return;
         }
         if asked.attempt >= READ_ATTEMPTS {
+            ctx.mark(Rare::ReadRefused);
             let (session, request) = asked.id;
             self.cancel(ctx, asked.id);
             let reason = format!("no replica could answer ({reason}): try again in a moment");
@@ -306,6 +312,7 @@ impl Edge {
             return;
         }
         if !asked.bound {
+            ctx.mark(Rare::ReadMoved);
             asked.replica = fresh_source(ctx, &self.publishing, asked.flow, asked.attempt);
             asked.query = asked.query.unpinned();
         }

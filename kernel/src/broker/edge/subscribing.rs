@@ -14,6 +14,8 @@ use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::log::{Chunk, Position, Query};
+use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::verify::Verified;
 
 /// The place after all others.
@@ -107,8 +109,10 @@ impl Edge {
         flow: Flow,
         index: u64,
     ) {
+        let drops = ctx.rules.has(Bug::MoveDropsTail)
+            && self.track(id, flow.slot).is_some_and(|track| track.has_delivered());
         let Some(tail) = self.tail(id, flow) else { return };
-        if tail.skips_history {
+        if tail.skips_history || drops {
             // From now on a move to another replica must look back to the start.
             tail.skips_history = false;
             return self.attach(ctx, id, flow);
@@ -129,6 +133,7 @@ impl Edge {
             tail.phase = Phase::Live;
         }
         if track.is_caught_up() {
+            ctx.mark(Rare::CaughtUp);
             ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot: flow.slot });
         }
         self.end_if_quiet(ctx, id, flow);
@@ -139,6 +144,11 @@ impl Edge {
         self.readings.forget_flow(id, flow);
         if let Some(tail) = self.tail(id, flow) {
             tail.phase = Phase::Opening;
+        }
+        if ctx.rules.has(Bug::DeliversTwiceAfterMove)
+            && let Some(track) = self.track(id, flow.slot)
+        {
+            track.forget();
         }
         // The others need not wait for it.
         self.pump_slot(ctx, id, flow.slot);
@@ -243,7 +253,9 @@ impl Edge {
         let Some(subscription) = self.subscription(id) else { return };
         let Some(track) = subscription.tracks.get_mut(&flow.slot) else { return };
         let bytes: u64 = chunk.batches.iter().map(|bytes| bytes.len() as u64).sum();
+        let offered = chunk.order.len();
         let fresh = track.cut_down(chunk, false);
+        ctx.mark_if(fresh.order.len() < offered, Rare::DeliveredBefore);
         if !fresh.order.is_empty() {
             subscription.outstanding_bytes += bytes;
             ctx.reply(id.0, Reply::Chunk { request: id.1, slot: flow.slot, chunk: fresh });
@@ -279,6 +291,7 @@ impl Edge {
         if !subscription.has_room()
             && let Some(tail) = self.tail(id, flow)
         {
+            ctx.mark(Rare::WindowFull);
             tail.phase = Phase::Behind { after_index: index, asked: None };
         }
     }
@@ -293,6 +306,7 @@ impl Edge {
         from: u64,
     ) {
         if self.track(id, flow.slot).is_some_and(|track| track.withdraw(lane, from)) {
+            ctx.mark(Rare::WithdrawalTold);
             ctx.reply(id.0, Reply::Withdrawn { request: id.1, lane, from });
         }
     }

@@ -25,7 +25,7 @@ use crate::limits::{HEADER_BYTES, LATEST_SLACK_MS, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
 
 /// One client's subscription to partitions of a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     pub(super) stream: StreamId,
     pub(super) tracks: BTreeMap<StreamPartition, Track>,
@@ -33,7 +33,7 @@ pub struct Subscription {
 }
 
 /// How far one stream partition of a subscription is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Track {
     from: From,
     /// A little before the subscription began, for lanes that one from now on has got nothing of yet: events on their
@@ -46,7 +46,7 @@ pub struct Track {
 }
 
 /// Where one flow of a subscription is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tail {
     pub(super) phase: Phase,
     /// Where history begins: never after an event that was delivered, for what follows it must not be missed.
@@ -56,7 +56,7 @@ pub struct Tail {
 }
 
 /// See the module's text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Phase {
     /// The feed has not said where it is.
     Opening,
@@ -72,7 +72,7 @@ pub enum Phase {
 }
 
 /// A history being read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct History {
     /// What came and was not delivered yet.
     pub(super) part: Part,
@@ -135,6 +135,16 @@ impl Track {
             positions: BTreeMap::new(),
             tails: BTreeMap::new(),
         }
+    }
+
+    /// Whether anything was delivered.
+    pub(super) fn has_delivered(&self) -> bool {
+        !self.positions.is_empty()
+    }
+
+    /// Forgets what was delivered.
+    pub(super) fn forget(&mut self) {
+        self.positions.clear();
     }
 
     /// Adds a home that the stream partition has as the subscription begins. From now on, a quiet one has nothing.

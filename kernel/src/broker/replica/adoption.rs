@@ -21,9 +21,11 @@ use crate::coordinator::State;
 use crate::ids::{Address, Epoch, LaneId};
 use crate::limits::{MAX_PENDING_CUTS, RETRY_US};
 use crate::log::{Record, Table};
+use crate::marks::Rare;
+use crate::rules::Bug;
 
 /// Cuts on the way from the last adopted one to the one on chain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CatchUp {
     cuts: VecDeque<Cut>,
     /// The run reaches the checksum on chain: every cut in it is proven.
@@ -56,7 +58,8 @@ impl Replica {
     pub fn offer_cut(&mut self, ctx: &mut Context<'_>, cut: &Cut) {
         let Some(on_chain) = ctx.view.partition(self.partition) else { return };
         let is_next = cut.previous == self.checksum && cut.epoch > self.sealed_epoch;
-        let is_sealed = cut.epoch <= on_chain.sealed_epoch && cut.checksum() == on_chain.checksum;
+        let is_sealed = cut.epoch <= on_chain.sealed_epoch && cut.checksum() == on_chain.checksum
+            || ctx.rules.has(Bug::AdoptsWhatItSigned);
         if is_next && is_sealed && !self.catch_up.as_ref().is_some_and(|c| c.proven) {
             self.catch_up = Some(CatchUp {
                 cuts: VecDeque::from([cut.clone()]),
@@ -82,6 +85,7 @@ impl Replica {
         }
         while let Some(cut) = self.take_proven_cut() {
             if !self.holds_all_of(ctx, &cut) {
+                ctx.mark(Rare::SealedDataMissing);
                 self.catch_up.iter_mut().for_each(|catch_up| catch_up.cuts.push_front(cut.clone()));
                 return;
             }
@@ -122,6 +126,7 @@ impl Replica {
         catch_up.asked_us = ctx.now.monotonic_us;
         let peers = self.peers(ctx.view, ctx.me);
         if let Some(peer) = peers.get(source % peers.len().max(1)) {
+            ctx.mark(Rare::CutsAsked);
             ctx.send(*peer, Message::CutsWanted { partition: self.partition, after_epoch }, &[]);
         }
     }
@@ -151,6 +156,7 @@ impl Replica {
                 && cut.is_canonical();
             if !fits || catch_up.cuts.len() >= MAX_PENDING_CUTS {
                 // A lie, or another branch: forget it all and ask somebody else.
+                ctx.mark(Rare::CutsRefused);
                 catch_up.cuts.clear();
                 catch_up.source += 1;
                 return;
@@ -160,6 +166,7 @@ impl Replica {
             // The last cut is older than the chain's epoch if the quorum was lost since.
             if on_chain.is_some_and(|(_, on_chain)| on_chain == checksum) {
                 catch_up.proven = true;
+                ctx.mark_if(catch_up.cuts.len() > 1, Rare::CutsOfManyEpochs);
                 break;
             }
         }
@@ -171,6 +178,7 @@ impl Replica {
         if ctx.now.monotonic_us < catch_up.asked_us + RETRY_US {
             return;
         }
+        ctx.mark(Rare::CatchUpRetried);
         catch_up.asked_us = ctx.now.monotonic_us;
         catch_up.source += 1;
         if catch_up.proven {
@@ -224,6 +232,7 @@ impl Replica {
     fn give_up_branch(&mut self, ctx: &mut Context<'_>, id: LaneId) {
         let Some(lane) = self.lanes.get(&id).filter(|lane| !lane.marks.is_empty()) else { return };
         let (slot, from) = (lane.slot, lane.sealed.next_sequence);
+        ctx.mark(Rare::BranchGivenUp);
         self.drop_branch(ctx, id);
         self.say_withdrawn(ctx, slot, id, from);
     }
@@ -251,6 +260,7 @@ impl Replica {
         self.cut_epoch = cut.epoch;
         self.adopted = Some(Adopted { epoch: cut.epoch, previous: cut.previous, checksum });
         if self.quarantine.is_some_and(|epoch| cut.epoch >= epoch) {
+            ctx.mark(Rare::QuarantineEnded);
             self.quarantine = None;
         }
         self.write_own_row(ctx);
@@ -282,10 +292,12 @@ impl Replica {
         let withdrawn = !lane.marks.is_empty();
         self.drop_branch(ctx, id);
         if let Some(lane) = self.lanes.get_mut(&id) {
+            ctx.mark(Rare::ForkSealed);
             lane.closed = true;
             ctx.write(rows::put(Table::Lane, lane_key(self.partition, &id), &lane_row(lane)));
         }
         if withdrawn {
+            ctx.mark(Rare::EventsWithdrawn);
             self.push_withdrawn(ctx, slot, id, from);
         }
     }
@@ -298,6 +310,7 @@ impl Replica {
         if marks.is_empty() {
             return;
         }
+        let from = if ctx.rules.has(Bug::ForkDropsSealed) { 0 } else { from };
         ctx.write(Record::Truncate { partition, lane: id, from });
         for mark in marks {
             let key = rows::mark_key(partition, &id, mark.header.header.next_sequence());

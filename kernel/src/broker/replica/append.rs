@@ -17,11 +17,13 @@ use crate::broker::rows;
 use crate::ids::{Address, LaneId};
 use crate::limits::{MAX_AHEAD_BYTES, MAX_OPEN_LANES};
 use crate::log::{Record, StoredBatch, Table};
+use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::verify::Verified;
 
 /// Batches that wait for what comes before them; bounded in bytes. When it is full it is emptied: what waits for a gap
 /// that is never filled keeps nothing else out for long, and edges offer again what is not acknowledged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ahead {
     batches: BTreeMap<(LaneId, u64), (Verified<Batch>, Source)>,
     bytes: usize,
@@ -78,6 +80,7 @@ impl Replica {
                 refuse(ctx, self, source, batch.header(), refusal);
             }
             while let Some((next, from)) = self.next_ahead(lane) {
+                ctx.mark(Rare::GapFilled);
                 if let Err(refusal) = self.take(ctx, from, next.clone()) {
                     refuse(ctx, self, from, next.header(), refusal);
                 }
@@ -104,6 +107,7 @@ impl Replica {
             heads.push(head);
         }
         if header.next_sequence() <= lane.sealed.next_sequence {
+            ctx.mark(Rare::BatchSealedAlready);
             let (partition, epoch, heads) = (self.partition, self.sealed_epoch, alloc::vec![lane.sealed]);
             ctx.send(edge, Message::Sealed { partition, epoch, heads }, &[]);
         }
@@ -131,14 +135,17 @@ impl Replica {
             }
             Offer::Held => {
                 if let (Source::Edge(edge), Some(lane)) = (source, self.lanes.get_mut(&id)) {
+                    ctx.mark(Rare::BatchHeldAlready);
                     lane.note_edge(edge);
                 }
             }
             Offer::Ahead => {
+                ctx.mark(Rare::BatchAhead);
                 self.ahead.put(batch, source);
                 self.want(ctx, id, header.sequence, source.address());
             }
             Offer::Fork(fork) => {
+                ctx.mark(Rare::ForkInBatch);
                 self.note_fork(ctx, *fork);
                 if from_peer {
                     self.yield_to_sealed(ctx, id);
@@ -149,6 +156,7 @@ impl Replica {
                 ));
             }
             Offer::Closed => {
+                ctx.mark(Rare::ForkedLaneRefused);
                 return Err(Refusal::new(
                     RefusalCode::Forked,
                     "the lane was forked by its publisher and is closed: open a new lane",
@@ -226,6 +234,9 @@ impl Replica {
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::open(&header));
         self.deposits.note(ctx.view, &lane.head(), &header);
         lane.append(signed, index);
+        if ctx.rules.has(Bug::AcknowledgesBeforeWrite) {
+            lane.durable = header.next_sequence();
+        }
         if let Source::Edge(edge) = source {
             lane.note_edge(edge);
         }
@@ -269,6 +280,7 @@ impl Replica {
         lane.fork = Some(fork.clone());
         if lane.sealed_header.is_none() && lane.marks.is_empty() {
             // Nothing of the lane is here; its row makes the proof findable after a restart.
+            ctx.mark(Rare::ForkOfUnseenLane);
             ctx.write(rows::put(
                 Table::Lane,
                 lane_key(self.partition, &id),
@@ -283,6 +295,7 @@ impl Replica {
 }
 
 fn refuse(ctx: &mut Context<'_>, replica: &Replica, source: Source, header: &Header, refusal: Refusal) {
+    ctx.mark_if(refusal.code == RefusalCode::Unavailable, Rare::LaneOpensAhead);
     match source {
         Source::Edge(edge) => ctx.send(
             edge,

@@ -10,17 +10,19 @@ use crate::broker::context::Context;
 use crate::broker::message::Message;
 use crate::ids::{Address, LaneId};
 use crate::limits::{MAX_FETCHES, MAX_FETCHES_A_PEER, RETRY_US};
+use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::verify::Verified;
 
 /// Lanes being fetched; bounded.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fetching {
     lanes: BTreeMap<LaneId, Fetch>,
     /// Lanes on which a peer named another branch, and when it was asked: what it sends shows who is right.
     probed: BTreeMap<LaneId, u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Fetch {
     /// Everything before this sequence is wanted.
     until: u64,
@@ -50,7 +52,7 @@ impl Replica {
         // No single peer can fill all places with lanes that do not exist.
         let of_holder = self.fetching.lanes.values().filter(|fetch| fetch.hint == holder).count();
         if self.fetching.lanes.len() >= MAX_FETCHES || of_holder >= MAX_FETCHES_A_PEER {
-            return;
+            return ctx.mark(Rare::FetchesFull);
         }
         let fetch = Fetch { until, hint: holder, attempts: 0, asked_us: ctx.now.monotonic_us };
         self.fetching.lanes.insert(lane, fetch);
@@ -67,6 +69,7 @@ impl Replica {
         if holder == ctx.me || probed.len() >= MAX_FETCHES || probed.contains_key(&lane) {
             return;
         }
+        ctx.mark(Rare::BranchProbed);
         self.fetching.probed.insert(lane, now_us);
         ctx.send(holder, Message::Fetch { partition: self.partition, lane, from }, &[]);
     }
@@ -89,7 +92,7 @@ impl Replica {
     ) {
         let asked = self.fetching.probed.remove(&lane).is_some() || self.fetching.lanes.contains_key(&lane);
         if !asked {
-            return;
+            return ctx.mark(Rare::RepairUnasked);
         }
         let before = self.lanes.get(&lane).map_or(0, |lane| lane.head().next_sequence);
         let of_lane = batches.into_iter().filter(|batch| batch.lane() == lane).collect();
@@ -99,6 +102,7 @@ impl Replica {
         if after >= fetch.until {
             self.fetching.lanes.remove(&lane);
         } else if after > before {
+            ctx.mark(Rare::RepairInParts);
             fetch.asked_us = ctx.now.monotonic_us;
             self.ask(ctx, lane, from);
         }
@@ -112,14 +116,17 @@ impl Replica {
         self.fetching.lanes.retain(|lane, fetch| {
             let head = lanes.get(lane).map_or(0, |lane| lane.head().next_sequence);
             let exhausted = fetch.attempts as usize > 2 * peers.len() + 2;
-            head < fetch.until && !exhausted
+            let wanted = head < fetch.until && !exhausted;
+            ctx.mark_if(!wanted, Rare::FetchEnded);
+            wanted
         });
         for (lane, fetch) in &mut self.fetching.lanes {
             if now_us < fetch.asked_us + RETRY_US {
                 continue;
             }
+            ctx.mark(Rare::FetchRetried);
             fetch.attempts += 1;
-            fetch.asked_us = now_us;
+            fetch.asked_us = if ctx.rules.has(Bug::FetchTimerStops) { u64::MAX - RETRY_US } else { now_us };
             let choices = peers.len() + 1;
             let peer = peers.get(fetch.attempts as usize % choices).copied().unwrap_or(fetch.hint);
             ask.push((*lane, peer));

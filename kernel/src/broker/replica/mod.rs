@@ -37,14 +37,16 @@ use super::message::Message;
 use super::rows::{self, LaneRow, PartitionRow};
 use crate::agreement::{Fork, LaneHead};
 use crate::coordinator::State;
-use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId, StreamPartition};
+use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId, StreamPartition};
 use crate::log::Table;
+use crate::marks::Rare;
+use crate::rules::{Bug, Rules};
 
 /// More batches than a partition can append in a millisecond.
 const APPENDS_A_MS: u64 = 1 << 20;
 
 /// One partition at one replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replica {
     /// The partition.
     pub partition: PartitionId,
@@ -89,6 +91,7 @@ impl Replica {
         if acted_before {
             let epoch = ctx.view.epoch();
             replica.quarantine = Some(epoch);
+            ctx.mark(Rare::DiskLost);
             ctx.trace(Trace::Quarantined(partition, epoch));
         }
         replica.write_own_row(ctx);
@@ -96,11 +99,13 @@ impl Replica {
     }
 
     /// A replica that goes on from what its store remembers.
-    pub fn restore(partition: PartitionId, row: PartitionRow, last_index: u64) -> Self {
+    pub fn restore(partition: PartitionId, row: PartitionRow, last_index: u64, rules: Rules) -> Self {
         let mut replica = Self::empty(partition);
-        replica.sealed_epoch = row.sealed_epoch;
-        replica.checksum = row.checksum;
-        replica.cut_epoch = row.cut_epoch;
+        if !rules.has(Bug::CutGoesBack) {
+            replica.sealed_epoch = row.sealed_epoch;
+            replica.checksum = row.checksum;
+            replica.cut_epoch = row.cut_epoch;
+        }
         replica.open_epoch = row.open_epoch;
         replica.opened_epoch = Some(row.open_epoch);
         replica.quarantine = row.quarantine;
@@ -177,7 +182,11 @@ impl Replica {
         self.found_if_new(ctx.view);
         let epoch = ctx.view.epoch();
         if epoch > self.open_epoch || self.opened_epoch.is_none() && epoch == self.open_epoch {
+            ctx.mark_if(self.open_epoch > 0 && epoch > self.open_epoch + 1, Rare::EpochSkipped);
             self.open_epoch = epoch;
+            if ctx.rules.has(Bug::EntersEpochEarly) {
+                self.on_opened(ctx, epoch);
+            }
             self.write_own_row(ctx);
             ctx.after_write(After::Opened(self.partition, epoch));
         }
@@ -186,7 +195,8 @@ impl Replica {
     }
 
     /// This broker has no part in the partition any more. Should it come back, it has missed what was stored meanwhile.
-    pub fn rest(&mut self) {
+    pub fn rest(&mut self, ctx: &mut Context<'_>) {
+        ctx.mark_if(!self.resting, Rare::Rested);
         self.resting = true;
         self.catch_up = None;
         self.fetching = Fetching::default();
@@ -219,16 +229,18 @@ impl Replica {
     pub fn on_opened(&mut self, ctx: &mut Context<'_>, epoch: Epoch) {
         self.opened_epoch = Some(self.opened_epoch.unwrap_or(0).max(epoch));
         ctx.trace(Trace::EpochEntered(self.partition, epoch));
-        self.repeat_acknowledgements(ctx);
+        if !ctx.rules.has(Bug::RepeatsNoReceipts) {
+            self.repeat_acknowledgements(ctx);
+        }
     }
 
     /// Whether this replica may acknowledge now, and in which epoch (WP 2.4.3): it acts in the epoch, has closed
     /// every earlier one on disk, holds everything up to the last sealed cut, and remembers what it promised.
-    pub fn acknowledging_epoch(&self, view: &State, me: Option<BrokerIndex>) -> Option<Epoch> {
-        let epoch = view.epoch();
-        let acts = me.is_some_and(|index| view.is_member(self.partition, index, epoch));
+    fn acknowledging_epoch(&self, ctx: &Context<'_>) -> Option<Epoch> {
+        let (view, epoch) = (ctx.view, ctx.view.epoch());
+        let acts = ctx.my_index.is_some_and(|index| view.is_member(self.partition, index, epoch));
         let open = self.opened_epoch == Some(epoch);
-        (acts && open && self.may_sign(view)).then_some(epoch)
+        (acts && open && (self.may_sign(view) || ctx.rules.has(Bug::AcknowledgesBelowCut))).then_some(epoch)
     }
 
     /// Whether this replica's word can be relied on: it lacks no memory and holds the last sealed cut.
@@ -289,11 +301,14 @@ impl Replica {
                 lane.edges.iter().for_each(|edge| by_edge.entry(*edge).or_default().push(head));
             }
         }
+        ctx.mark_if(!by_edge.is_empty(), Rare::ReceiptsRepeated);
         self.acknowledge(ctx, by_edge);
     }
 
     fn acknowledge(&self, ctx: &mut Context<'_>, by_edge: BTreeMap<Address, Vec<LaneHead>>) {
-        let Some(epoch) = self.acknowledging_epoch(ctx.view, ctx.my_index) else { return };
+        let Some(epoch) = self.acknowledging_epoch(ctx) else {
+            return ctx.mark(Rare::ReceiptHeldBack);
+        };
         for (edge, heads) in by_edge.into_iter().filter(|(_, heads)| !heads.is_empty()) {
             ctx.send(edge, Message::Acknowledge { partition: self.partition, epoch, heads }, &[]);
         }
@@ -327,6 +342,6 @@ impl Replica {
         self.retry_fetches(ctx);
         self.retry_catch_up(ctx);
         self.seek_presence(ctx);
-        self.check_presence(ctx.view);
+        self.check_presence(ctx);
     }
 }

@@ -15,9 +15,10 @@ use crate::broker::message::Message;
 use crate::coordinator::State;
 use crate::ids::Address;
 use crate::limits::RETRY_US;
+use crate::marks::Rare;
 
 /// What a replica still has to hear before it serves readers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Presence {
     /// What each peer named last; one message's worth a peer.
     answers: BTreeMap<Address, Vec<LaneHead>>,
@@ -45,13 +46,14 @@ impl Replica {
         if self.presence.complete || !due {
             return;
         }
-        self.presence.asked_us = Some(now_us);
+        let asked = self.presence.asked_us.replace(now_us);
+        ctx.mark_if(asked.is_some(), Rare::PresenceAskedAgain);
         for peer in self.peers(ctx.view, ctx.me) {
             if !self.has_all_of(&peer) {
                 ctx.send(peer, Message::HeadsWanted { partition: self.partition }, &[]);
             }
         }
-        self.check_presence(ctx.view);
+        self.check_presence(ctx);
     }
 
     /// A peer wants to know what is here. Whoever has no seat is not answered, and a store that lost its memory says
@@ -65,7 +67,7 @@ impl Replica {
             },
         );
         if !seated || self.quarantine.is_some() {
-            return;
+            return ctx.mark(Rare::PresenceRefused);
         }
         let heads = self.unsealed_heads();
         ctx.send(from, Message::Heads { partition: self.partition, heads }, &[]);
@@ -78,7 +80,7 @@ impl Replica {
         }
         self.look_for(ctx, from, &heads);
         self.presence.answers.insert(from, heads);
-        self.check_presence(ctx.view);
+        self.check_presence(ctx);
     }
 
     /// Whether a peer has answered and everything that it named is here, or was forked.
@@ -92,13 +94,15 @@ impl Replica {
     }
 
     /// Whether enough peers have answered and what they named is here.
-    pub(super) fn check_presence(&mut self, view: &State) {
+    pub(super) fn check_presence(&mut self, ctx: &mut Context<'_>) {
+        let view = ctx.view;
         let enough = view.params.seats() - view.quorum() + view.params.liars();
         if self.presence.complete
             || self.presence.answers.keys().filter(|peer| self.has_all_of(peer)).count() < enough
         {
             return;
         }
+        ctx.mark(Rare::PresenceKnown);
         self.presence.complete = true;
         self.presence.answers.clear();
     }

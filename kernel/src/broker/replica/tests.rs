@@ -10,7 +10,9 @@ use crate::batch::{LaneWriter, NewEvent, content_type};
 use crate::broker::context::Ledger;
 use crate::broker::io::Output;
 use crate::coordinator::{BlockRef, Contracts, Fact, Params, Seats, evolve};
-use crate::ids::StreamId;
+use crate::ids::{BrokerIndex, StreamId};
+use crate::marks::Marks;
+use crate::rules::Rules;
 use crate::signature::{KEYED_HASH, keyed_hash};
 use crate::time::Now;
 
@@ -26,7 +28,6 @@ fn last_cut() -> Cut {
 /// A network of four members whose quorum was declared lost in epoch 200.
 fn view() -> State {
     let mut view = State::new(1, Contracts::default(), Params::default());
-    view.height = view.first_block_of(200);
     for number in 1..=4u8 {
         let registered = Fact::BrokerRegistered {
             index: BrokerIndex(number.into()),
@@ -40,6 +41,7 @@ fn view() -> State {
         let block = BlockRef { number: view.height, timestamp_s: 0 };
         evolve(&mut view, block, &registered);
     }
+    view.height = view.first_block_of(200);
     let partition = &mut Arc::make_mut(&mut view.partitions)[0];
     partition.founded = true;
     partition.members = Seats::of_brokers([1, 2, 3, 4].map(BrokerIndex));
@@ -51,12 +53,14 @@ fn view() -> State {
 
 fn restored(sealed_epoch: Epoch, checksum: Hash, quarantine: Option<Epoch>) -> Replica {
     let row = PartitionRow { sealed_epoch, checksum, cut_epoch: sealed_epoch, open_epoch: 6, quarantine };
-    Replica::restore(PARTITION, row, 1)
+    Replica::restore(PARTITION, row, 1, Rules::sound())
 }
 
 fn step(view: &State, act: impl FnOnce(&mut Context<'_>)) -> Vec<Output> {
     let (mut ledger, mut outputs) = (Ledger::default(), Vec::new());
-    let mut ctx = Context::new(Now::default(), ME, view, &mut ledger, &mut outputs);
+    let mut marks = Marks::default();
+    let lasting = (&mut ledger, &mut marks);
+    let mut ctx = Context::new(Now::default(), ME, view, Rules::sound(), lasting, &mut outputs);
     act(&mut ctx);
     ctx.finish();
     outputs

@@ -1,0 +1,202 @@
+//! Receipts: what replicas tell edges is on their disks, and in which epoch they may say so (WP 2.4.3, 2.4.6).
+//!
+//! A replica acknowledges what is on its disk, in the epoch that it has entered on disk, with everything up to the
+//! last sealed cut that it knows of, of no lane that it knows to be forked, and with its memory whole. Entering an
+//! epoch it repeats what is not sealed yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use weir_kernel::agreement::LaneHead;
+use weir_kernel::broker::Message;
+use weir_kernel::coordinator::State;
+use weir_kernel::ids::{Address, Epoch, Hash, LaneId, PartitionId};
+use weir_kernel::verify::Verifier;
+use weir_kernel::wire::{self, Domain};
+
+use super::disks::{Disk, Disks};
+use crate::report::Violation;
+use crate::surroundings::note;
+
+/// Edges that a replica remembers for a lane.
+const EDGES_A_LANE: usize = 8;
+
+/// What an edge was told of a lane: up to where, and in which epoch.
+type Told = BTreeMap<(Address, LaneId), (u64, Epoch)>;
+
+/// A replica's receipts.
+#[derive(Debug, Default)]
+struct Replica {
+    /// The last epoch that it acknowledged in, ever.
+    epoch: Epoch,
+    /// The last epoch that it acknowledged in, since it started.
+    present: Option<Epoch>,
+    told: Told,
+    /// It promised something and lost its disk in this epoch.
+    lost: Option<Epoch>,
+}
+
+/// All receipts of a run.
+#[derive(Debug, Default)]
+pub struct Receipts {
+    replicas: BTreeMap<(Address, PartitionId), Replica>,
+    /// Replicas whose first receipts of an epoch are being sent in this turn.
+    entering: BTreeSet<(Address, PartitionId)>,
+}
+
+/// A frame of receipts signs nothing.
+struct Nothing;
+
+impl Verifier for Nothing {
+    fn verify(&self, _: u8, _: &Address, _: &Hash, _: &[u8]) -> bool {
+        false
+    }
+}
+
+/// How frames of receipts and of closing heads begin, so that others need not be decoded.
+static PREFIXES: LazyLock<[[u8; 2]; 2]> = LazyLock::new(|| {
+    let (partition, epoch) = (PartitionId(0), 0);
+    let receipt = Message::Acknowledge { partition, epoch, heads: Vec::new() };
+    let (heads, forks) = (Vec::new(), Vec::new());
+    let closing = Message::Closing { partition, epoch, round: 0, previous: Hash::ZERO, heads, forks };
+    [receipt, closing].map(|message| {
+        let frame = wire::encode(&message, &[]);
+        [frame[0], frame[1]]
+    })
+});
+
+impl Receipts {
+    /// A broker sends a frame.
+    pub fn on_frame(
+        &mut self,
+        now_us: u64,
+        (from, to): (Address, Address),
+        frame: &[u8],
+        (view, disks): (&State, &Disks),
+        violations: &mut Vec<Violation>,
+    ) {
+        if !PREFIXES.iter().any(|prefix| frame.starts_with(prefix)) {
+            return;
+        }
+        let domain = Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
+        // Closing heads that name a fork do not decode here, because its signatures are not checked; then it is named.
+        let Ok(received) = wire::decode(frame, from, domain, &Nothing) else { return };
+        let nothing = Disk::default();
+        let disk = disks.of(&from).unwrap_or(&nothing);
+        if let Message::Closing { partition, epoch, .. } = received.message() {
+            check_forks(now_us, from, (*partition, *epoch), disk, violations);
+        }
+        let Message::Acknowledge { partition, epoch, heads } = received.message() else { return };
+        let replica = self.replicas.entry((from, *partition)).or_default();
+        let mut wrong = Vec::new();
+        check_epoch(*partition, *epoch, view, disk, replica, &mut wrong);
+        heads.iter().for_each(|head| check_head(*partition, head, disk, &mut wrong));
+        for what in wrong {
+            let what = format!("{from} in partition {partition}, epoch {epoch}: {what}");
+            note(violations, now_us, "receipts", what);
+        }
+        if replica.present != Some(*epoch) {
+            self.entering.insert((from, *partition));
+        }
+        (replica.epoch, replica.present) = (replica.epoch.max(*epoch), Some(*epoch));
+        for head in heads {
+            replica.told.insert((to, head.lane), (head.next_sequence, *epoch));
+        }
+    }
+
+    /// A broker's turn is over: whoever sent its first receipts of an epoch has repeated all that are not sealed.
+    pub fn on_turn_end(&mut self, now_us: u64, disks: &Disks, violations: &mut Vec<Violation>) {
+        for (who, partition) in std::mem::take(&mut self.entering) {
+            let (Some(replica), Some(disk)) = (self.replicas.get_mut(&(who, partition)), disks.of(&who))
+            else {
+                continue;
+            };
+            let contents = &disk.handed;
+            replica.told.retain(|(_, lane), (next, _)| {
+                *next > contents.sealed(lane) && !contents.forks.contains_key(lane)
+            });
+            let mut edges: BTreeMap<LaneId, usize> = BTreeMap::new();
+            replica.told.keys().for_each(|(_, lane)| *edges.entry(*lane).or_default() += 1);
+            let silent = replica.told.iter().find(|((_, lane), (_, epoch))| {
+                Some(*epoch) != replica.present && edges.get(lane).is_some_and(|n| *n <= EDGES_A_LANE)
+            });
+            if let Some(((edge, lane), (next, epoch))) = silent {
+                let what = format!(
+                    "{who} in partition {partition} told {edge} in epoch {epoch} that it has lane {lane} up to \
+                     {next}, and does not repeat it in epoch {:?}",
+                    replica.present
+                );
+                note(violations, now_us, "receipts", what);
+            }
+        }
+    }
+
+    /// A broker's process ended; what it promised before it lost its disk it may not remember.
+    pub fn on_crash(&mut self, who: Address, wiped: bool, epoch: Epoch) {
+        let all = (who, PartitionId(0))..=(who, PartitionId(u32::MAX));
+        for (_, replica) in self.replicas.range_mut(all) {
+            replica.told.clear();
+            replica.present = None;
+            if wiped && replica.epoch > 0 {
+                replica.lost = Some(epoch);
+            }
+        }
+    }
+}
+
+/// Who closes an epoch says which lanes it knows to be forked.
+fn check_forks(
+    now_us: u64,
+    who: Address,
+    (partition, epoch): (PartitionId, Epoch),
+    disk: &Disk,
+    violations: &mut Vec<Violation>,
+) {
+    let open = |lane: &LaneId| !disk.handed.closed.contains(lane);
+    let known = disk.synced.forks.iter().find(|(lane, home)| **home == partition && open(lane));
+    if let Some((lane, _)) = known {
+        let what = format!(
+            "{who} closes epoch {epoch} of partition {partition} without the proof that it has: lane {lane} was forked"
+        );
+        note(violations, now_us, "receipts", what);
+    }
+}
+
+fn check_epoch(
+    partition: PartitionId,
+    epoch: Epoch,
+    view: &State,
+    disk: &Disk,
+    replica: &mut Replica,
+    wrong: &mut Vec<String>,
+) {
+    let entered = disk.synced.partitions.get(&partition).map(|row| row.open_epoch);
+    if entered != Some(epoch) {
+        wrong.push(format!("on disk it has entered epoch {entered:?}"));
+    }
+    if epoch < replica.epoch {
+        wrong.push(format!("it has acknowledged in epoch {} already", replica.epoch));
+    }
+    let adopted = disk.handed.partitions.get(&partition).map_or(0, |row| row.sealed_epoch);
+    let Some(on_chain) = view.partition(partition).filter(|known| !known.checksum.is_zero()) else { return };
+    if adopted < on_chain.sealed_epoch {
+        wrong.push(format!("it adopted epoch {adopted} and knows that {} is sealed", on_chain.sealed_epoch));
+    }
+    if let Some(lost) = replica.lost {
+        if adopted < lost {
+            wrong.push(format!("it lost its disk in epoch {lost}, and no later one is sealed"));
+        }
+        replica.lost = None;
+    }
+}
+
+fn check_head(partition: PartitionId, head: &LaneHead, disk: &Disk, wrong: &mut Vec<String>) {
+    let held = disk.synced.lanes.get(&(partition, head.lane)).copied().unwrap_or(0);
+    if held < head.next_sequence {
+        let named = head.next_sequence;
+        wrong.push(format!("lane {} is on disk up to {held}, not {named}", head.lane));
+    }
+    if disk.synced.forks.contains_key(&head.lane) {
+        wrong.push(format!("it holds a proof that lane {} was forked", head.lane));
+    }
+}
