@@ -72,7 +72,7 @@ pub struct Report {
     pub withdrawals: u64,
     /// Brokers that were found to have signed two checksums, once for each proof and finder.
     pub misconducts: u64,
-    /// Brokers whose stake the chain took for it.
+    /// Times that the chain took stake for it.
     pub slashed: u64,
     /// Reads that the log refused because what it read was damaged.
     pub damaged_reads: u64,

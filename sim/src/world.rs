@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use weir_kernel::broker::{Reply, SessionId, Token, Trace};
 use weir_kernel::coordinator::{Fact, Intent, State};
-use weir_kernel::ids::{Address, Hash, PartitionId};
+use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
 use weir_kernel::log::{Query, Record, Table};
 use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
@@ -97,6 +97,8 @@ pub(crate) struct World<'a> {
     pub edges: BTreeMap<usize, usize>,
     /// Faults that last, in the order in which they began.
     pub active: Vec<&'a Fault>,
+    /// Brokers that lost a disk, and the epoch of the last time.
+    pub lost_disks: BTreeMap<usize, Epoch>,
     /// What liars remember.
     pub lies: BTreeMap<usize, byzantine::Memory>,
     /// Brokers of which frames may have to be refused: they lied, or their links corrupt.

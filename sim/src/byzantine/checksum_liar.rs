@@ -1,10 +1,11 @@
 //! Checksum liar: it reports checksums of what it does not hold (WP 2.4.6).
 //!
 //! Its reports name another checksum than the proposal's, its closing heads claim events that nobody published, and whoever
-//! asks it for sealed cuts gets cuts that lead elsewhere.
+//! asks it for sealed cuts gets cuts that lead elsewhere. When it leads, its certificate names what nobody signed.
 
 use weir_kernel::agreement::{Cut, LaneHead};
 use weir_kernel::broker::Message;
+use weir_kernel::coordinator::Intent;
 use weir_kernel::ids::LaneId;
 use weir_kernel::wire;
 use weir_node::engine::Operation;
@@ -17,6 +18,12 @@ const CLAIMED: u64 = 1_000;
 
 impl World<'_> {
     pub(super) fn say_as_checksum_liar(&mut self, node: usize, operation: Operation) -> Option<Operation> {
+        if let Operation::Submit(Intent::SubmitCertificate(mut certificate)) = operation {
+            for entry in &mut certificate.entries {
+                entry.checksum = twisted(entry.checksum);
+            }
+            return Some(Operation::Submit(Intent::SubmitCertificate(certificate)));
+        }
         let Operation::Send { to, channel, frame } = operation else { return Some(operation) };
         let own = self.own_frame(node, &frame);
         let lie = match own.as_ref().map(|received| received.message().clone()) {

@@ -29,6 +29,9 @@ pub struct Contents {
     pub partitions: BTreeMap<PartitionId, PartitionRow>,
 }
 
+/// The key of a fork's proof: a partition and a lane.
+const FORK_KEY_BYTES: usize = 36;
+
 /// A record as far as promises go by it.
 #[derive(Clone, Debug)]
 enum Change {
@@ -47,7 +50,8 @@ impl Change {
                 Some(Self::Batch(batch.partition, batch.lane, batch.sequence, next))
             }
             Record::Truncate { partition, lane, from } => Some(Self::Truncate(*partition, *lane, *from)),
-            Record::Put { table: Table::Evidence, key, .. } => {
+            // Longer keys are of brokers' misconduct.
+            Record::Put { table: Table::Evidence, key, .. } if key.len() == FORK_KEY_BYTES => {
                 let partition = PartitionId(u32::from_be_bytes(key.get(..4)?.try_into().ok()?));
                 Some(Self::Fork(partition, LaneId(key.get(4..36)?.try_into().ok()?)))
             }

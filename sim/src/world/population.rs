@@ -68,6 +68,7 @@ impl<'a> World<'a> {
             edges: BTreeMap::new(),
             active: Vec::new(),
             lies: BTreeMap::new(),
+            lost_disks: BTreeMap::new(),
             suspects: BTreeSet::new(),
             sessions: BTreeMap::new(),
             publications: Default::default(),
