@@ -1,18 +1,20 @@
 //! Scenarios by name: those that come with the program, and files in the same form.
 //!
 //! A [`Choice`] is what a person typed: a name or a file, perhaps with another number of brokers and another length. It
-//! gives the scenario of each seed. Where the file's `base` is drawn (`swarm`, `harsh`) and no `base_seed` fixes it, every
+//! gives the scenario of each seed. Where the file's `base` is drawn (`swarm`, `wild`, `harsh`) and no `base_seed` fixes it, every
 //! seed draws its own.
 
 use toml::{Table, Value};
 
+use crate::faults::mix;
 use crate::scenario::{Scenario, ScenarioError};
 
 /// Scenarios that come with the program: name and file.
-pub const BUILT_IN: [(&str, &str); 12] = [
+pub const BUILT_IN: [(&str, &str); 13] = [
     ("calm", include_str!("../scenarios/calm.toml")),
     ("rough", include_str!("../scenarios/rough.toml")),
     ("swarm", include_str!("../scenarios/swarm.toml")),
+    ("wild", include_str!("../scenarios/wild.toml")),
     ("harsh", include_str!("../scenarios/harsh.toml")),
     ("lost-disk", include_str!("../scenarios/lost-disk.toml")),
     ("power-cut", include_str!("../scenarios/power-cut.toml")),
@@ -23,6 +25,9 @@ pub const BUILT_IN: [(&str, &str); 12] = [
     ("guests", include_str!("../scenarios/guests.toml")),
     ("all-disks-lost", include_str!("../scenarios/all-disks-lost.toml")),
 ];
+
+/// Bases that are drawn from a seed.
+const DRAWN: [&str; 3] = ["swarm", "wild", "harsh"];
 
 /// What is wrong with a scenario, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +72,7 @@ impl Choice {
         enough_brokers(&scenario).map_err(failed)?;
         let table: Table = text.parse().expect("it was read a moment ago");
         let base = table.get("base").and_then(Value::as_str).unwrap_or("calm");
-        let is_drawn = ["swarm", "harsh"].contains(&base) && !table.contains_key("base_seed");
+        let is_drawn = DRAWN.contains(&base) && !table.contains_key("base_seed");
         Ok(Self { name: name.to_string(), table, is_drawn, brokers: None })
     }
 
@@ -122,6 +127,10 @@ impl Choice {
             && let Some(brokers) = self.brokers.filter(|brokers| *brokers >= 3)
         {
             scenario.replicas = u8::try_from(brokers).unwrap_or(u8::MAX).min(scenario.replicas);
+            if scenario.replicas < 4 {
+                // With three seats nobody may lie.
+                scenario.fault_intervals_ms.retain(|name, _| !mix::is_lie(name));
+            }
         }
         enough_brokers(&scenario).map_err(failed)?;
         Ok(scenario)
@@ -171,12 +180,13 @@ mod tests {
             let choice = Choice::built_in(name).unwrap();
             assert!(text.starts_with("# "), "{name} begins with a comment");
             assert_eq!(choice.scenario(7).unwrap().check(), Ok(()), "{name}");
-            assert_eq!(choice.is_drawn(), ["swarm", "harsh"].contains(&name), "{name}");
+            assert_eq!(choice.is_drawn(), DRAWN.contains(&name), "{name}");
         }
         assert_eq!(Choice::built_in("mild"), None);
         let named = |name: &str| Choice::built_in(name).unwrap().scenario(3).unwrap();
         assert_eq!(named("calm"), Scenario::calm(5));
         assert_eq!((named("swarm"), named("harsh")), (Scenario::swarm(3), Scenario::harsh(3)));
+        assert_eq!(named("wild"), Scenario::wild(3));
     }
 
     #[test]

@@ -15,7 +15,9 @@ fn help_says_what_each_group_measures() {
     let output = bench(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
-    for part in ["assign:", "10,000 brokers", "all:", "--release -- bench all"] {
+    for part in
+        ["assign:", "10,000 brokers", "sim:", "scaling:", "--max-brokers", "all:", "--release -- bench all"]
+    {
         assert!(help.contains(part), "{part} in\n{help}");
     }
 }
@@ -26,7 +28,8 @@ fn an_unknown_group_is_refused_with_those_that_exist() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
     let complaint = text(&output.stderr);
     assert!(complaint.contains("'nothing'") && complaint.contains("assign, "), "{complaint}");
-    for wrong in [&["assign", "--runs", "0"][..], &["assign", "all"], &[]] {
+    for wrong in [&["assign", "--runs", "0"][..], &["scaling", "--max-brokers", "0"], &["assign", "all"], &[]]
+    {
         assert_eq!(bench(wrong).status.code(), Some(2), "{wrong:?}");
     }
 }

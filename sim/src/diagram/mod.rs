@@ -11,12 +11,13 @@
 //!
 //! ```
 //! use weir_sim::diagram::{Cast, Recorder, Window};
-//! use weir_sim::{Options, Scenario, Source, simulate};
+//! use weir_sim::{Options, Scenario, Source, run, simulate};
 //!
 //! let scenario = Scenario { duration_ms: 20_000, heal_ms: 5_000, ..Scenario::rough(4) };
 //! let mut recorder = Recorder::new(&Cast::of(7, &scenario), Window::ALL);
 //! let options = Options { observer: Some(&mut recorder), ..Options::default() };
 //! let report = simulate(Source::Seed(7, &scenario), options).report;
+//! assert_eq!(report, run(7, &scenario), "who watches changes nothing");
 //! let html = recorder.finish(&report, "rough, seed 7").to_html();
 //! assert!(html.starts_with("<!doctype html>"));
 //! ```

@@ -121,6 +121,24 @@ impl Names {
         self.lanes.get(lane).cloned().unwrap_or_else(|| format!("lane {}", short(&lane.0)))
     }
 
+    /// What an oracle says, with lanes by their names where it has their numbers.
+    pub fn readable(&self, text: &str) -> String {
+        let mut readable = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("0x") {
+            let (before, number) = rest.split_at(at);
+            readable.push_str(before);
+            let lane = number.get(..66).and_then(|number| number.parse::<LaneId>().ok());
+            let (shown, taken) = match lane.and_then(|lane| self.lanes.get(&lane)) {
+                Some(name) => (name.as_str(), 66),
+                None => ("0x", 2),
+            };
+            readable.push_str(shown);
+            rest = &number[taken..];
+        }
+        readable + rest
+    }
+
     /// A stream partition.
     pub fn slot(&self, slot: StreamPartition) -> String {
         format!("{}[{}]", self.stream(slot.stream), slot.partition)
@@ -392,6 +410,11 @@ mod tests {
         let address = SecretKey::from_bytes(&key_bytes(9, "broker", 3)).unwrap().address();
         assert_eq!(names.broker(&address), "node:3");
         assert_eq!(names.broker(&Address([0xab; 20])), "abababab");
+        let mut names = names;
+        names.lanes.insert(LaneId([0x5a; 32]), "publisher:0/lane0".to_string());
+        let text = format!("{} lacks 3, {} and 0x5a do not: é0x", LaneId([0x5a; 32]), LaneId([1; 32]));
+        let readable = format!("publisher:0/lane0 lacks 3, {} and 0x5a do not: é0x", LaneId([1; 32]));
+        assert_eq!(names.readable(&text), readable);
         assert_eq!(words(&"x".repeat(200)).chars().count(), REASON_CHARS + 1);
     }
 }

@@ -135,6 +135,11 @@ impl Recorder {
         for (node, since_us) in std::mem::take(&mut self.down) {
             self.span(Actor::Node(node), (since_us, self.end_us), "down", "is down".into());
         }
+        let mut report = report.clone();
+        report
+            .violations
+            .iter_mut()
+            .for_each(|violation| violation.what = self.names.readable(&violation.what));
         let drawn = Drawn {
             columns: self.columns(),
             arrows: self.arrows.items.into(),
@@ -147,7 +152,7 @@ impl Recorder {
             ),
             end_us: self.end_us.min(self.window.to_us),
         };
-        Diagram::new(title, report, &drawn)
+        Diagram::new(title, &report, &drawn)
     }
 
     fn columns(&self) -> Columns {
@@ -236,7 +241,7 @@ impl Recorder {
     }
 
     fn on_violation(&mut self, at_us: u64, violation: &Violation) {
-        let text = format!("{} does not hold: {}", violation.oracle, violation.what);
+        let text = format!("{} does not hold: {}", violation.oracle, self.names.readable(&violation.what));
         for who in whom(violation) {
             self.mark(who, at_us, "violation", text.clone());
         }

@@ -147,7 +147,8 @@ impl<W: Write> Observer for TextTrace<W> {
                 let about: Vec<String> = violation.about.iter().map(ToString::to_string).collect();
                 let about =
                     if about.is_empty() { String::new() } else { format!(" (at {})", about.join(", ")) };
-                self.line(at_us, &format!("VIOLATED {}{about}: {}", violation.oracle, violation.what));
+                let what = self.names.readable(&violation.what);
+                self.line(at_us, &format!("VIOLATED {}{about}: {what}", violation.oracle));
             }
         }
     }

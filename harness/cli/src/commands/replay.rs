@@ -13,6 +13,9 @@ use super::tapes::{read_tape, show_one_panic, write_file};
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// Violations that are printed.
+const SHOWN: usize = 5;
+
 const EXAMPLES: &str = "\
 Examples:
   weir replay weir-swarm-17.tape                        # the verdict and the digest
@@ -122,8 +125,8 @@ impl Replay {
             return Ok((Run::Seed(seed, Box::new(scenario)), title));
         }
         let path = self.tape.as_ref().ok_or_else(|| Failure::Usage("name a tape, or a --seed".into()))?;
-        if self.scenario.nodes.is_some() || self.scenario.minutes.is_some() {
-            let what = "--nodes and --minutes go with --seed: a tape has its own scenario";
+        if self.scenario.is_given() {
+            let what = "--scenario, --nodes and --minutes go with --seed: a tape has its own scenario";
             return Err(Failure::Usage(what.into()));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -146,7 +149,13 @@ impl Replay {
 
     /// Says how it ended; on standard error if the trace has the other.
     fn verdict(&self, run: &Run, report: &Report) -> Result<(), Failure> {
-        let mut lines: Vec<String> = report.to_string().lines().map(str::to_string).collect();
+        // The first violations say most; the page and the trace have all of them.
+        let shown =
+            Report { violations: report.violations.iter().take(SHOWN).cloned().collect(), ..report.clone() };
+        let mut lines: Vec<String> = shown.to_string().lines().map(str::to_string).collect();
+        if report.violations.len() > SHOWN {
+            lines.push(format!("and {} violations more", report.violations.len() - SHOWN));
+        }
         let expected = match run {
             Run::Tape(tape) => tape.violates.as_deref(),
             Run::Seed(..) => None,

@@ -17,9 +17,9 @@ const MAX_MINUTES: f64 = 366.0 * 24.0 * 60.0;
 /// What a simulated run is made from.
 #[derive(Clone, Debug, Args)]
 pub struct ScenarioArguments {
-    /// A scenario by name, as in calm, rough, swarm or lost-disk, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "swarm")]
-    pub scenario: String,
+    /// A scenario by name, as in calm, rough or lost-disk, or a TOML file; swarm unless told otherwise
+    #[arg(long, value_name = "NAME|FILE")]
+    pub scenario: Option<String>,
     /// Brokers at the start, instead of the scenario's
     #[arg(long, value_name = "N")]
     pub nodes: Option<NonZeroU32>,
@@ -34,10 +34,23 @@ fn minutes(text: &str) -> Result<f64, String> {
     in_range.ok_or_else(|| "give minutes as in 1.5, more than none and at most a year".to_string())
 }
 
+/// What is run unless told otherwise: it finds most.
+const USUAL: &str = "swarm";
+
 impl ScenarioArguments {
+    /// The scenario's name or file.
+    pub fn name(&self) -> &str {
+        self.scenario.as_deref().unwrap_or(USUAL)
+    }
+
+    /// Whether any of it was given.
+    pub fn is_given(&self) -> bool {
+        self.scenario.is_some() || self.nodes.is_some() || self.minutes.is_some()
+    }
+
     /// Finds and checks the scenario.
     pub fn choice(&self) -> Result<Choice, Failure> {
-        let mut choice = find(&self.scenario)?;
+        let mut choice = find(self.name())?;
         if let Some(brokers) = self.nodes {
             choice = choice.with_brokers(brokers.get()).map_err(|error| told("--nodes", &error))?;
         }
@@ -50,7 +63,7 @@ impl ScenarioArguments {
 
     /// The same as arguments, for commands that people repeat.
     pub fn repeat(&self) -> Vec<String> {
-        let mut arguments = vec!["--scenario".to_string(), self.scenario.clone()];
+        let mut arguments = vec!["--scenario".to_string(), self.name().to_string()];
         if let Some(nodes) = self.nodes {
             arguments.extend(["--nodes".to_string(), nodes.to_string()]);
         }

@@ -35,7 +35,7 @@ Examples:
 
 Scenarios by name:
   calm, rough                what they say; every seed has other keys, delays and faults
-  swarm, harsh               every seed draws its own sizes, rates and faults
+  swarm, wild, harsh         every seed draws its own sizes, rates and faults
   lost-disk, power-cut, partition, silent-leader, forks, handover, guests
                              one thing that goes wrong each
   all-disks-lost             more than the protocol survives: it fails
@@ -208,7 +208,7 @@ impl Sim {
     }
 
     fn tape_path(&self, seed: u64, ending: &str) -> PathBuf {
-        let name = Path::new(&self.scenario.scenario).file_stem().unwrap_or_default().to_string_lossy();
+        let name = Path::new(self.scenario.name()).file_stem().unwrap_or_default().to_string_lossy();
         let file = format!("weir-{name}-{seed}.{ending}");
         if self.out == Path::new(".") { file.into() } else { self.out.join(file) }
     }

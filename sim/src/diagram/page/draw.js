@@ -33,7 +33,7 @@
   const times = data.arrows.map((a) => a[2]).concat(data.marks.map((m) => m[1]), data.lines.map((l) => l[0]));
   const begin = times.reduce((least, t) => Math.min(least, t), end);
   const whole = Math.max(end - begin, 1000);
-  let top = begin, span = whole, wanted = "", width = 0, height = 0, column = MIN_COLUMN, drawn = null;
+  let top = begin, span = whole, wanted = "", width = 0, height = 0, column = MIN_COLUMN, drawn = null, notice = "";
 
   const escape = (text) => String(text).replace(/[&<>"]/g, (c) => "&#" + c.charCodeAt(0) + ";");
   const seconds = (us, digits) => (us / 1e6).toFixed(digits === undefined ? 6 : digits) + " s";
@@ -82,31 +82,42 @@
 
   function across(parts, bottom) {
     const lines = data.lines.filter(([t, kind]) => t >= top && t <= bottom && !hidden.has(kind));
-    let last = -99;
     for (const [t, kind, text] of lines) {
       const at = y(t), colour = LINES[kind][1], strong = kind !== "block";
       const dash = strong ? 'stroke-width="1.6" stroke-dasharray="7 3"' : 'stroke-dasharray="2 3"';
       parts.push(`<line x1="${GUTTER - 5}" x2="${width}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}" stroke="${colour}" ${dash}/>`);
-      drawn.push({ kind: "line", y: at, text: data.texts[text], t0: t });
-      if (strong && at - last > 12) {
-        const words = escape(data.texts[text].slice(0, 150));
-        parts.push(`<text x="${GUTTER + 4}" y="${(at - 4).toFixed(1)}" style="fill:${colour};font-weight:600">${words}</text>`);
-        last = at;
-      }
+      drawn.push({ kind: "line", y: at, text: data.texts[text], t0: t, strong, colour });
+    }
+  }
+
+  // Above everything else: what does not hold, and from when on nothing goes wrong.
+  function headlines(parts) {
+    let last = -99;
+    if (notice) {
+      parts.push(`<rect x="${GUTTER + 6}" y="${height - 26}" width="${notice.length * 6.2 + 12}" height="20" rx="4" fill="#fff8e1" stroke="#e5c365"/>`);
+      parts.push(`<text x="${GUTTER + 12}" y="${height - 12}">${notice}</text>`);
+    }
+    for (const item of drawn.filter((item) => item.kind === "line" && item.strong)) {
+      if (item.y - last < 13 || item.y < HEAD + 14) continue;
+      last = item.y;
+      const look = `style="text-anchor:start;font-weight:600;fill:${item.colour}"`;
+      parts.push(`<text class="label" x="${GUTTER + 4}" y="${(item.y - 5).toFixed(1)}" ${look}>${escape(item.text.slice(0, 170))}</text>`);
     }
   }
 
   function messages(parts, bottom) {
     const shown = data.arrows.filter(([, , t0, t1, kind]) => t0 <= bottom && (t1 === null ? t0 : t1) >= top && !hidden.has(kind));
-    const every = Math.ceil(shown.length / MAX_DRAWN), taken = new Set();
+    const every = Math.max(1, Math.ceil(shown.length / MAX_DRAWN)), taken = new Set();
+    // Where there are many, how dark it is says how many.
+    const alpha = Math.min(0.85, Math.max(0.1, 500 * every / Math.max(shown.length, 1))), crowded = shown.length > 1200;
     shown.forEach(([from, to, t0, t1, kind, text], nth) => {
       if (nth % every) return;
       const name = data.texts[text], dim = wanted && !name.toLowerCase().includes(wanted);
       const lost = t1 === null, x0 = x(from), y0 = y(t0);
       const x1 = lost ? x0 + (x(to) - x0) * 0.35 : x(to), y1 = lost ? y0 + 9 : y(t1);
-      const look = `stroke="${COLOURS[kind]}" stroke-width="${wanted && !dim ? 2 : 1.1}" opacity="${dim ? 0.1 : 0.85}"`;
+      const look = `stroke="${COLOURS[kind]}" stroke-width="${wanted && !dim ? 2 : 1.1}" opacity="${dim ? 0.06 : wanted ? 0.9 : alpha}"`;
       const line = `x1="${x0}" y1="${y0.toFixed(1)}" x2="${x1.toFixed(1)}" y2="${y1.toFixed(1)}"`;
-      parts.push(`<line ${line} ${look} ${lost ? 'stroke-dasharray="4 2"' : `marker-end="url(#head-${kind})"`}/>`);
+      parts.push(`<line ${line} ${look} ${lost ? 'stroke-dasharray="4 2"' : crowded ? "" : `marker-end="url(#head-${kind})"`}/>`);
       if (lost) {
         parts.push(`<path transform="translate(${x1.toFixed(1)} ${y1.toFixed(1)})" d="M-3-3L3 3M3-3L-3 3" stroke="#b3261e" stroke-width="1.6" opacity="${dim ? 0.1 : 1}"/>`);
       }
@@ -114,21 +125,21 @@
       drawn.push(item);
       if (shown.length <= LABELLED && !dim) label(parts, item, taken);
     });
-    if (every > 1) {
-      const drawnCount = Math.ceil(shown.length / every);
-      parts.push(`<text class="label" x="${GUTTER + (width - GUTTER) / 2}" y="${height - 8}">${drawnCount} of ${shown.length} messages drawn: zoom in to see each</text>`);
-    }
+    notice = every > 1 ? `${Math.ceil(shown.length / every)} of ${shown.length} messages drawn: zoom in to see each` : "";
   }
 
   // A short name at the arrow's middle, where there is room.
   function label(parts, { x0, y0, x1, y1, text }, taken) {
     const space = Math.abs(x1 - x0) - 10, words = text.split(/[:#(]/)[0].trim();
     const fits = words.length * 6 <= space ? words : words.split(" ")[0].length * 6 <= space ? words.split(" ")[0] : "";
-    const cx = (x0 + x1) / 2, cy = (y0 + y1) / 2 - 3, cell = `${Math.round(cy / 12)}`;
-    const half = Math.ceil(fits.length * 3 / 20), middle = Math.round(cx / 20);
-    for (let n = middle - half; n <= middle + half; n += 1) if (taken.has(cell + ":" + n)) return;
+    const cx = (x0 + x1) / 2, cy = (y0 + y1) / 2 - 3;
     if (!fits || cy < HEAD + 8) return;
-    for (let n = middle - half; n <= middle + half; n += 1) taken.add(cell + ":" + n);
+    const cells = [], row = Math.round(cy / 6), half = fits.length * 3 + 4;
+    for (let r = row - 1; r <= row + 1; r += 1) {
+      for (let c = Math.floor((cx - half) / 12); c <= Math.floor((cx + half) / 12); c += 1) cells.push(r * 10000 + c);
+    }
+    if (cells.some((cell) => taken.has(cell))) return;
+    cells.forEach((cell) => taken.add(cell));
     parts.push(`<text class="label" x="${cx.toFixed(1)}" y="${cy.toFixed(1)}">${escape(fits)}</text>`);
   }
 
@@ -168,6 +179,7 @@
     across(parts, bottom);
     messages(parts, bottom);
     points(parts, bottom);
+    headlines(parts);
     names(parts);
     svg.setAttribute("width", width);
     svg.setAttribute("height", height);
@@ -249,7 +261,7 @@
 
   // Shows a moment: what led to it above, a little of what came after below.
   function go(t) {
-    const before = data.arrows.filter((a) => a[2] <= t);
+    const before = data.arrows.filter((a) => a[2] < t);
     const since = before.length ? before[Math.max(0, before.length - 90)][2] : t - 1e6;
     span = Math.max((t - since) * 1.15, 20000);
     top = t - span * 0.86;

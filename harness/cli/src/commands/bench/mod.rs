@@ -13,6 +13,10 @@ mod machine;
 mod measure;
 mod report;
 mod row;
+mod scaling;
+mod sim;
+mod simulated;
+mod usl;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -31,7 +35,7 @@ use report::{Measured, Report, Table};
 use row::Row;
 
 /// Every group, in the order in which `all` runs them.
-const GROUPS: [Group; 2] = [assign::GROUP, gas::GROUP];
+const GROUPS: [Group; 4] = [assign::GROUP, gas::GROUP, sim::GROUP, scaling::GROUP];
 
 /// What runs every group.
 const ALL: &str = "all";
@@ -69,6 +73,7 @@ const EXAMPLES: &str = "\
 Examples:
   weir bench assign
   weir bench assign --json --runs 20
+  weir bench scaling --max-brokers 4096
   weir bench all --out report        # report/report.md with plots, and report/report.json
 
 Times need a release build on a machine that does nothing else: cargo run --release -- bench all";
@@ -86,6 +91,9 @@ pub struct Bench {
     /// Counted runs of each timed row, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
+    /// Brokers of a simulated network at most: sim has rows up to 10000, scaling is wanted to 4096
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    max_brokers: Option<u32>,
     /// Folder for a report with plots; `all` writes one to weir-bench unless told otherwise
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -104,7 +112,7 @@ impl Bench {
     pub async fn run(self) -> Result<(), Failure> {
         let machine = Machine::look();
         machine.warnings().iter().for_each(|warning| eprintln!("weir: warning: {warning}"));
-        let settings = Settings { runs: self.runs };
+        let settings = Settings { runs: self.runs, max_brokers: self.max_brokers };
         let mut report = Report { machine, groups: Vec::new() };
         for group in GROUPS.iter().filter(|group| self.group == ALL || self.group == group.name) {
             eprintln!("weir: measuring {}: {}", group.name, group.about);

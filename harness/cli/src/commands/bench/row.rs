@@ -36,7 +36,6 @@ impl Row {
     }
 
     /// The same, wanted to be this or more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no group of rates yet"))]
     pub fn at_least(self, wanted: f64) -> Self {
         Self { wanted: Some(Wanted::AtLeast(wanted)), ..self }
     }
