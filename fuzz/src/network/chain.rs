@@ -6,8 +6,8 @@ use std::sync::Arc;
 use weir_kernel::batch::SignedHeader;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{
-    Block, Call, Contracts, Fact, Intent, Params, Report, SealedEntry, SignedCertificate, SignedReport, State,
-    begin_block, decide, evolve, fees, report_signing_hash,
+    Block, Call, Contracts, Fact, Intent, Params, Report, SealedEntry, SignedCertificate, SignedReport,
+    State, begin_block, decide, evolve, fees, report_signing_hash,
 };
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId, StreamId};
