@@ -203,13 +203,16 @@ mod tests {
     use crate::broker::io::Output;
     use crate::coordinator::State;
     use crate::limits::{CLAIM_MINIMUM, DUTY_PATIENCE_BLOCKS};
+    use crate::marks::Marks;
+    use crate::rules::Rules;
     use crate::time::Now;
 
     use super::super::duties::fixture;
 
     fn on_view(agent: &mut Agent, view: &State) -> Vec<Output> {
-        let (mut ledger, mut outputs) = (Ledger::default(), Vec::new());
-        let mut ctx = Context::new(Now::default(), fixture::account(1), view, &mut ledger, &mut outputs);
+        let (mut ledger, mut marks, mut outputs) = (Ledger::default(), Marks::default(), Vec::new());
+        let (me, lasting) = (fixture::account(1), (&mut ledger, &mut marks));
+        let mut ctx = Context::new(Now::default(), me, view, Rules::sound(), lasting, &mut outputs);
         agent.on_view(&mut ctx, &BTreeMap::new());
         ctx.finish();
         outputs
