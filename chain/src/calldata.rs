@@ -276,9 +276,7 @@ pub fn intent(intent: &kernel::Intent) -> Bytes {
         kernel::Intent::Slash { index, reports } => slash(*index, single(&reports[0]), single(&reports[1])),
         kernel::Intent::DeclareQuorumLost { partition } => declare_quorum_lost(*partition),
         kernel::Intent::Evict { partition, seat } => evict(*partition, *seat),
-        kernel::Intent::SettleLane(settlement) => {
-            crate::fees::settle(&settlement.signed, &settlement.proof)
-        }
+        kernel::Intent::SettleLane(settlement) => crate::fees::settle(&settlement.signed, &settlement.proof),
         kernel::Intent::ProveFork(fork) => crate::fees::prove_fork(&fork.first, &fork.second),
     }
 }
