@@ -97,7 +97,7 @@ fn rewards(network: &Network, receipt: &Receipt) -> Vec<Fact> {
 
 #[test]
 fn a_sponsor_earns_from_the_newcomer_and_from_the_offender_it_replaces() {
-    let mut network = founded(Params { partitions: 1, seat_bounty: 8 * DATA, ..params() });
+    let mut network = founded(Params { partitions: 2, seat_bounty: 8 * DATA, ..params() });
     let coordinator = network.addresses.coordinator;
     network.ok(1, coordinator, calldata::leave());
     network.join(5, 1_000 * DATA);
@@ -105,17 +105,22 @@ fn a_sponsor_earns_from_the_newcomer_and_from_the_offender_it_replaces() {
     network.ok(2, coordinator, calldata::rebalance(&changes));
     let (proposed, before) = (network.epoch(), network.twin.pool);
     network.until_epoch(proposed + 1);
-    let certificate = network.certificate(network.entry(0, proposed), &[2, 3, 4]);
-    let receipt = network.ok(0, coordinator, calldata::submit_certificates([&certificate]));
-    let [Fact::SeatRewarded { broker, sponsor, from_newcomer, from_offender, .. }] =
-        rewards(&network, &receipt)[..]
-    else {
-        panic!("one seat was installed")
-    };
-    assert_eq!((broker, sponsor), (index(&network, 5), index(&network, 2)));
-    assert_eq!((from_newcomer, from_offender), (8 * DATA, 0), "the newcomer's fee covers it");
-    assert_eq!(network.twin.pool, before - 8 * DATA);
-    assert_eq!(network.twin.broker(index(&network, 5)).unwrap().fee, 2 * DATA);
+    let newcomer = index(&network, 5);
+    // The second seat takes what is left of the newcomer's fee, and the rest from the one that left.
+    for (partition, expected) in [(0, (8 * DATA, 0)), (1, (2 * DATA, 6 * DATA))] {
+        let certificate = network.certificate(network.entry(partition, proposed), &[2, 3, 4]);
+        let receipt = network.ok(0, coordinator, calldata::submit_certificates([&certificate]));
+        let [Fact::SeatRewarded { broker, sponsor, from_newcomer, from_offender, .. }] =
+            rewards(&network, &receipt)[..]
+        else {
+            panic!("one seat was installed")
+        };
+        assert_eq!((broker, sponsor), (newcomer, index(&network, 2)));
+        assert_eq!((from_newcomer, from_offender), expected);
+    }
+    assert_eq!(network.twin.pool, before - 16 * DATA);
+    let fees = [1, 5].map(|key| network.twin.broker(index(&network, key)).unwrap().fee);
+    assert_eq!(fees, [4 * DATA, 0]);
     network.check();
 }
 
