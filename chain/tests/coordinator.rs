@@ -4,9 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::aliases::U24;
 use common::{Network, params, wallet};
-use weir_chain::bindings::NetworkCoordinator as C;
 use weir_chain::calldata;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Change, Params, Seats, targets};
@@ -31,22 +29,6 @@ fn brokers_join_are_drawn_and_take_every_seat() {
     for partition in 0..3 {
         let members = network.members(partition).into_iter().collect::<BTreeSet<_>>();
         assert_eq!(members, BTreeSet::from([1, 2, 3, 4]));
-    }
-}
-
-#[test]
-fn scores_are_the_kernels() {
-    let network = founded();
-    for (index, broker) in network.twin.brokers.iter() {
-        let draw = weir_kernel::coordinator::score::broker_key(&broker.draw.unwrap());
-        for partition in 0..3 {
-            let key = weir_kernel::coordinator::score::partition_key(PartitionId(partition));
-            for ticket in [0, 1, 3, 255] {
-                let call = C::scoreCall { partition_: partition, index: U24::from(index.0), ticket };
-                let found = network.view(network.addresses.coordinator, call);
-                assert_eq!(found, weir_kernel::coordinator::score::score(key, draw, ticket));
-            }
-        }
     }
 }
 

@@ -7,6 +7,8 @@
 //! committed; `WEIR_PARITY_CALLS` asks for more calls, `WEIR_PARITY_SEED` for others.
 
 mod common;
+#[path = "parity/expected.rs"]
+mod expected;
 #[path = "parity/reports.rs"]
 mod reports;
 
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use common::{Network, invariants, kernel_address, shrink, wallet};
+use expected::{CALLS, CASES, FACTS, REFUSALS};
 use weir_chain::bindings::{IStream, Stream};
 use weir_chain::calldata;
 use weir_chain::facts::decode_block;
@@ -328,127 +331,6 @@ impl Run {
 fn variant(debug: &str) -> String {
     debug.chars().take_while(|c| c.is_alphanumeric()).collect()
 }
-
-/// What random calls must have met; the rest of the errors has its own tests.
-const REFUSALS: &[&str] = &[
-    "AlreadyFounded",
-    "AlreadyLeft",
-    "AlreadyRegistered",
-    "AlreadyRemoved",
-    "AlreadySealed",
-    "AlreadySlashed",
-    "DrawAlreadyRecorded",
-    "DrawNotReady",
-    "DuplicateSigner",
-    "ERC20InsufficientAllowance",
-    "ERC20InsufficientBalance",
-    "EndpointLengthOutOfRange",
-    "EntriesNotAscending",
-    "EntriesOutOfRange",
-    "EpochNotOver",
-    "InvalidSignature",
-    "ListTooLong",
-    "NameTaken",
-    "NoBounty",
-    "NoConflict",
-    "NotAbsent",
-    "NotAccepted",
-    "NotFounded",
-    "NotGovernor",
-    "NotLate",
-    "NotLeft",
-    "NotPermitted",
-    "NotProposed",
-    "NotRegistered",
-    "NotSuspended",
-    "NotTheSigner",
-    "NothingStaked",
-    "NothingToGrow",
-    "NothingToClaim",
-    "OwnerPermissionsProtected",
-    "PartitionsOutOfRange",
-    "PreviousMismatch",
-    "QuorumNotLost",
-    "QuorumNotReached",
-    "SeatIsVacant",
-    "SeatIsValid",
-    "SignerNotMember",
-    "StakeLocked",
-    "StakeOutOfRange",
-    "StillSeated",
-    "Succeeded",
-    "SuccessorFixed",
-    "TargetStillMoving",
-    "TooFewSeats",
-    "TooManySignatures",
-    "UnknownBroker",
-    "UnknownPartition",
-    "UnknownSeat",
-    "WindowClosed",
-];
-
-/// What must have happened at least once, and of which calls.
-const FACTS: &[&str] = &[
-    "Approval",
-    "BountyClaimed",
-    "BrokerLeft",
-    "BrokerRegistered",
-    "BrokerRejoined",
-    "BrokerSlashed",
-    "BrokerUpdated",
-    "DrawMissed",
-    "DrawRecorded",
-    "LateReportAccepted",
-    "MembersInstalled",
-    "MetadataUpdated",
-    "PartitionSettled",
-    "PartitionsGrown",
-    "PartitionsSealed",
-    "PermissionSet",
-    "QuorumLost",
-    "RewardClaimed",
-    "SeatProposed",
-    "SeatRewarded",
-    "SeatVacated",
-    "StakeWithdrawn",
-    "StreamCreated",
-    "StreamRemoved",
-    "SuccessorAccepted",
-    "SuccessorProposed",
-    "Transfer",
-];
-
-/// Cases of these that are rare enough to be asked for.
-const CASES: &[&str] =
-    &["late, settled", "late, tallied", "seal shared", "seal single", "seat from an offender"];
-
-const CALLS: &[&str] = &[
-    "AcceptSuccession",
-    "Approve",
-    "Claim",
-    "ClaimBounty",
-    "CreateStream",
-    "DeclareQuorumLost",
-    "Evict",
-    "Found",
-    "GrowPartitions",
-    "Leave",
-    "ProposeSuccessor",
-    "Rebalance",
-    "RecordDraw",
-    "Register",
-    "Rejoin",
-    "RemoveStream",
-    "ReportLate",
-    "SetPermission",
-    "Settle",
-    "Slash",
-    "SubmitCertificates",
-    "Transfer",
-    "UpdateEndpoint",
-    "UpdateStream",
-    "WithdrawStake",
-];
 
 fn params(run: u64) -> Params {
     Params {

@@ -189,8 +189,14 @@ contract NetworkCoordinator is Conduct {
             if (count < _quorum) _refuseQuorum(summary, uint192(members), count);
             uint256 tally = uint256(uint32(seal)).plus(once);
             uint256 epoch_ = uint32(summary >> 192);
+            bool isFull = tally.isFull();
             // A target's epoch of 0 is none, and 0 - 1 is after every epoch.
-            if (tally.isFull() || (members >> 224) - 1 < epoch_) {
+            bool mayChange = (members >> 224) - 1 < epoch_;
+            bool isSettled;
+            assembly ("memory-safe") {
+                isSettled := or(isFull, mayChange)
+            }
+            if (isSettled) {
                 _settleSeal(summary, checksum, tally);
             } else {
                 assembly ("memory-safe") {
