@@ -109,7 +109,7 @@ impl Network {
         for turn in 0..BATCHES {
             for lane in 0..self.lanes.len() {
                 self.pass(7);
-                let event = NewEvent::new(self.now.wall_ms, content_type::BINARY, &[7; CONTENT_BYTES]);
+                let event = NewEvent::new(self.now.wall_ms, content_type::BINARY, [7; CONTENT_BYTES]);
                 let batch = self.lanes[lane].write_events(vec![event.clone(), event]);
                 let (request, who) = (self.request(), turn % self.brokers.len());
                 self.checks.asked((who, PUBLISHER), request, lane, &batch);
