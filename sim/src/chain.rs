@@ -39,6 +39,9 @@ const CALL_GAS: u64 = 3_000_000;
 /// Views of the last blocks that are kept, for those who see the chain late.
 pub const KEPT_VIEWS: usize = 40;
 
+/// Transactions of the owner that wait at once: a pool takes no more than a thousand of one account.
+const SET_UP_TRANSACTIONS: usize = 500;
+
 /// The chain and who follows it.
 pub struct ChainActor {
     mirror: SharedMirror,
@@ -58,7 +61,9 @@ impl ChainActor {
         let owner = Wallet::from_bytes(&key_bytes(seed, "owner", 0)).expect("the key is in range");
         let mut alloc: BTreeMap<EthereumAddress, U256> =
             brokers.iter().map(|wallet| (wallet.address(), BROKER_ETHER_WEI)).collect();
-        alloc.insert(owner.address(), BROKER_ETHER_WEI);
+        // It pays for a transfer to each broker, and what waits is held back at its gas limit.
+        let share = U256::from(1 + brokers.len() / 256);
+        alloc.insert(owner.address(), BROKER_ETHER_WEI * share);
         let start_s = START_MS / 1_000 - 1_000;
         let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: start_s, alloc });
         let params = params(scenario);
@@ -82,8 +87,13 @@ impl ChainActor {
 
     fn set_up(&mut self, seed: u64, scenario: &Scenario, owner: &Wallet, brokers: &[Wallet], start_s: u64) {
         let price = 10_000 * DATA;
-        for wallet in brokers {
-            self.send(owner, self.addresses.token, calldata::transfer(wallet.address(), price), CALL_GAS);
+        for some in brokers.chunks(SET_UP_TRANSACTIONS) {
+            for wallet in some {
+                self.send(owner, self.addresses.token, calldata::transfer(wallet.address(), price), CALL_GAS);
+            }
+            if some.len() == SET_UP_TRANSACTIONS {
+                self.settle(start_s + 1);
+            }
         }
         for number in 0..scenario.streams {
             let name = format!("stream-{number}");

@@ -23,6 +23,7 @@ impl Scenario {
             streams: 2,
             stream_partitions: 3,
             publishers: 3,
+            publisher_partitions: 0,
             publish_interval_ms: 200,
             batch_events: 6,
             sealed_share: 50_000,

@@ -111,6 +111,8 @@ pub struct Scenario {
     pub stream_partitions: u32,
     /// Honest publishers.
     pub publishers: u32,
+    /// Stream partitions of a publisher at most, so that its work does not grow with the network; 0 for any number.
+    pub publisher_partitions: u32,
     /// Mean time between a publisher's batches.
     pub publish_interval_ms: u64,
     /// Most events in a batch.

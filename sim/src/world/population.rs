@@ -149,7 +149,11 @@ impl<'a> World<'a> {
         let mut decide = seat.decide(&mut self.decider);
         let count = slots.len() as u64;
         // The first decision says how many slots there are more than one.
-        let more = decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1);
+        let most = match self.scenario.publisher_partitions {
+            0 => count,
+            most => count.min(u64::from(most)),
+        };
+        let more = decide.choose(Purpose::Subject, 0, |random| random.below(most)).min(most - 1);
         let slot = |decide: &mut ActorDecider<'_>| {
             slots[decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1) as usize]
         };

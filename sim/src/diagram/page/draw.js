@@ -311,8 +311,13 @@
       }
       verdict.append(list);
     }
-    byId("jump").hidden = !first;
+    byId("jump").hidden = !shows(first);
     byId("notes").textContent = data.notes.join(" ");
+  }
+
+  // Whether a violation lies in the part of the run that the page has.
+  function shows(violation) {
+    return violation !== undefined && violation[0] >= begin && violation[0] <= end;
   }
 
   function drag(down) {
@@ -378,7 +383,7 @@
   legend();
   listen();
   // Begins where it is interesting: at the violation, or with the first messages.
-  if (data.violations.length) go(data.violations[0][0]);
+  if (shows(data.violations[0])) go(data.violations[0][0]);
   else if (data.arrows.length) {
     const some = data.arrows[Math.min(150, data.arrows.length - 1)][2];
     top = begin;

@@ -22,7 +22,7 @@ pub const GROUP: Group = Group {
 const FEWEST: u32 = 8;
 
 /// Brokers at most unless told otherwise: what takes a minute or two.
-const MAX_BROKERS: u32 = 64;
+const MAX_BROKERS: u32 = 256;
 
 /// Virtual seconds that are measured: a whole epoch, so that each network seals as often.
 const MEASURED_S: u64 = 60;

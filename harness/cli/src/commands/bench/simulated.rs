@@ -7,6 +7,8 @@
 use std::time::Instant;
 
 use weir_kernel::broker::Command;
+use weir_sim::scenario::READERS;
+use weir_sim::tape::{Actor, Role};
 use weir_sim::{Happening, Observer, Options, Scenario, Source, simulate};
 
 use crate::failure::Failure;
@@ -38,11 +40,14 @@ fn load(brokers: u32, measured_s: u64) -> Scenario {
         streams: brokers.div_ceil(STREAM_PARTITIONS),
         stream_partitions: STREAM_PARTITIONS,
         publishers: brokers,
+        publisher_partitions: 1,
         publish_interval_ms: PUBLISH_INTERVAL_MS,
         batch_events: 7,
         sealed_share: 0,
         lane_batches: 1_000_000,
         subscribers: brokers.div_ceil(4),
+        // There are as many in every network, and they ask for all of its history again and again.
+        without: (0..READERS).map(|number| Actor::Client(Role::Reader, number)).collect(),
         ..Scenario::calm(brokers)
     }
 }
