@@ -161,7 +161,7 @@ impl Recorder {
         let marked = self.marks.items.iter().map(|mark| mark.who);
         let lasting = self.spans.items.iter().map(|span| span.who);
         ends.chain(marked).chain(lasting).for_each(|actor| *seen.entry(actor).or_default() += 1);
-        let first: Vec<Actor> = self.violations.iter().flat_map(|violation| whom(violation)).collect();
+        let first: Vec<Actor> = self.violations.iter().flat_map(whom).collect();
         Columns::of(&seen, &first, MAX_COLUMNS)
     }
 
