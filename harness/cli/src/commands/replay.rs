@@ -53,7 +53,7 @@ pub struct Replay {
 
 /// What is repeated.
 enum Run {
-    Tape(Tape),
+    Tape(Box<Tape>),
     Seed(u64, Box<Scenario>),
 }
 
@@ -130,7 +130,7 @@ impl Replay {
             return Err(Failure::Usage(what.into()));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((Run::Tape(read_tape(path)?), name))
+        Ok((Run::Tape(Box::new(read_tape(path)?)), name))
     }
 
     fn window(&self) -> Result<Window, Failure> {

@@ -78,6 +78,9 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     if range.is_empty() { Err(wrong()) } else { Ok(range) }
 }
 
+/// A seed whose run breaks a promise, which one, and its tape.
+type Broken = (u64, Violation, Tape);
+
 /// What was run so far.
 #[derive(Debug)]
 struct Totals {
@@ -144,7 +147,7 @@ impl Sim {
     }
 
     /// Runs seeds until one fails.
-    fn search(&self, choice: &Choice) -> Result<(Totals, Option<(u64, Violation, Tape)>), Failure> {
+    fn search(&self, choice: &Choice) -> Result<(Totals, Option<Broken>), Failure> {
         let begun = Instant::now();
         let mut totals =
             Totals { begun, seeds: 0, virtual_ms: 0, steps: 0, events: 0, faults: 0, last: None };
