@@ -43,8 +43,11 @@
 //!   [`tape::Decider::happens`] (nothing without a record). Its ordinal is counted by the actor's [`tape::Counts`], or
 //!   given where something else tells decisions apart, such as a block's height. The default must be the calm case:
 //!   shrinking removes records. Never draw from [`random::Random`] for anything that a tape should hold.
-//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`].
+//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`]. One that cheats makes
+//!   its batches in advance, see [`clients::cheat`], and says what the network owes each.
 //! - A rate: a field of [`Scenario`] with its check in `scenario/validity.rs`, planned in [`faults::plan`].
+//! - A mistake to find: a [`weir_kernel::rules::Bug`], and in `tests/common/mistakes.rs` the oracle that finds it and a
+//!   scenario. `tests/planted.rs` counts the seeds that it takes, `tests/regressions.rs` keeps the shrunk tape.
 //! - An oracle: a file in [`oracles`] that notes violations, each about the actors where it was seen, so that the causal
 //!   slice knows where to begin. Its name is what shrinking holds on to.
 //!

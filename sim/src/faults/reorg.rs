@@ -6,8 +6,7 @@ use crate::world::World;
 
 impl World<'_> {
     pub(super) fn begin_reorg(&mut self, blocks: u32) {
-        // A second later, so that blocks differ even if nothing is in them.
-        let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000 + 1;
+        let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000;
         self.chain.reorganise(u64::from(blocks), timestamp_s);
     }
 }

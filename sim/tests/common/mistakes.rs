@@ -38,13 +38,18 @@ pub fn case(bug: Bug) -> Case {
         Bug::DeliversPastGap => ("lane order", |_| lossy(Scenario::rough(7), 100_000)),
         Bug::DeliversTwiceAfterMove | Bug::MoveDropsTail => ("lane order", |_| moving_feeds()),
         Bug::CachesPermission => ("access", |_| Scenario { guests: 3, ..small() }),
-        Bug::CountsOnFromDisk => ("lane order", |_| Scenario { sync_us: (20_000, 90_000), ..moving_feeds() }),
+        Bug::CountsOnFromDisk => ("lane order", |_| short_crashes()),
         Bug::FoundsUntouchedOnly => ("liveness", |_| late_founding()),
         Bug::LooksBackTooLittle => ("lane order", |_| lossy(moving_feeds(), 100_000)),
         Bug::SendsToNewestHome => ("admission", |_| growing()),
         Bug::ReadsNewestHome => ("durability", |_| growing()),
         Bug::ForgetsWhatItSent => ("paid once", |_| small()),
-        Bug::NeverSettlesTallies => ("paid for work", |_| Scenario { epoch_blocks: 2, ..small() }),
+        Bug::NeverSettlesTallies => ("paid for work", |_| Scenario {
+            block_ms: 250,
+            epoch_blocks: 4,
+            duration_ms: 100_000,
+            ..small()
+        }),
     };
     Case { bug, oracle, scenario }
 }
@@ -126,6 +131,20 @@ fn moving_feeds() -> Scenario {
         streams: 1,
         subscribers: 8,
         ..Scenario::rough(7)
+    }
+}
+
+/// Brokers crash with much on its way to slow disks, and are back before edges look for another source.
+fn short_crashes() -> Scenario {
+    Scenario {
+        crash_interval_ms: 900,
+        crash_down_ms: (50, 400),
+        sync_us: (50_000, 250_000),
+        publishers: 6,
+        publish_interval_ms: 60,
+        stream_partitions: 2,
+        subscribers: 8,
+        ..small()
     }
 }
 
