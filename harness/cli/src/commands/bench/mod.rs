@@ -8,15 +8,23 @@
 mod assign;
 mod axis;
 mod chart;
+mod child;
 mod gas;
+mod ingest;
 mod machine;
 mod measure;
+mod network;
+mod records;
 mod report;
+mod roles;
 mod row;
 mod scaling;
 mod sim;
 mod simulated;
+mod usage;
 mod usl;
+
+pub use roles::{BenchLoad, BenchNode};
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -35,7 +43,7 @@ use report::{Measured, Report, Table};
 use row::Row;
 
 /// Every group, in the order in which `all` runs them.
-const GROUPS: [Group; 4] = [assign::GROUP, gas::GROUP, sim::GROUP, scaling::GROUP];
+const GROUPS: [Group; 5] = [ingest::GROUP, assign::GROUP, gas::GROUP, sim::GROUP, scaling::GROUP];
 
 /// What runs every group.
 const ALL: &str = "all";
