@@ -13,7 +13,7 @@
 //! Every queue here is bounded: when the disk falls behind, the engine stops taking frames and commands, so that
 //! QUIC's flow control and the sessions' queues push back to the publishers.
 
-mod commit;
+pub mod commit;
 mod inbox;
 mod reading;
 mod submit;
@@ -151,7 +151,12 @@ impl Node {
         let committer = Committer::default();
         let submitter = Submitter::default();
         let log_reader = log.reader();
-        spawn("store", committer.run(log, Arc::clone(&inbox)))?;
+        let told = Arc::clone(&inbox);
+        let committed = move |durable: Result<u64, LogError>| match durable {
+            Ok(index) => told.push(Completion::Durable(index)),
+            Err(error) => told.fail(error.to_string()),
+        };
+        spawn("store", committer.run(log, committed))?;
         spawn("reads", reader.run(log_reader.clone(), Arc::clone(&inbox)))?;
         spawn("chain", submitter.run(name.clone(), &key, chain))?;
         let turns = Turns {
