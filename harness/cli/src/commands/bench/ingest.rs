@@ -41,6 +41,9 @@ const FULL_BATCHES: usize = 1_000;
 /// Batches of one event, of each lane in a run.
 const SINGLE_BATCHES: usize = 10_000;
 
+/// Batches that wait together go together, up to so many bytes: two full ones, or a hundred and fifty of one event.
+const FRAME_BYTES: usize = 64 << 10;
+
 /// Events a second wanted.
 const EVENTS_A_SECOND: f64 = 1_000_000.0;
 
@@ -71,8 +74,9 @@ async fn run(settings: Settings) -> Result<Findings, Failure> {
     let stream = bench.stream("ingest", LANES, Some(0)).await?;
     let mut load = Child::start(Role::Load)?;
     let () = load.ask(&Request::Connect(Box::new(bench.edge(1, 0, &stream)))).await?;
-    let full = runs(&bench, &mut load, Prepare { batches: FULL_BATCHES, events: BATCH }, settings).await?;
-    let single = runs(&bench, &mut load, Prepare { batches: SINGLE_BATCHES, events: 1 }, settings).await?;
+    let of = |batches, events| Prepare { batches, events, frame_bytes: FRAME_BYTES };
+    let full = runs(&bench, &mut load, of(FULL_BATCHES, BATCH), settings).await?;
+    let single = runs(&bench, &mut load, of(SINGLE_BATCHES, 1), settings).await?;
     load.end().await?;
     bench.end().await?;
     Ok(findings(&full, &single))
@@ -89,7 +93,7 @@ async fn runs(
         let prepared: Prepared = load.ask(&Request::Prepare(wanted)).await?;
         tokio::time::sleep(REST).await;
         let before = (bench.node.usage()?, load.usage()?);
-        let brought: Brought = load.ask(&Request::Bring).await?;
+        let brought: Brought = load.ask(&Request::Bring(None)).await?;
         let after = (bench.node.usage()?, load.usage()?);
         // The first one warms up.
         if nth > 0 {

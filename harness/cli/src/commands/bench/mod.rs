@@ -9,13 +9,19 @@ mod assign;
 mod axis;
 mod chart;
 mod child;
+mod disk;
+mod fanout;
 mod gas;
+mod history;
 mod ingest;
 mod machine;
 mod measure;
+mod memory;
 mod network;
+mod publish;
 mod records;
 mod report;
+mod restart;
 mod roles;
 mod row;
 mod scaling;
@@ -43,7 +49,19 @@ use report::{Measured, Report, Table};
 use row::Row;
 
 /// Every group, in the order in which `all` runs them.
-const GROUPS: [Group; 5] = [ingest::GROUP, assign::GROUP, gas::GROUP, sim::GROUP, scaling::GROUP];
+const GROUPS: [Group; 11] = [
+    ingest::GROUP,
+    publish::STORED,
+    publish::DELIVERED,
+    history::GROUP,
+    restart::GROUP,
+    fanout::GROUP,
+    memory::GROUP,
+    assign::GROUP,
+    gas::GROUP,
+    sim::GROUP,
+    scaling::GROUP,
+];
 
 /// What runs every group.
 const ALL: &str = "all";

@@ -14,7 +14,9 @@ use weir_kernel::broker::Message;
 use weir_kernel::hash::sha256;
 use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::signature::{SECP256K1, Secp256k1Verifier, Signature};
-use weir_kernel::verify::verify;
+use weir_kernel::limits::CHUNK_BYTES;
+use weir_kernel::log::{Position, Query};
+use weir_kernel::verify::{Verifier, verify};
 use weir_kernel::wire::{self, Domain};
 use weir_net::quic::{QuicConfig, QuicTransport};
 use weir_net::{Channel, NetEvent, Peer, SendError, TlsIdentity, Transport};
@@ -32,9 +34,6 @@ const SLEEP: Duration = Duration::from_millis(5);
 
 /// Bytes of batches that are on their way at the same time: what a few round trips and a slow sync take.
 const WINDOW_BYTES: usize = 4 << 20;
-
-/// Batches of a lane that wait together go together, up to so many bytes.
-const FRAME_BYTES: usize = 64 << 10;
 
 /// Events taken from the transport at a time.
 const POLLED: usize = 1024;
@@ -67,6 +66,8 @@ pub struct Prepare {
     pub batches: usize,
     /// Events of each batch.
     pub events: usize,
+    /// Batches of a lane that wait together go together, up to so many bytes.
+    pub frame_bytes: usize,
 }
 
 /// What was made.
@@ -87,6 +88,26 @@ pub struct Brought {
     pub seconds: f64,
     /// From the first sending of a batch to its acknowledgement, median.
     pub median_ms: f64,
+}
+
+/// What was read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Scanned {
+    /// Events.
+    pub events: u64,
+    /// Bytes of the answers.
+    pub bytes: u64,
+    /// From the first question to the last answer.
+    pub seconds: f64,
+}
+
+/// Takes every signature for right: a reader's own checking is no part of what reading costs a broker.
+struct Unchecked;
+
+impl Verifier for Unchecked {
+    fn verify(&self, _: u8, _: &Address, _: &Hash, _: &[u8]) -> bool {
+        true
+    }
 }
 
 /// A connected edge.
@@ -207,8 +228,8 @@ impl Edge {
         Ok(all)
     }
 
-    /// Brings all that was prepared, as fast as the replica acknowledges it.
-    pub fn bring(&mut self) -> Result<Brought, Failure> {
+    /// Brings all that was prepared, as fast as the replica acknowledges it; with a pace, no more frames a second.
+    pub fn bring(&mut self, pace: Option<f64>) -> Result<Brought, Failure> {
         let mut flight = Flight::default();
         let mut queues: Vec<VecDeque<Frame>> = Vec::new();
         let mut ids = Vec::new();
@@ -217,9 +238,10 @@ impl Edge {
             ids.push(lane.writer.lane());
         }
         let mut waiting: usize = queues.iter().map(VecDeque::len).sum();
-        let (begin, mut heard, mut turn) = (Instant::now(), Instant::now(), 0);
+        let (begin, mut heard, mut turn, mut sent) = (Instant::now(), Instant::now(), 0, 0u64);
         while waiting > 0 || flight.bytes > 0 {
-            while waiting > 0 && flight.bytes < WINDOW_BYTES {
+            let due = pace.map_or(u64::MAX, |pace| 1 + (begin.elapsed().as_secs_f64() * pace) as u64);
+            while waiting > 0 && sent < due && flight.bytes < WINDOW_BYTES {
                 let at = turn % queues.len();
                 let Some(frame) = queues[at].front() else {
                     turn += 1;
@@ -233,11 +255,12 @@ impl Edge {
                 let frame = queues[at].pop_front().expect("it was looked at");
                 flight.sent(ids[at], frame);
                 turn += 1;
+                sent += 1;
                 waiting -= 1;
             }
             let events = self.transport.poll(POLLED);
             if events.is_empty() {
-                if heard.elapsed() > PATIENCE {
+                if flight.bytes > 0 && heard.elapsed() > PATIENCE {
                     let what = format!("{} says nothing for {} s", self.node, PATIENCE.as_secs());
                     return Err(Failure::Failed(what));
                 }
@@ -248,6 +271,63 @@ impl Edge {
             events.into_iter().try_for_each(|event| self.hear(event, &mut flight))?;
         }
         Ok(Brought { seconds: begin.elapsed().as_secs_f64(), median_ms: flight.median_ms() })
+    }
+
+    /// Reads each lane's stream partition from its beginning to its end, all at the same time.
+    pub fn scan(&mut self) -> Result<Scanned, Failure> {
+        let begin = Instant::now();
+        let mut scanned = Scanned { events: 0, bytes: 0, seconds: 0.0 };
+        let first = |lane: &Lane| Query::Range {
+            partition: lane.home,
+            slot: lane.writer.slot(),
+            from: Position::default(),
+            to: Position { timestamp_ms: u64::MAX, lane: LaneId([0xff; 32]), sequence: u64::MAX },
+            up_to_index: u64::MAX,
+            origin: None,
+        };
+        let queries: Vec<Query> = self.lanes.iter().map(first).collect();
+        let (mut open, mut heard) = (queries.len(), Instant::now());
+        for (token, query) in (0..).zip(queries) {
+            self.read(token, query)?;
+        }
+        while open > 0 {
+            let events = self.transport.poll(POLLED);
+            if events.is_empty() {
+                if heard.elapsed() > PATIENCE {
+                    let what = format!("{} answers nothing for {} s", self.node, PATIENCE.as_secs());
+                    return Err(Failure::Failed(what));
+                }
+                self.signal.wait();
+                continue;
+            }
+            heard = Instant::now();
+            for event in events {
+                let NetEvent::Received { from, frame } = event else { continue };
+                let received = wire::decode(&frame, from, self.domain, &Unchecked).map_err(Failure::of)?;
+                match received.message() {
+                    Message::Answer { token, order, next, .. } => {
+                        scanned.bytes += frame.len() as u64;
+                        scanned.events += order.iter().map(|slice| u64::from(slice.count)).sum::<u64>();
+                        match next {
+                            Some(next) => self.read(*token, next.clone())?,
+                            None => open -= 1,
+                        }
+                    }
+                    Message::ReadFailed { reason, .. } => {
+                        return Err(Failure::Failed(format!("a reading fails: {reason}")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        scanned.seconds = begin.elapsed().as_secs_f64();
+        Ok(scanned)
+    }
+
+    fn read(&mut self, token: u64, query: Query) -> Result<(), Failure> {
+        let message = Message::Read { token, query, budget_bytes: CHUNK_BYTES };
+        let frame = wire::encode(&message, &[]).into();
+        self.transport.send(self.node, Channel::Live, frame).map_err(Failure::of)
     }
 
     fn hear(&self, event: NetEvent, flight: &mut Flight) -> Result<(), Failure> {
@@ -301,13 +381,13 @@ fn fill(lanes: &mut [Lane], key: &Key, chain_id: u64, wanted: Prepare) -> Result
             made.bytes += bytes.len() as u64;
         }
         made.verify_s += thread_cpu_s()? - begin;
-        lane.frames = frames(lane.home, batches);
+        lane.frames = frames(lane.home, batches, wanted.frame_bytes);
     }
     Ok(made)
 }
 
 /// Packs batches of one lane into frames.
-fn frames(partition: PartitionId, batches: Vec<(Arc<[u8]>, u64)>) -> Vec<Frame> {
+fn frames(partition: PartitionId, batches: Vec<(Arc<[u8]>, u64)>, frame_bytes: usize) -> Vec<Frame> {
     let message = Message::Append { partition };
     let mut frames = Vec::new();
     let (mut packed, mut bytes) = (Vec::new(), 0);
@@ -315,7 +395,7 @@ fn frames(partition: PartitionId, batches: Vec<(Arc<[u8]>, u64)>) -> Vec<Frame> 
     while let Some((batch, next_sequence)) = batches.next() {
         bytes += batch.len();
         packed.push(batch);
-        if batches.peek().is_none_or(|(next, _)| bytes + next.len() > FRAME_BYTES) {
+        if batches.peek().is_none_or(|(next, _)| bytes + next.len() > frame_bytes) {
             frames.push(Frame { bytes: wire::encode(&message, &packed).into(), next_sequence });
             packed.clear();
             bytes = 0;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::clients::{self, Last, Publish};
 use super::edge::{Connect, Edge, Prepare};
+use super::readers::{Follow, Readers};
 use crate::failure::Failure;
 
 /// What the load can be asked.
@@ -14,14 +16,26 @@ pub enum Request {
     Connect(Box<Connect>),
     /// Sign batches. Answered by [`super::edge::Prepared`].
     Prepare(Prepare),
-    /// Bring them. Answered by [`super::edge::Brought`].
-    Bring,
+    /// Bring them, no more frames a second than this. Answered by [`super::edge::Brought`].
+    Bring(Option<f64>),
+    /// Read every lane's stream partition. Answered by [`super::edge::Scanned`].
+    Scan,
+    /// Publish and subscribe as a user does. Answered by [`super::clients::Latencies`].
+    Publish(Publish),
+    /// Ask for the last events again and again. Answered by the milliseconds of each.
+    Last(Last),
+    /// Open subscriptions.
+    Follow(Follow),
+    /// Wait until each subscription has had so many events since the last time; those that are stalled do not count.
+    /// Answered by [`super::readers::Had`].
+    Await(u64),
 }
 
 /// The role's state.
 #[derive(Default)]
 pub struct Load {
     edge: Option<Edge>,
+    readers: Readers,
 }
 
 impl Load {
@@ -35,7 +49,15 @@ impl Load {
                 Ok(Value::Null)
             }
             Request::Prepare(wanted) => self.with_edge(move |edge| Ok(json!(edge.prepare(wanted)?))).await,
-            Request::Bring => self.with_edge(|edge| Ok(json!(edge.bring()?))).await,
+            Request::Bring(pace) => self.with_edge(move |edge| Ok(json!(edge.bring(pace)?))).await,
+            Request::Scan => self.with_edge(|edge| Ok(json!(edge.scan()?))).await,
+            Request::Publish(publish) => Ok(json!(clients::publish(&publish).await?)),
+            Request::Last(last) => Ok(json!(clients::last(&last).await?)),
+            Request::Follow(follow) => {
+                self.readers.open(&follow).await?;
+                Ok(Value::Null)
+            }
+            Request::Await(events) => Ok(json!(self.readers.wait_for(events).await?)),
         }
     }
 

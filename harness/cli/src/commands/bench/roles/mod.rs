@@ -1,8 +1,11 @@
 //! The other end of [`Child`](super::child::Child): what the hidden commands `bench-node` and `bench-load` do.
 
+pub mod clients;
 pub mod edge;
 pub mod load;
 pub mod node;
+pub mod readers;
+pub mod streams;
 
 use std::io::BufRead;
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use weir_kernel::ids::{Address, Hash, PartitionId, StreamId, StreamPartition};
 use weir_node::network::{Network, Options};
 
+use super::streams;
 use crate::failure::Failure;
 
 /// What a node can be asked.
@@ -19,6 +20,8 @@ pub enum Request {
     Start(Start),
     /// Where the partitions of a stream are. Answered by [`Homes`].
     Homes(String),
+    /// Start one broker, with its store in this directory, whose chain has so many streams.
+    Streams(PathBuf, u32),
 }
 
 /// The network to start.
@@ -75,6 +78,7 @@ pub struct Homes {
 #[derive(Default)]
 pub struct Node {
     network: Option<Network>,
+    broker: Option<weir_node::node::Node>,
 }
 
 impl Node {
@@ -86,6 +90,11 @@ impl Node {
                 let started = started(&network)?;
                 self.network = Some(network);
                 Ok(json!(started))
+            }
+            Request::Streams(directory, count) => {
+                let starting = tokio::task::spawn_blocking(move || streams::start(&directory, count));
+                self.broker = Some(starting.await.expect("starting does not panic")?);
+                Ok(Value::Null)
             }
             Request::Homes(stream) => {
                 let network = self.network.as_ref();
