@@ -101,8 +101,15 @@ impl Lane {
 
     /// The head with everything that is on disk.
     pub fn durable_head(&self) -> LaneHead {
-        let durable = |head: &&LaneHead| head.next_sequence <= self.durable;
-        self.heads.iter().rev().find(durable).copied().unwrap_or(self.sealed)
+        let durable = self.heads.partition_point(|head| head.next_sequence <= self.durable);
+        durable.checked_sub(1).map_or(self.sealed, |last| self.heads[last])
+    }
+
+    /// The sequence after the last batch above the sealed head that has at most this append index; `None` if there is
+    /// none.
+    pub fn next_sequence_at(&self, index: u64) -> Option<u64> {
+        let upto = self.marks.partition_point(|mark| mark.index <= index);
+        Some(self.heads[upto.checked_sub(1)?].next_sequence)
     }
 
     /// The rule of the lane (WP 2.4.5): consecutive, chained, metered, never back in time, never two branches.

@@ -101,10 +101,11 @@ impl Replica {
         held: &mut BTreeMap<Address, Vec<LaneHead>>,
     ) {
         let (Source::Edge(edge), Some(lane)) = (source, self.lanes.get(&id)) else { return };
-        let head = lane.durable_head();
-        let heads = held.entry(edge).or_default();
-        if header.next_sequence() <= head.next_sequence && lane.fork.is_none() && !heads.contains(&head) {
-            heads.push(head);
+        if header.next_sequence() <= lane.durable && lane.fork.is_none() {
+            let (head, heads) = (lane.durable_head(), held.entry(edge).or_default());
+            if !heads.contains(&head) {
+                heads.push(head);
+            }
         }
         if header.next_sequence() <= lane.sealed.next_sequence {
             ctx.mark(Rare::BatchSealedAlready);
@@ -245,21 +246,18 @@ impl Replica {
 
     /// Batches up to this append index are on disk: the edges that wait for them are told (WP 2.4.3).
     pub fn on_appended(&mut self, ctx: &mut Context<'_>, appended: &[(LaneId, u64)]) {
-        let mut by_edge: BTreeMap<Address, BTreeMap<LaneId, LaneHead>> = BTreeMap::new();
-        for (id, index) in appended {
-            let Some(lane) = self.lanes.get_mut(id) else { continue };
-            let on_disk = lane.marks.iter().rev().find(|mark| mark.index <= *index);
-            let Some(durable) = on_disk.map(|mark| mark.header.header.next_sequence()) else { continue };
+        // Heads are cumulative: of a group commit each lane's last batch says it all.
+        let last: BTreeMap<LaneId, u64> = appended.iter().copied().collect();
+        let mut by_edge: BTreeMap<Address, Vec<LaneHead>> = BTreeMap::new();
+        for (id, index) in last {
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            let Some(durable) = lane.next_sequence_at(index) else { continue };
             lane.durable = lane.durable.max(durable);
             if lane.fork.is_none() {
                 let head = lane.durable_head();
-                lane.edges.iter().for_each(|edge| {
-                    by_edge.entry(*edge).or_default().insert(*id, head);
-                });
+                lane.edges.iter().for_each(|edge| by_edge.entry(*edge).or_default().push(head));
             }
         }
-        let by_edge =
-            by_edge.into_iter().map(|(edge, heads)| (edge, heads.into_values().collect())).collect();
         self.acknowledge(ctx, by_edge);
         self.adopt(ctx);
     }
