@@ -11,12 +11,12 @@ use weir_kernel::broker::{Message, SignedEntry};
 use weir_kernel::coordinator::{Entry, report_signing_hash};
 use weir_kernel::ids::{Hash, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Record, Slice};
-use weir_kernel::signature::KEYED_HASH;
+use weir_kernel::signature::{KEYED_HASH, keyed_report};
 use weir_kernel::wire::{encode, encode_row};
 
 use crate::derive::Numbers;
 use crate::targets::SENDER;
-use crate::verifier::{DOMAIN, report_signature, sign_batch};
+use crate::verifier::{DOMAIN, sign_batch};
 
 const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 2 };
 
@@ -72,7 +72,7 @@ fn frames() -> Vec<Vec<u8>> {
     let (partition, epoch, lane) = (PartitionId(1), 5, head().lane);
     let (heads, forks) = (vec![head()], vec![fork()]);
     let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry().hash());
-    let report = SignedEntry { entry: entry(), signature: report_signature(&SENDER, &digest).to_vec() };
+    let report = SignedEntry { entry: entry(), signature: keyed_report(&SENDER, &digest).to_vec() };
     let attached: Vec<Arc<[u8]>> = batches(b'a').iter().map(|batch| Arc::clone(batch.bytes())).collect();
     let range = Query::Range {
         partition,

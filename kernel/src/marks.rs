@@ -245,6 +245,18 @@ rare! {
     DrawForAnother,
     /// A partition is founded with vacant seats.
     FoundedWithVacancies,
+    /// A broker has tallies settled because they are worth a claim.
+    TalliesSettled,
+    /// A broker that was suspended joins again.
+    Rejoined,
+    /// A broker has partitions added because there are more brokers.
+    PartitionsGrown,
+    /// A broker attests a seal that it missed and has adopted since.
+    LateAttested,
+    /// A broker has two conflicting reports of another punished.
+    MisconductPunished,
+    /// A lane is settled with the publisher's allotment.
+    LaneSettled,
 }
 
 #[cfg(test)]

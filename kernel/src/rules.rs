@@ -95,6 +95,12 @@ bugs! {
     FetchTimerStops,
     /// A broker that finds its disk empty takes itself for a new one.
     MissesAmnesia,
+    /// A replica counts its appends on from what its disk still holds.
+    CountsOnFromDisk,
+    /// A replica that took batches in before it heard of a founding takes no notice of it.
+    FoundsUntouchedOnly,
+    /// A lane's batches go to the newest home of its stream partition, not to the lane's own.
+    SendsToNewestHome,
 
     // ---- Agreement (WP 2.4.6) ----
     /// A replica signs a cut below its own closing heads.
@@ -119,8 +125,18 @@ bugs! {
     DeliversTwiceAfterMove,
     /// A subscription whose feed moves goes on live, without what came in between.
     MoveDropsTail,
+    /// A subscription from now on looks back to when it began, not to what was on its way then.
+    LooksBackTooLittle,
+    /// A reading asks the newest home of a stream partition and forgets the older ones.
+    ReadsNewestHome,
     /// A subscription or a reading goes on after the permission to read has ended.
     CachesPermission,
+
+    // ---- Duties (WP 2.4.6, 2.4.7) ----
+    /// A broker forgets which transactions it has just sent.
+    ForgetsWhatItSent,
+    /// A broker claims what has accrued, and leaves it to others to have tallies settled.
+    NeverSettlesTallies,
 }
 
 #[cfg(test)]

@@ -122,6 +122,35 @@ impl Verifier for KeyedHashVerifier {
     }
 }
 
+/// Accepts type 0xF0, and [`keyed_report`]s under type 1: for searches and fuzzing, in which reports need no keys
+/// either.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyedReportVerifier;
+
+impl Verifier for KeyedReportVerifier {
+    fn verify(&self, signature_type: u8, signer: &Address, signing_hash: &Hash, signature: &[u8]) -> bool {
+        match signature_type {
+            SECP256K1 => keyed_report(signer, signing_hash) == signature,
+            _ => KeyedHashVerifier.verify(signature_type, signer, signing_hash, signature),
+        }
+    }
+}
+
+/// Signs a report in a search: 65 bytes, because that is what a certificate carries. They are the signer \[20\], the
+/// keyed hash \[32\] and zeros, so that who signed can be read from them as `ecrecover` does.
+pub fn keyed_report(signer: &Address, signing_hash: &Hash) -> [u8; 65] {
+    let mut signature = [0; 65];
+    signature[..20].copy_from_slice(&signer.0);
+    signature[20..52].copy_from_slice(keyed_hash(signer, signing_hash).as_bytes());
+    signature
+}
+
+/// Who made a [`keyed_report`]; `None` if nobody did.
+pub fn recover_keyed_report(signing_hash: &Hash, signature: &[u8; 65]) -> Option<Address> {
+    let signer = Address(*signature.first_chunk()?);
+    (keyed_report(&signer, signing_hash) == *signature).then_some(signer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +183,16 @@ mod tests {
         assert!(!accepts(SECP256K1, &signer, &hash));
         assert!(!accepts(KEYED_HASH, &Address([3; 20]), &hash));
         assert!(!accepts(KEYED_HASH, &signer, &Hash([3; 32])));
+    }
+
+    #[test]
+    fn a_keyed_report_names_its_signer_and_nobody_else() {
+        let (signer, hash, other) = (Address([1; 20]), Hash([2; 32]), Hash([3; 32]));
+        let signature = keyed_report(&signer, &hash);
+        assert!(KeyedReportVerifier.verify(SECP256K1, &signer, &hash, &signature));
+        assert!(!KeyedReportVerifier.verify(SECP256K1, &signer, &other, &signature));
+        assert!(!KeyedReportVerifier.verify(KEYED_HASH, &signer, &hash, &signature));
+        assert_eq!(recover_keyed_report(&hash, &signature), Some(signer));
+        assert_eq!(recover_keyed_report(&other, &signature), None);
     }
 }

@@ -395,7 +395,14 @@ impl World<'_> {
                 note_about(violations, self.now_us, "duties", what, vec![Actor::Node(node as u32)]);
             }
             Trace::EpochEntered(..) | Trace::Succeeded(..) | Trace::QuorumLost(..) => {}
-            Trace::MisconductFound(..) => self.report.misconducts += 1,
+            Trace::MisconductFound(partition, who) => {
+                self.report.misconducts += 1;
+                if !self.oracles.brokers.liars.contains(who) {
+                    let what =
+                        format!("honest broker {who} is accused of two reports on partition {partition}");
+                    note_about(violations, self.now_us, "accusations", what, vec![Actor::Node(node as u32)]);
+                }
+            }
         }
     }
 

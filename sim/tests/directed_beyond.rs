@@ -3,8 +3,12 @@
 
 use weir_sim::{Fault, FaultKind, Report, Scenario, run};
 
+use common::fault;
+
+mod common;
+
 fn two_of_four(seed: u64, kind: &FaultKind, more: Vec<Fault>) -> Report {
-    let lie = |broker| Fault { at_ms: 0, broker, kind: kind.clone(), down_ms: 90_000 };
+    let lie = |broker| fault(0, broker, kind.clone(), 90_000);
     let faults = [vec![lie(0), lie(1)], more].concat();
     let report = run(seed, &Scenario { faults, ..Scenario::calm(4) });
     println!("seed {seed}: {report}");
@@ -24,7 +28,7 @@ fn two_checksum_liars_of_four_stop_the_seals_and_that_is_named() {
 /// Two that store nothing and the one disk that did: nobody has what was acknowledged.
 #[test]
 fn two_lazy_copiers_of_four_lose_events_and_that_is_named() {
-    let lost = |broker| Fault { at_ms: 50_000, broker, kind: FaultKind::LostDisk, down_ms: 1_000 };
+    let lost = |broker| fault(50_000, broker, FaultKind::LostDisk, 1_000);
     let report = two_of_four(2, &FaultKind::LazyCopier, vec![lost(2), lost(3)]);
     assert!(names(&report, "delivery") || names(&report, "durability"), "{report}");
 }

@@ -1,20 +1,16 @@
 //! Byzantine brokers, one of four: none costs an acknowledged event, none stops a partition from being sealed, and where
 //! what they do can be proven it is.
 
-use weir_sim::{Fault, FaultKind, Report, Scenario, run};
+use weir_sim::{FaultKind, Report, Scenario};
+
+use common::{fault, held};
+
+mod common;
 
 /// One broker of four lies for nearly as long as events are published.
 fn lying(kind: FaultKind) -> Scenario {
-    let lie = Fault { at_ms: 5_000, broker: 1, kind, down_ms: 70_000 };
+    let lie = fault(5_000, 1, kind, 70_000);
     Scenario { faults: vec![lie], duration_ms: 120_000, heal_ms: 40_000, subscribers: 6, ..Scenario::calm(4) }
-}
-
-fn held(seed: u64, scenario: &Scenario) -> Report {
-    let report = run(seed, scenario);
-    println!("seed {seed}: {report}");
-    assert_eq!(report.violations, []);
-    assert_eq!(report.stored_events, report.published_events, "after healing everything is stored");
-    report
 }
 
 /// 15 epochs of 4 partitions, less those before the founding and the one that runs.
@@ -50,7 +46,7 @@ fn a_checksum_liar_is_outvoted() {
 fn a_lazy_copier_and_a_lost_disk_lose_nothing() {
     for seed in 4..6 {
         let mut scenario = lying(FaultKind::LazyCopier);
-        let lost = Fault { at_ms: 50_000, broker: 2, kind: FaultKind::LostDisk, down_ms: 1_000 };
+        let lost = fault(50_000, 2, FaultKind::LostDisk, 1_000);
         scenario.faults.push(lost);
         scenario.faults[0].at_ms = 0;
         let report = held(seed, &scenario);

@@ -1,28 +1,19 @@
 //! Restarts at the worst moments: between writing a report and signing it, all brokers at once, one after the other
 //! with lost disks, and one of four away for many epochs.
 
-use weir_sim::{CrashAt, Fault, FaultKind, Moment, Report, Scenario, run};
+use weir_sim::{FaultKind, Scenario};
 
-fn held(seed: u64, scenario: &Scenario) -> Report {
-    let report = run(seed, scenario);
-    println!("seed {seed}: {report}");
-    assert_eq!(report.violations, []);
-    assert_eq!(report.stored_events, report.published_events, "after healing everything is stored");
-    report
-}
+use common::{at_reports, fault, held};
 
-fn fault(at_ms: u64, broker: u32, kind: FaultKind, down_ms: u64) -> Fault {
-    Fault { at_ms, broker, kind, down_ms }
-}
+mod common;
 
 /// "At most one report for each (partition, epoch, round, previous), persisted before it is sent": replicas and
 /// leaders crash before the report is on disk, and after it is but before it is signed.
 #[test]
 fn a_restart_between_closing_and_report_signs_no_second_report() {
     for seed in 1..5 {
-        let crash = |moment| CrashAt { moment, rate: 150_000, down_ms: 700 };
         let scenario = Scenario {
-            crash_at: vec![crash(Moment::ReportWritten), crash(Moment::ReportDurable)],
+            crash_at: at_reports(150_000, 700),
             block_ms: 2_000,
             epoch_blocks: 5,
             duration_ms: 150_000,

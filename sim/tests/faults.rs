@@ -1,18 +1,10 @@
 //! Directed faults: links that lose, repeat and reorder; crashes; a broker that is away for epochs; a lost disk.
 
-use weir_sim::{Fault, FaultKind, Report, Scenario, run};
+use weir_sim::{FaultKind, Scenario, run};
 
-fn held(seed: u64, scenario: &Scenario) -> Report {
-    let report = run(seed, scenario);
-    println!("seed {seed}: {report}");
-    assert_eq!(report.violations, []);
-    assert_eq!(report.stored_events, report.published_events, "after healing everything is stored");
-    report
-}
+use common::{fault, held};
 
-fn fault(at_ms: u64, broker: u32, kind: FaultKind, down_ms: u64) -> Fault {
-    Fault { at_ms, broker, kind, down_ms }
-}
+mod common;
 
 #[test]
 fn lossy_links_lose_no_event() {

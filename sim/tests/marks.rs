@@ -5,17 +5,17 @@ use std::ops::ControlFlow;
 
 use weir_kernel::marks::{Marks, Rare};
 use weir_sim::parallel::over_seeds;
-use weir_sim::{CrashAt, Fault, FaultKind, Forking, LinkFaults, Moment, Report, Scenario, run};
+use weir_sim::{FaultKind, Forking, LinkFaults, Report, Scenario, run};
+
+use common::{crashes_at_reports, fault};
+
+mod common;
 
 /// Branches that only liars lead to, and no honest broker however late or lost its frames are.
 const NEED_LIARS: [Rare; 1] = [Rare::CutsRefused];
 
 /// Swarms of short epochs and many faults, and of everything.
 const SEEDS: std::ops::Range<u64> = 1..25;
-
-fn fault(at_ms: u64, broker: u32, kind: FaultKind, down_ms: u64) -> Fault {
-    Fault { at_ms, broker, kind, down_ms }
-}
 
 /// One broker is alone with one branch of a forked lane while the others seal the other branch.
 fn minority_branch() -> Scenario {
@@ -27,19 +27,6 @@ fn minority_branch() -> Scenario {
         duration_ms: 130_000,
         heal_ms: 40_000,
         ..Scenario::calm(4)
-    }
-}
-
-/// Brokers restart between writing a report and signing it.
-fn crashes_at_reports() -> Scenario {
-    let crash_at = |moment| CrashAt { moment, rate: 300_000, down_ms: 300 };
-    Scenario {
-        crash_at: vec![crash_at(Moment::ReportWritten), crash_at(Moment::ReportDurable)],
-        block_ms: 2_000,
-        epoch_blocks: 4,
-        duration_ms: 110_000,
-        heal_ms: 50_000,
-        ..Scenario::rough(4)
     }
 }
 
@@ -64,7 +51,7 @@ fn late_frames() -> Scenario {
 }
 
 fn directed() -> Vec<Scenario> {
-    vec![minority_branch(), crashes_at_reports(), silence(), flood(), late_frames()]
+    vec![minority_branch(), crashes_at_reports(Scenario::rough(4)), silence(), flood(), late_frames()]
 }
 
 #[test]

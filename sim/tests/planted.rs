@@ -7,7 +7,11 @@
 use std::sync::Mutex;
 
 use weir_kernel::rules::{Bug, Rules};
-use weir_sim::{CrashAt, Fault, FaultKind, Join, LinkFaults, Moment, Options, Scenario, Source, simulate};
+use weir_sim::{FaultKind, Join, LinkFaults, Options, Scenario, Source, simulate};
+
+use common::{crashes_at_reports, fault};
+
+mod common;
 
 /// The searches for one mistake begin at these seeds.
 const STARTS: [u64; 3] = [1, 1_001, 2_001];
@@ -38,7 +42,7 @@ fn case(bug: Bug) -> Case {
         Bug::FetchTimerStops => ("durability", |_| isolated_in_turn()),
         Bug::MissesAmnesia => ("receipts", |_| lost_disk()),
         Bug::SignsBelowClosing => ("closing heads", |_| heard_by_nobody()),
-        Bug::ForgetsReports => ("one report", |_| crashes_at_reports()),
+        Bug::ForgetsReports => ("one report", |_| crashes_at_reports(small())),
         Bug::CutGoesBack => ("cuts rise", |_| Scenario { crash_interval_ms: 4_000, ..small() }),
         Bug::AdoptsWhatItSigned => ("one checksum", |_| Scenario { transaction_loss: 500_000, ..small() }),
         Bug::ForkDropsSealed => ("sealed is kept", |_| Scenario { forks: 2, ..small() }),
@@ -47,6 +51,13 @@ fn case(bug: Bug) -> Case {
         Bug::DeliversPastGap => ("lane order", |_| lossy(Scenario::rough(7), 100_000)),
         Bug::DeliversTwiceAfterMove | Bug::MoveDropsTail => ("lane order", |_| moving_feeds()),
         Bug::CachesPermission => ("access", |_| Scenario { guests: 3, ..small() }),
+        Bug::CountsOnFromDisk => ("lane order", |_| Scenario { sync_us: (20_000, 90_000), ..moving_feeds() }),
+        Bug::FoundsUntouchedOnly => ("liveness", |_| late_founding()),
+        Bug::LooksBackTooLittle => ("lane order", |_| lossy(moving_feeds(), 100_000)),
+        Bug::SendsToNewestHome => ("admission", |_| growing()),
+        Bug::ReadsNewestHome => ("durability", |_| growing()),
+        Bug::ForgetsWhatItSent => ("paid once", |_| small()),
+        Bug::NeverSettlesTallies => ("paid for work", |_| Scenario { epoch_blocks: 2, ..small() }),
     };
     Case { bug, oracle, scenario }
 }
@@ -60,10 +71,6 @@ fn small() -> Scenario {
 
 fn lossy(scenario: Scenario, loss: u32) -> Scenario {
     Scenario { links: LinkFaults { loss, ..scenario.links.clone() }, ..scenario }
-}
-
-fn fault(at_ms: u64, broker: u32, kind: FaultKind, down_ms: u64) -> Fault {
-    Fault { at_ms, broker, kind, down_ms }
 }
 
 /// Slow disks and publishers that do not wait for them: writes queue up behind each other.
@@ -108,19 +115,6 @@ fn heard_by_nobody() -> Scenario {
     Scenario { epoch_blocks: 4, faults: (0..5).map(silenced).collect(), ..small() }
 }
 
-/// Brokers restart between writing a report and signing it, and the round goes on.
-fn crashes_at_reports() -> Scenario {
-    let crash_at = |moment| CrashAt { moment, rate: 300_000, down_ms: 300 };
-    Scenario {
-        crash_at: vec![crash_at(Moment::ReportWritten), crash_at(Moment::ReportDurable)],
-        block_ms: 2_000,
-        epoch_blocks: 4,
-        duration_ms: 110_000,
-        heal_ms: 50_000,
-        ..small()
-    }
-}
-
 /// Seats change hands, and one of those who keep theirs loses its disk meanwhile: only with the replaced one's word
 /// is there a quorum of the old set.
 fn handover_and_lost_disk(seed: u64) -> Scenario {
@@ -145,6 +139,24 @@ fn moving_feeds() -> Scenario {
         streams: 1,
         subscribers: 8,
         ..Scenario::rough(7)
+    }
+}
+
+/// Brokers hear of the founding late, and publishers begin before.
+fn late_founding() -> Scenario {
+    Scenario { view_us: (1_000, 2_500_000), epoch_blocks: 3, publish_interval_ms: 80, ..small() }
+}
+
+/// Two brokers join, and partitions are added while events are published.
+fn growing() -> Scenario {
+    let join = |at_ms| Join { at_ms, tickets: 4 };
+    Scenario {
+        partitions_per_broker: 2,
+        joins: vec![join(28_000), join(34_000)],
+        lane_batches: 40,
+        duration_ms: 110_000,
+        heal_ms: 35_000,
+        ..Scenario::rough(4)
     }
 }
 

@@ -10,22 +10,22 @@ use std::process::{Command, Stdio};
 use common::{batch, collect, fake_times, lane};
 use weir_kernel::log::{Query, Record, Table};
 use weir_store::{
-    EventLog, Fault, FaultLog, FaultPlan, FjallLog, FjallOptions, LogError, MemoryDisk, limits,
+    EventLog, Fault, FaultLog, FaultPlan, SegmentLog, SegmentOptions, LogError, MemoryDisk, limits,
 };
 
 const CHILD: &str = "WEIR_STORE_CRASH_TEST_DIRECTORY";
 
-fn options() -> FjallOptions {
-    FjallOptions {
-        batch_memtable_bytes: limits::MEMTABLE_BYTES_MINIMUM,
-        index_memtable_bytes: limits::MEMTABLE_BYTES_MINIMUM,
+fn options() -> SegmentOptions {
+    SegmentOptions {
+        segment_bytes: limits::SEGMENT_BYTES_MINIMUM,
+        layer_rows: 7,
         times: fake_times,
-        ..FjallOptions::default()
+        ..SegmentOptions::default()
     }
 }
 
-fn open(directory: &Path) -> FjallLog {
-    FjallLog::open(directory, options()).expect("the log opens")
+fn open(directory: &Path) -> SegmentLog {
+    SegmentLog::open(directory, options()).expect("the log opens")
 }
 
 /// The n-th write: a batch of two lanes each and a row, which are there together or not at all.
@@ -90,7 +90,7 @@ fn a_killed_process_keeps_what_it_called_durable() {
             .map_while(Result::ok)
             .filter_map(|line| line.strip_prefix("durable ").and_then(|number| number.parse::<u64>().ok()));
         let durable = durable.take(lines).last().expect("the child says what is durable");
-        let refused = FjallLog::open(directory.path(), options()).expect_err("the child holds the directory");
+        let refused = SegmentLog::open(directory.path(), options()).expect_err("the child holds the directory");
         assert!(matches!(refused, LogError::InUse { .. }), "{refused}");
         child.kill().expect("killed");
         child.wait().expect("ended");
@@ -125,7 +125,7 @@ fn journal(directory: &Path) -> (PathBuf, u64) {
 #[test]
 fn a_journal_torn_after_the_sync_loses_only_whole_writes() {
     let (live, torn) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-    let mut log = FjallLog::open(live.path(), FjallOptions { times: fake_times, ..FjallOptions::default() })
+    let mut log = SegmentLog::open(live.path(), SegmentOptions { times: fake_times, ..SegmentOptions::default() })
         .expect("the log opens");
     for n in 1..=6 {
         log.write(n, &nth(n)).expect("written");
@@ -165,7 +165,7 @@ fn a_journal_torn_after_the_sync_loses_only_whole_writes() {
 /// What comes of a journal of six writes with 1 KiB of zeros at each place in turn.
 fn holes(synced: bool) -> std::collections::BTreeSet<&'static str> {
     let (live, torn) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-    let mut log = FjallLog::open(live.path(), FjallOptions { times: fake_times, ..FjallOptions::default() })
+    let mut log = SegmentLog::open(live.path(), SegmentOptions { times: fake_times, ..SegmentOptions::default() })
         .expect("the log opens");
     for n in 1..=6 {
         log.write(n, &nth(n)).expect("written");
@@ -182,7 +182,7 @@ fn holes(synced: bool) -> std::collections::BTreeSet<&'static str> {
         let mut bytes = fs::read(&path).expect("read");
         bytes[hole as usize..(hole as usize + 1_024).min(end as usize)].fill(0);
         fs::write(&path, bytes).expect("written");
-        outcomes.insert(match FjallLog::open(&copied, options()) {
+        outcomes.insert(match SegmentLog::open(&copied, options()) {
             Ok(log) => {
                 assert!(whole_writes(&log) < 6, "the hole is in one of the writes");
                 "a prefix"

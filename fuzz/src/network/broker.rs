@@ -7,11 +7,12 @@ use weir_kernel::broker::{Command, Input, Output, Reply, SessionId, Shard, Token
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash, LaneId};
 use weir_kernel::log::{Query, Record};
+use weir_kernel::signature::{KeyedReportVerifier, keyed_report};
 use weir_kernel::time::Now;
 use weir_kernel::wire;
 use weir_store::{EventLog, MemoryDisk, MemoryLog};
 
-use crate::verifier::{DOMAIN, FuzzVerifier, report_signature};
+use crate::verifier::DOMAIN;
 
 /// What one step of a broker did to the world.
 #[derive(Debug, Default)]
@@ -71,7 +72,7 @@ impl Broker {
 
     /// A frame arrives: decoded as a node decodes it.
     pub fn deliver(&mut self, now: Now, from: Address, frame: &[u8]) -> Effects {
-        match wire::decode(frame, from, DOMAIN, &FuzzVerifier) {
+        match wire::decode(frame, from, DOMAIN, &KeyedReportVerifier) {
             Ok(received) => self.step(now, Input::Peer(from, received)),
             Err(_) => Effects::default(),
         }
@@ -125,7 +126,7 @@ impl Broker {
     /// The oldest signature is made.
     pub fn answer_sign(&mut self, now: Now) -> Option<Effects> {
         let (token, hash) = self.signs.pop_front()?;
-        let signature = report_signature(&self.address, &hash);
+        let signature = keyed_report(&self.address, &hash);
         Some(self.step(now, Input::Signed(token, signature)))
     }
 

@@ -11,8 +11,9 @@ use weir_kernel::coordinator::{
 };
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId, StreamId};
+use weir_kernel::signature::recover_keyed_report;
 
-use crate::verifier::{DOMAIN, recover_report};
+use crate::verifier::DOMAIN;
 
 /// Who holds all tokens at first, and owns the stream.
 const HOLDER: Address = Address([0xFF; 20]);
@@ -155,7 +156,7 @@ impl Chain {
             }
             Intent::SubmitCertificate(certificate) => {
                 let hash = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &certificate.root());
-                let signers = certificate.signatures.iter().map(|s| recover_report(&hash, s)).collect();
+                let signers = certificate.signatures.iter().map(|s| recover_keyed_report(&hash, s)).collect();
                 Call::SubmitCertificates(vec![SignedCertificate { entries: certificate.entries, signers }])
             }
         }
@@ -191,7 +192,7 @@ impl Chain {
 
 fn signed_report(report: &Report) -> SignedReport {
     let hash = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &report.entry.hash());
-    SignedReport { entry: report.entry, signer: recover_report(&hash, &report.signature) }
+    SignedReport { entry: report.entry, signer: recover_keyed_report(&hash, &report.signature) }
 }
 
 /// Brokers show only headers whose signature they have checked.

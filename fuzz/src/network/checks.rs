@@ -17,13 +17,14 @@ use weir_kernel::coordinator::Entry;
 use weir_kernel::ids::{Address, Epoch, Hash, LaneId, PartitionId};
 use weir_kernel::limits::HEADER_BYTES;
 use weir_kernel::log::Chunk;
+use weir_kernel::signature::KeyedReportVerifier;
 use weir_kernel::verify::Verified;
 use weir_kernel::wire;
 
 use super::broker::Broker;
 use super::chain::Chain;
 use super::publisher::Lane;
-use crate::verifier::{DOMAIN, FuzzVerifier};
+use crate::verifier::DOMAIN;
 
 /// A session at a broker: its place in the list, and the session.
 type Client = (usize, SessionId);
@@ -69,7 +70,7 @@ impl Checks {
 
     /// An honest broker sends a frame.
     pub fn on_frame(&mut self, from: Address, bytes: &[u8]) {
-        let received = wire::decode(bytes, from, DOMAIN, &FuzzVerifier)
+        let received = wire::decode(bytes, from, DOMAIN, &KeyedReportVerifier)
             .unwrap_or_else(|error| panic!("an honest broker's frame is refused: {error}"));
         let Message::Report(report) = received.message() else { return };
         let entry = report.entry;

@@ -10,10 +10,11 @@ use weir_kernel::broker::{Message, RefusalCode, SignedEntry};
 use weir_kernel::coordinator::{Entry, State, report_signing_hash};
 use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Slice, Table};
+use weir_kernel::signature::keyed_report;
 
 use super::publisher::Lane;
 use crate::input::Input;
-use crate::verifier::{DOMAIN, report_signature};
+use crate::verifier::DOMAIN;
 
 /// What a liar knows when it speaks.
 pub struct Knowledge<'a> {
@@ -219,6 +220,6 @@ impl Knowledge<'_> {
             volume: input.number(),
         };
         let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash());
-        SignedEntry { entry, signature: report_signature(&self.me, &digest).to_vec() }
+        SignedEntry { entry, signature: keyed_report(&self.me, &digest).to_vec() }
     }
 }

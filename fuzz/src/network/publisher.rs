@@ -5,11 +5,11 @@ use std::sync::Arc;
 use weir_kernel::agreement::{Fork, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent, SignedHeader, content_type};
 use weir_kernel::ids::{Address, Hash, LaneId, StreamPartition};
-use weir_kernel::signature::KEYED_HASH;
+use weir_kernel::signature::{KEYED_HASH, KeyedReportVerifier};
 use weir_kernel::verify::{Verified, verify};
 
 use crate::input::Input;
-use crate::verifier::{DOMAIN, FuzzVerifier, sign_batch};
+use crate::verifier::{DOMAIN, sign_batch};
 
 /// The publisher that forks its lanes.
 pub const FORGER: Address = Address([0xF0; 20]);
@@ -52,7 +52,8 @@ impl Lane {
     pub fn write_events(&mut self, events: Vec<NewEvent>) -> Verified<Batch> {
         let unsigned = self.writer.next_batch(events).expect("small events fit");
         let batch = sign_batch(unsigned);
-        let batch = verify(Arc::clone(batch.bytes()), DOMAIN.chain_id, &FuzzVerifier).expect("just signed");
+        let batch =
+            verify(Arc::clone(batch.bytes()), DOMAIN.chain_id, &KeyedReportVerifier).expect("just signed");
         self.batches.push(batch.clone());
         batch
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use weir_kernel::batch::{Batch, Event, Header, LaneWriter, NewEvent, SignedHeader};
 use weir_kernel::ids::{Address, Hash, StreamId, StreamPartition};
 use weir_kernel::limits::HEADER_BYTES;
-use weir_kernel::signature::KEYED_HASH;
+use weir_kernel::signature::{KEYED_HASH, KeyedReportVerifier};
 use weir_kernel::verify::{verify, verify_event, verify_header};
 
 use crate::input::Input;
-use crate::verifier::{DOMAIN, FuzzVerifier, sign_batch};
+use crate::verifier::{DOMAIN, sign_batch};
 
 /// Events of a batch whose proofs are checked: each proof hashes the whole batch.
 const PROOFS: u32 = 16;
@@ -17,7 +17,7 @@ const PROOFS: u32 = 16;
 /// Any bytes as a batch.
 pub fn batch(data: &[u8]) {
     let bytes: Arc<[u8]> = data.into();
-    let verified = verify(bytes.clone(), DOMAIN.chain_id, &FuzzVerifier);
+    let verified = verify(bytes.clone(), DOMAIN.chain_id, &KeyedReportVerifier);
     match Batch::decode(bytes.clone()) {
         Ok(batch) => {
             check(&batch, &bytes);
@@ -53,7 +53,7 @@ pub fn batch_written(data: &[u8]) {
             continue;
         };
         let written = sign_batch(unsigned);
-        let read = verify(written.bytes().clone(), DOMAIN.chain_id, &FuzzVerifier)
+        let read = verify(written.bytes().clone(), DOMAIN.chain_id, &KeyedReportVerifier)
             .unwrap_or_else(|error| panic!("a written batch is refused: {error}"));
         assert!(
             read.events().map(|event| event.to_new()).eq(events),
@@ -71,12 +71,12 @@ fn change_one_byte(input: &mut Input<'_>, batch: &Batch) {
     let at = input.below(bytes.len());
     let change = input.byte();
     bytes[at] ^= change;
-    let accepted = verify(bytes.into(), DOMAIN.chain_id, &FuzzVerifier).is_ok();
+    let accepted = verify(bytes.into(), DOMAIN.chain_id, &KeyedReportVerifier).is_ok();
     assert_eq!(accepted, change == 0, "byte {at} changed by {change:#x}");
 }
 
 fn is_signed(batch: &Batch) -> bool {
-    verify_header(batch.signed_header(), DOMAIN.chain_id, &FuzzVerifier).is_ok()
+    verify_header(batch.signed_header(), DOMAIN.chain_id, &KeyedReportVerifier).is_ok()
 }
 
 /// An event's bytes by the specification, written a second time here.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use weir_kernel::broker::Message;
 use weir_kernel::ids::Address;
+use weir_kernel::signature::KeyedReportVerifier;
 use weir_kernel::wire::{FRAME_VERSION, FrameError, decode, encode};
 
-use crate::verifier::{DOMAIN, FuzzVerifier};
+use crate::verifier::DOMAIN;
 
 /// The peer that a frame comes from: reports in the corpus are signed by it.
 pub const SENDER: Address = Address([0xB0; 20]);
 
 /// Any bytes as a frame from [`SENDER`].
 pub fn frame(data: &[u8]) {
-    let received = match decode(data, SENDER, DOMAIN, &FuzzVerifier) {
+    let received = match decode(data, SENDER, DOMAIN, &KeyedReportVerifier) {
         Ok(received) => received,
         Err(error) => return check_error(data, &error),
     };
@@ -24,7 +25,8 @@ pub fn frame(data: &[u8]) {
     let attached: Vec<Arc<[u8]>> = attached.into_iter().map(Arc::from).collect();
     let again = encode(&message, &attached);
     assert!(again.len() <= data.len(), "what is written is the shortest encoding");
-    let twice = decode(&again, SENDER, DOMAIN, &FuzzVerifier).expect("what was accepted is accepted again");
+    let twice =
+        decode(&again, SENDER, DOMAIN, &KeyedReportVerifier).expect("what was accepted is accepted again");
     assert_eq!(twice.message(), &message, "a message comes back as it went");
     assert_eq!(encode(twice.message(), &attached), again, "encoding is stable");
 }

@@ -25,7 +25,7 @@ use weir_kernel::wire::{self, Domain};
 use weir_node::engine::{Completion, Engine, Operation};
 use weir_node::node::commit::Committer;
 use weir_node::verifier::NativeVerifier;
-use weir_store::{EventLog, FjallLog, FjallOptions};
+use weir_store::{EventLog, SegmentLog, SegmentOptions};
 
 const STREAM: StreamId = StreamId([0x57; 20]);
 const CHAIN_ID: u64 = 31337;
@@ -178,15 +178,18 @@ fn main() {
     let under = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = tempfile::tempdir_in(under).expect("a directory for the log");
 
-    let (me, edge) =
-        (SecretKey::from_bytes(&[1; 32]).expect("a valid key").address(), Address([0xED; 20]));
+    let (me, edge) = (SecretKey::from_bytes(&[1; 32]).expect("a valid key").address(), Address([0xED; 20]));
     let [before, view] = views(me, edge);
     let begin = Instant::now();
     let frames = load(&view, batches, count);
     let bytes: usize = frames.iter().map(Bytes::len).sum();
-    println!("{batches} batches of {count} events, {} MB, signed in {:?}", bytes / 1_000_000, begin.elapsed());
+    println!(
+        "{batches} batches of {count} events, {} MB, signed in {:?}",
+        bytes / 1_000_000,
+        begin.elapsed()
+    );
 
-    let log = FjallLog::open(directory.path(), FjallOptions::default()).expect("the log opens");
+    let log = SegmentLog::open(directory.path(), SegmentOptions::default()).expect("the log opens");
     let checkpoint = log.load().expect("an empty log");
     let engine =
         Engine::open(me, before.clone(), &checkpoint, NativeVerifier).expect("an empty log is nobody's");

@@ -26,6 +26,7 @@ use crate::ids::{Address, BrokerIndex, PartitionId};
 use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS};
 use crate::log::{Chunk, Query, Table};
 use crate::marks::Rare;
+use crate::rules::Bug;
 use crate::signature::SECP256K1;
 use crate::wire;
 
@@ -44,7 +45,9 @@ impl Agent {
     pub fn on_view(&mut self, ctx: &mut Context<'_>, partitions: &BTreeMap<PartitionId, (Replica, Sealer)>) {
         let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
         self.pacing.forget(view.height);
-        tallies::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        if !ctx.rules.has(Bug::NeverSettlesTallies) {
+            tallies::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        }
         claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         for (_, sealer) in partitions.values() {
             let proofs = sealer.witness().proofs();
@@ -72,12 +75,20 @@ impl Agent {
     }
 
     fn send(&mut self, ctx: &mut Context<'_>, (duty, intent): Wanted) {
+        if ctx.rules.has(Bug::ForgetsWhatItSent) {
+            self.pacing = Pacing::default();
+        }
         if self.pacing.begin(ctx.view.height, duty) {
             match &intent {
                 Intent::RecordDraw { index } => {
                     ctx.mark_if(Some(*index) != ctx.my_index, Rare::DrawForAnother)
                 }
                 Intent::Found { .. } => ctx.mark(Rare::FoundedWithVacancies),
+                Intent::SettleTallies(_) => ctx.mark(Rare::TalliesSettled),
+                Intent::Rejoin => ctx.mark(Rare::Rejoined),
+                Intent::GrowPartitions => ctx.mark(Rare::PartitionsGrown),
+                Intent::Slash { .. } => ctx.mark(Rare::MisconductPunished),
+                Intent::SettleLane(_) => ctx.mark(Rare::LaneSettled),
                 _ => {}
             }
             ctx.submit(intent);
@@ -99,6 +110,7 @@ impl Agent {
 
     /// A late report is signed.
     pub fn on_late_report(&mut self, ctx: &mut Context<'_>, entry: Entry, signature: [u8; 65]) {
+        ctx.mark(Rare::LateAttested);
         ctx.submit(Intent::ReportLate(Report { entry, signature }));
     }
 

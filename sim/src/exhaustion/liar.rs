@@ -22,10 +22,11 @@ use weir_kernel::agreement::{Cut, LaneHead};
 use weir_kernel::broker::{Message, SignedEntry};
 use weir_kernel::coordinator::{Entry, State, report_signing_hash};
 use weir_kernel::ids::{Epoch, Hash};
+use weir_kernel::signature::keyed_report;
 use weir_kernel::wire;
 
 use super::items::{Item, Items};
-use super::setting::{DOMAIN, PARTITION, Setting, address, report_signature};
+use super::setting::{DOMAIN, PARTITION, Setting, address};
 use super::tips::Tips;
 
 /// Everything that the liar may say to a broker that sees this state of the chain, reports apart.
@@ -79,7 +80,7 @@ pub fn menu(
 /// The liar's own report for an entry.
 pub fn report(liar: usize, to: usize, entry: &Entry) -> Item {
     let digest = report_signing_hash(DOMAIN.chain_id, &DOMAIN.coordinator, &entry.hash());
-    let signature = report_signature(&address(liar), &digest).to_vec();
+    let signature = keyed_report(&address(liar), &digest).to_vec();
     let message = Message::Report(SignedEntry { entry: *entry, signature });
     let frame = wire::encode(&message, &[]).into();
     Item::Frame { from: Some(liar), to, message, frame }

@@ -11,6 +11,7 @@ use weir_kernel::coordinator::{Entry, Intent, report_signing_hash};
 use weir_kernel::ids::{Address, Hash};
 use weir_kernel::limits::RETRY_US;
 use weir_kernel::log::{Record, Table};
+use weir_kernel::signature::{KeyedReportVerifier, keyed_report, recover_keyed_report};
 use weir_kernel::time::Now;
 use weir_kernel::wire;
 
@@ -18,9 +19,7 @@ use super::bounds::Sabotage;
 use super::disk::Disk;
 use super::fingerprint::Fingerprint;
 use super::items::Item;
-use super::setting::{
-    DOMAIN, EDGE, KeyedVerifier, Setting, address, place, recover_report, report_signature,
-};
+use super::setting::{DOMAIN, EDGE, Setting, address, place};
 use super::tips::Tips;
 
 /// A broker between two steps.
@@ -114,7 +113,7 @@ impl Local {
         let input = match told {
             Told::Frame(from, frame) => {
                 let from = from.map_or(EDGE, address);
-                match wire::decode(frame, from, DOMAIN, &KeyedVerifier) {
+                match wire::decode(frame, from, DOMAIN, &KeyedReportVerifier) {
                     Ok(received) => Input::Peer(from, received),
                     Err(_) => return Step::of(local),
                 }
@@ -199,11 +198,13 @@ impl Step {
             }
             Output::Sign(token, hash) => {
                 self.signed(broker, hash);
-                return Some(Input::Signed(token, report_signature(&address(broker), &hash)));
+                return Some(Input::Signed(token, keyed_report(&address(broker), &hash)));
             }
             Output::Submit(Intent::SubmitCertificate(certificate)) => {
-                let signers = certificate.signatures.iter().filter_map(recover_report).collect();
                 let [entry] = certificate.entries[..] else { panic!("one partition gives one entry") };
+                let signed = digest(&entry);
+                let signer = |signature| recover_keyed_report(&signed, signature).map(place);
+                let signers = certificate.signatures.iter().filter_map(signer).collect();
                 self.items.push(Item::Certificate { entry, signers });
             }
             Output::Submit(Intent::ReportLate(report)) => {

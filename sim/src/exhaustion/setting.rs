@@ -13,8 +13,8 @@ use weir_kernel::coordinator::{
 };
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, BrokerIndex, Hash, LaneId, PartitionId, StreamPartition};
-use weir_kernel::signature::{KEYED_HASH, SECP256K1, keyed_hash};
-use weir_kernel::verify::{Verified, Verifier, verify};
+use weir_kernel::signature::{KEYED_HASH, KeyedReportVerifier, keyed_hash};
+use weir_kernel::verify::{Verified, verify};
 use weir_kernel::wire::Domain;
 
 use super::bounds::{Bounds, Sabotage};
@@ -50,33 +50,6 @@ pub fn index(broker: usize) -> BrokerIndex {
 /// A broker's name in a trace.
 pub fn name(broker: usize) -> char {
     char::from(b'A' + broker as u8)
-}
-
-/// Accepts keyed hashes in batches, and in reports in the place of secp256k1.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeyedVerifier;
-
-impl Verifier for KeyedVerifier {
-    fn verify(&self, signature_type: u8, signer: &Address, signing_hash: &Hash, signature: &[u8]) -> bool {
-        match signature_type {
-            KEYED_HASH => keyed_hash(signer, signing_hash).as_bytes() == signature,
-            SECP256K1 => report_signature(signer, signing_hash) == signature,
-            _ => false,
-        }
-    }
-}
-
-/// A broker's signature under a report: who, and the keyed hash.
-pub fn report_signature(signer: &Address, signing_hash: &Hash) -> [u8; 65] {
-    let mut signature = [0; 65];
-    signature[..20].copy_from_slice(&signer.0);
-    signature[20..52].copy_from_slice(keyed_hash(signer, signing_hash).as_bytes());
-    signature
-}
-
-/// Who made a signature under a report.
-pub fn recover_report(signature: &[u8; 65]) -> Option<usize> {
-    signature.first_chunk().map(|signer| place(Address(*signer)))
 }
 
 /// A batch that the publisher signed.
@@ -157,8 +130,8 @@ fn publish(
             .expect("one small event fits");
         let signature = keyed_hash(&PUBLISHER, &unsigned.signing_hash(DOMAIN.chain_id));
         let batch = unsigned.sign(signature).expect("the lane is signed with this type");
-        let batch: Verified<_> =
-            verify(Arc::clone(batch.bytes()), DOMAIN.chain_id, &KeyedVerifier).expect("it was just signed");
+        let batch: Verified<_> = verify(Arc::clone(batch.bytes()), DOMAIN.chain_id, &KeyedReportVerifier)
+            .expect("it was just signed");
         Published {
             lane: batch.lane(),
             sequence: batch.header().sequence,

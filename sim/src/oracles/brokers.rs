@@ -78,7 +78,9 @@ impl Brokers {
             Operation::Send { to, frame, .. } => {
                 self.receipts.on_frame(now_us, (who, *to), frame, (view, &self.disks), violations);
             }
-            Operation::Submit(intent) => self.once.on_submit(now_us, who, intent, violations),
+            Operation::Submit(intent) => {
+                self.once.on_submit(now_us, (who, view.height), intent, violations);
+            }
             Operation::Reply(session, reply) => {
                 let known = (view, &self.disks, &self.liars);
                 stored::on_reply(now_us, who, reply, known, violations);

@@ -11,9 +11,11 @@
 //! | what is called stored is on the disks of a quorum | when a client is told, [`stored`] |
 //! | nobody signs below its closing heads | at each report, [`closing`] |
 //! | what is sealed is never dropped | at each write, [`disks`] |
-//! | a certificate is paid for once, adopted cuts rise | at each, [`once`] |
+//! | a certificate is paid for once, a transaction has its time, adopted cuts rise | at each, [`once`] |
+//! | nobody honest is accused of two reports | at each accusation, by the world |
 //! | no reader without permission is served | at each chunk and live batch, [`access`] |
 //! | tokens are conserved and owed tokens are there | at each block, [`tokens`] |
+//! | who has worked is paid | at the end, [`tokens`] |
 //! | everything acknowledged is kept by every replica, read by readers, delivered to subscribers | at the end, [`durability`] |
 //! | every partition is founded and seals again | at the end, [`seals`] |
 
@@ -46,7 +48,8 @@ pub struct Oracles {
     pub cuts: Cuts,
     /// About what brokers say, write and send.
     pub brokers: Brokers,
-    tokens: Tokens,
+    /// About who is paid.
+    pub tokens: Tokens,
 }
 
 impl Oracles {

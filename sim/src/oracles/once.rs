@@ -1,6 +1,6 @@
-//! Once: a process sends a certificate once, because each time costs gas; and a broker adopts cuts in rising epochs,
-//! whatever happens to its process (WP 2.4.6, 2.4.7). What it had adopted and not synced when its process ended it may
-//! adopt again.
+//! Once: a process sends a certificate once, and any other transaction not again before the first had its time,
+//! because each time costs gas; and a broker adopts cuts in rising epochs, whatever happens to its process (WP 2.4.6,
+//! 2.4.7). What it had adopted and not synced when its process ended it may adopt again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,15 @@ use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
 use crate::report::Violation;
 use crate::surroundings::note;
 
+/// Blocks that a transaction has to show an effect.
+const PATIENCE_BLOCKS: u64 = 3;
+
 /// What was sent and adopted so far.
 #[derive(Debug, Default)]
 pub struct Once {
     sent: BTreeMap<Address, BTreeSet<Hash>>,
+    /// Other transactions of the last blocks, each with the newest block that its sender had seen.
+    recent: BTreeMap<Address, Vec<(u64, Intent)>>,
     adopted: BTreeMap<Address, Adopted>,
 }
 
@@ -29,15 +34,43 @@ struct Adopted {
 }
 
 impl Once {
-    /// A broker sends a transaction.
-    pub fn on_submit(&mut self, now_us: u64, who: Address, intent: &Intent, violations: &mut Vec<Violation>) {
-        let Intent::SubmitCertificate(certificate) = intent else { return };
+    /// A broker, which has seen the chain up to a height, sends a transaction.
+    pub fn on_submit(
+        &mut self,
+        now_us: u64,
+        (who, height): (Address, u64),
+        intent: &Intent,
+        violations: &mut Vec<Violation>,
+    ) {
+        let certificate = match intent {
+            Intent::SubmitCertificate(certificate) => certificate,
+            // It is sent when it is signed, which may be a block later than it was wanted.
+            Intent::ReportLate(_) => return,
+            _ => return self.on_duty(now_us, (who, height), intent, violations),
+        };
         for Entry { partition, epoch, .. } in
             certificate.entries.iter().filter(|entry| !self.sent.entry(who).or_default().insert(entry.hash()))
         {
             let what =
                 format!("{who} pays again for its certificate of partition {partition}, epoch {epoch}");
             note(violations, now_us, "paid once", what);
+        }
+    }
+
+    fn on_duty(
+        &mut self,
+        now_us: u64,
+        (who, height): (Address, u64),
+        intent: &Intent,
+        violations: &mut Vec<Violation>,
+    ) {
+        let recent = self.recent.entry(who).or_default();
+        recent.retain(|(sent, _)| sent + PATIENCE_BLOCKS > height);
+        if let Some((sent, _)) = recent.iter().find(|(_, known)| known == intent) {
+            let what = format!("{who} sends {intent:?} at block {height} and sent it at block {sent}");
+            note(violations, now_us, "paid once", what);
+        } else {
+            recent.push((height, intent.clone()));
         }
     }
 
@@ -74,6 +107,7 @@ impl Once {
     /// A broker's process ended; without its disk it begins anew.
     pub fn on_crash(&mut self, who: Address, wiped: bool) {
         self.sent.remove(&who);
+        self.recent.remove(&who);
         if wiped {
             self.adopted.remove(&who);
         } else if let Some(adopted) = self.adopted.get_mut(&who) {
@@ -94,6 +128,20 @@ mod tests {
         once.on_write(WHO, index);
         once.on_adopted(0, WHO, (PartitionId(2), epoch), &mut violations);
         violations.is_empty()
+    }
+
+    #[test]
+    fn a_transaction_has_its_time_before_it_is_sent_again() {
+        let (mut once, mut violations) = (Once::default(), Vec::new());
+        let mut sends = |once: &mut Once, height, intent: &Intent| {
+            once.on_submit(0, (WHO, height), intent, &mut violations);
+            violations.drain(..).count() == 0
+        };
+        assert!(sends(&mut once, 5, &Intent::Claim) && sends(&mut once, 5, &Intent::Rejoin));
+        assert!(!sends(&mut once, 7, &Intent::Claim));
+        assert!(sends(&mut once, 8, &Intent::Claim));
+        once.on_crash(WHO, false);
+        assert!(sends(&mut once, 9, &Intent::Claim), "the process that sent it is gone");
     }
 
     #[test]

@@ -1,19 +1,28 @@
-//! Tokens: none are made or lost, and what is owed is there (WP 2.4.7).
+//! Tokens: none are made or lost, what is owed is there, and who has worked is paid (WP 2.4.7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Fact, State, rewards};
-use weir_kernel::ids::{Address, BrokerIndex};
+use weir_kernel::ids::{Address, BrokerIndex, PartitionId};
 
 use crate::chain::SUPPLY;
 use crate::report::Violation;
 use crate::surroundings::note;
+
+/// What is worth a transaction to claim.
+const WORTH_CLAIMING: u128 = 100 * DATA;
+
+/// Epochs of pay that may be on their way at the end: settled, claimed, or lost with a transaction and claimed again.
+const UNDER_WAY_EPOCHS: u128 = 6;
 
 /// The books, kept from the contracts' events alone.
 #[derive(Debug, Default)]
 pub struct Tokens {
     balances: BTreeMap<Address, u128>,
     owed: BTreeMap<BrokerIndex, u128>,
+    /// Seals that brokers signed since their partition's tally was settled.
+    unsettled: BTreeMap<PartitionId, BTreeMap<BrokerIndex, u128>>,
     stakes: u128,
 }
 
@@ -43,7 +52,14 @@ impl Tokens {
                 }
                 Fact::BrokerRegistered { stake, .. } => self.stakes += stake,
                 Fact::StakeWithdrawn { amount, .. } => self.stakes -= (*amount).min(self.stakes),
-                Fact::PartitionSettled { set, signed, reward, paid, .. } => {
+                Fact::PartitionsSealed { entries, signers } => {
+                    for entry in entries {
+                        let signed = self.unsettled.entry(entry.partition).or_default();
+                        signers.brokers().for_each(|broker| *signed.entry(broker).or_default() += 1);
+                    }
+                }
+                Fact::PartitionSettled { partition, set, signed, reward, paid, .. } => {
+                    self.unsettled.remove(partition);
                     let shares = rewards::shares(*reward, signed, *paid);
                     set.taken().for_each(|(at, seat)| self.earn(seat.broker, shares[at]));
                 }
@@ -71,6 +87,35 @@ impl Tokens {
         let owed = self.stakes + self.owed.values().sum::<u128>();
         if held < owed {
             note(violations, now_us, "tokens", format!("the coordinator holds {held} and owes {owed}"));
+        }
+    }
+
+    /// The run is over, and all was well for a while: no honest broker is owed much more than is worth claiming.
+    pub fn on_end(
+        &self,
+        now_us: u64,
+        view: &State,
+        liars: &BTreeSet<Address>,
+        violations: &mut Vec<Violation>,
+    ) {
+        let params = &view.params;
+        let share = params.epoch_reward / view.partitions.len().max(1) as u128 / u128::from(params.replicas);
+        // With a seat in every partition.
+        let under_way = UNDER_WAY_EPOCHS * params.epoch_reward / u128::from(params.replicas);
+        for (index, broker) in view.brokers.iter().filter(|(_, broker)| !liars.contains(&broker.address)) {
+            let seals: u128 = self.unsettled.values().filter_map(|signed| signed.get(index)).sum();
+            let unpaid = self.owed.get(index).copied().unwrap_or(0) + seals * share;
+            let worth = WORTH_CLAIMING.max(params.join_fee) + under_way;
+            if unpaid > worth {
+                let whole = |amount: u128| amount / DATA;
+                let what = format!(
+                    "{} has worked for {} DATA and claimed none of it; {} are worth claiming",
+                    broker.address,
+                    whole(unpaid),
+                    whole(worth)
+                );
+                note(violations, now_us, "paid for work", what);
+            }
         }
     }
 

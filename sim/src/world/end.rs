@@ -15,6 +15,7 @@ impl World<'_> {
         let epoch_us = self.scenario.epoch_blocks * self.scenario.block_ms * 1_000;
         let late_epochs = (4 * self.scenario.view_us.1).div_ceil(epoch_us);
         self.oracles.seals.on_end(now_us, &view, late_epochs, &mut violations);
+        self.oracles.tokens.on_end(now_us, &view, &self.oracles.brokers.liars, &mut violations);
         let (nodes, serving) = (&self.nodes, &self.serving);
         durability::on_end(now_us, &view, nodes, serving, &self.publications, &mut violations);
         for seated in &self.clients {

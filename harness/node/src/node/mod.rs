@@ -30,7 +30,7 @@ use weir_kernel::coordinator::State;
 use weir_kernel::signature::SecretKey;
 use weir_net::TlsIdentity;
 use weir_net::quic::{QuicConfig, QuicTransport};
-use weir_store::{EventLog, FjallLog, FjallOptions, LogError};
+use weir_store::{EventLog, SegmentLog, SegmentOptions, LogError};
 
 use self::commit::Committer;
 use self::inbox::Inbox;
@@ -127,7 +127,7 @@ impl Node {
         let NodeConfig { name, key, directory, listen, tls, chain, view } = config;
         let at_store =
             |source| StartError::Store { name: name.clone(), directory: directory.clone(), source };
-        let log = FjallLog::open(&directory, FjallOptions::default()).map_err(at_store)?;
+        let log = SegmentLog::open(&directory, SegmentOptions::default()).map_err(at_store)?;
         let checkpoint = log.load().map_err(at_store)?;
         let me = key.address();
         let engine = Engine::open(me, Arc::clone(&view), &checkpoint, NativeVerifier)

@@ -194,7 +194,10 @@ impl Publishing {
                 "this broker waits for its replicas with all it can hold: send again in a moment",
             ));
         }
-        let home = admission::home(ctx.view, batch.header())?;
+        let home = match ctx.rules.has(Bug::SendsToNewestHome) {
+            true => ctx.view.home(batch.header().slot()),
+            false => admission::home(ctx.view, batch.header())?,
+        };
         if replicas(ctx, home).is_empty() {
             return Err(Refusal::new(RefusalCode::Unavailable, "no broker has a seat in this partition yet"));
         }

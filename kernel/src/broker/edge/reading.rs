@@ -20,6 +20,7 @@ use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
 use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
+use crate::rules::Bug;
 
 /// A client's reading that is not over.
 #[derive(Clone, Debug)]
@@ -159,6 +160,9 @@ impl Edge {
             }
         };
         let mut homes: Vec<PartitionId> = ctx.view.homes(slot).iter().map(|home| home.partition).collect();
+        if ctx.rules.has(Bug::ReadsNewestHome) {
+            homes.drain(..homes.len() - 1);
+        }
         if homes.len() > 1 {
             // What never had members holds nothing.
             homes.retain(|home| ctx.view.partition(*home).is_some_and(|partition| partition.founded));

@@ -13,6 +13,7 @@ use crate::batch::Batch;
 use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::ids::{LaneId, StreamId, StreamPartition};
+use crate::limits::LATEST_SLACK_MS;
 use crate::log::{Chunk, Position, Query};
 use crate::marks::Rare;
 use crate::rules::Bug;
@@ -35,7 +36,8 @@ impl Edge {
         let track = |partition| {
             let slot = StreamPartition { stream, partition };
             let homes = ctx.view.homes(slot);
-            let mut track = Track::new(from, ctx.now.wall_ms, ctx.view.height);
+            let slack_ms = if ctx.rules.has(Bug::LooksBackTooLittle) { 0 } else { LATEST_SLACK_MS };
+            let mut track = Track::new(from, ctx.now.wall_ms.saturating_sub(slack_ms), ctx.view.height);
             for home in &homes {
                 track.add_home(home.partition, is_quiet(ctx.view, &homes, home.partition));
             }

@@ -21,7 +21,7 @@ use super::merge::{Part, merge};
 use crate::batch::{Batch, Header};
 use crate::broker::io::From;
 use crate::ids::{LaneId, PartitionId, StreamId, StreamPartition};
-use crate::limits::{HEADER_BYTES, LATEST_SLACK_MS, SUBSCRIPTION_WINDOW_BYTES};
+use crate::limits::{HEADER_BYTES, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
 
 /// One client's subscription to partitions of a stream.
@@ -127,14 +127,9 @@ impl Subscription {
 }
 
 impl Track {
-    pub(super) fn new(from: From, now_ms: u64, height: u64) -> Self {
-        Self {
-            from,
-            begun_ms: now_ms.saturating_sub(LATEST_SLACK_MS),
-            begun_block: height,
-            positions: BTreeMap::new(),
-            tails: BTreeMap::new(),
-        }
+    /// A track of a subscription that begins at this time.
+    pub(super) fn new(from: From, begun_ms: u64, height: u64) -> Self {
+        Self { from, begun_ms, begun_block: height, positions: BTreeMap::new(), tails: BTreeMap::new() }
     }
 
     /// Whether anything was delivered.

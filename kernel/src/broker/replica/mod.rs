@@ -178,8 +178,12 @@ impl Replica {
     /// The chain moved on.
     pub fn on_view(&mut self, ctx: &mut Context<'_>) {
         self.resting = false;
-        self.count_anew(ctx.now.wall_ms);
-        self.found_if_new(ctx.view);
+        if !ctx.rules.has(Bug::CountsOnFromDisk) {
+            self.count_anew(ctx.now.wall_ms);
+        }
+        if self.lanes.is_empty() || !ctx.rules.has(Bug::FoundsUntouchedOnly) {
+            self.found_if_new(ctx.view);
+        }
         let epoch = ctx.view.epoch();
         if epoch > self.open_epoch || self.opened_epoch.is_none() && epoch == self.open_epoch {
             ctx.mark_if(self.open_epoch > 0 && epoch > self.open_epoch + 1, Rare::EpochSkipped);
