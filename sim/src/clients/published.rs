@@ -26,8 +26,21 @@ pub struct Publication {
     pub stored_us: Option<u64>,
     /// Whether its publisher was told that it is sealed.
     pub sealed: bool,
-    /// Whether its publisher signed another branch of the lane: then nothing is promised about it.
-    pub forked: bool,
+    /// What its publisher did.
+    pub standing: Standing,
+}
+
+/// What a publisher did, as far as promises about a batch go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It kept all rules: everything is promised.
+    Honest,
+    /// It breaks a rule elsewhere in the lane: what is acknowledged is kept, and it may never be.
+    Cheat,
+    /// It breaks a rule by this batch, or left out what comes before it: nobody may store it.
+    Unwelcome,
+    /// It signed another branch of the lane: nothing is promised.
+    Forked,
 }
 
 /// All of them, by lane and sequence of the first event; several only where a publisher forked.
@@ -38,7 +51,7 @@ pub struct Publications {
 
 impl Publications {
     /// A publisher signed and sent a batch.
-    pub fn add(&mut self, batch: &Batch, now_us: u64, forked: bool) {
+    pub fn add(&mut self, batch: &Batch, now_us: u64, standing: Standing) {
         let header = batch.header();
         let branches = self.batches.entry((batch.lane(), header.sequence)).or_default();
         if branches.iter().any(|known| known.bytes == *batch.bytes()) {
@@ -53,7 +66,7 @@ impl Publications {
             sent_us: now_us,
             stored_us: None,
             sealed: false,
-            forked,
+            standing,
         });
     }
 
@@ -74,15 +87,26 @@ impl Publications {
     /// Whether a publisher forked this lane.
     pub fn is_forked(&self, lane: LaneId) -> bool {
         let mut batches = self.batches.range((lane, 0)..=(lane, u64::MAX));
-        batches.any(|(_, branches)| branches.iter().any(|publication| publication.forked))
+        batches
+            .any(|(_, branches)| branches.iter().any(|publication| publication.standing == Standing::Forked))
+    }
+
+    /// Whether nobody may store these bytes.
+    pub fn is_unwelcome(&self, lane: LaneId, sequence: u64, bytes: &[u8]) -> bool {
+        let branches = self.batches.get(&(lane, sequence)).into_iter().flatten();
+        let unwelcome = |publication: &&Publication| publication.standing == Standing::Unwelcome;
+        branches.filter(unwelcome).any(|publication| *publication.bytes == *bytes)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (LaneId, u64, &Publication)> {
+        self.batches.iter().flat_map(|((lane, sequence), branches)| {
+            branches.iter().map(|publication| (*lane, *sequence, publication))
+        })
     }
 
     /// What honest publishers signed.
     pub fn honest(&self) -> impl Iterator<Item = (LaneId, u64, &Publication)> {
-        self.batches.iter().flat_map(|((lane, sequence), branches)| {
-            let honest = branches.iter().filter(|publication| !publication.forked);
-            honest.map(|publication| (*lane, *sequence, publication))
-        })
+        self.all().filter(|(_, _, publication)| publication.standing == Standing::Honest)
     }
 
     /// How many stream partitions have acknowledged lanes in more than one home.
@@ -95,8 +119,11 @@ impl Publications {
         homes.values().filter(|homes| homes.len() > 1).count() as u64
     }
 
-    /// What the network acknowledged to honest publishers.
+    /// What the network acknowledged to publishers that did not fork their lanes.
     pub fn acknowledged(&self) -> impl Iterator<Item = (LaneId, u64, &Publication)> {
-        self.honest().filter(|(_, _, publication)| publication.stored_us.is_some())
+        let promised = |standing| matches!(standing, Standing::Honest | Standing::Cheat);
+        self.all().filter(move |(_, _, publication)| {
+            promised(publication.standing) && publication.stored_us.is_some()
+        })
     }
 }

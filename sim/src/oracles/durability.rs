@@ -68,6 +68,12 @@ fn check(
             let what = format!("{} keeps a batch of lane {} that nobody signed", node.address, header.lane());
             note(violations, now_us, "durability", what);
         }
+        if publications.is_unwelcome(header.lane(), header.sequence, bytes) {
+            let (lane, sequence) = (header.lane(), header.sequence);
+            let what =
+                format!("{} keeps lane {lane}, sequence {sequence}, which breaks a rule", node.address);
+            note(violations, now_us, "cheats", what);
+        }
     });
     for (lane, sequence, publication) in publications.acknowledged() {
         let next = kept.get(&lane).copied().unwrap_or(0);
