@@ -18,6 +18,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode, config};
 
 use crate::agreement::{Cut, Fork};
@@ -27,7 +29,7 @@ use crate::coordinator::report_signing_hash;
 use crate::ids::Address;
 use crate::limits::{MAX_FRAME_BATCHES, MAX_FRAME_BYTES};
 use crate::signature::SECP256K1;
-use crate::verify::{InvalidBatch, Verified, Verifier, verify, verify_header};
+use crate::verify::{InvalidBatch, Verified, Verifier, verify_bytes, verify_header};
 
 /// The version of frames that this kernel speaks.
 pub const FRAME_VERSION: u8 = 2;
@@ -122,12 +124,22 @@ impl core::error::Error for FrameError {}
 
 /// Encodes a frame.
 pub fn encode(message: &Message, batches: &[Arc<[u8]>]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(64 + batches.iter().map(|batch| batch.len() + 5).sum::<usize>());
-    bytes.push(FRAME_VERSION);
-    let body = bincode::encode_to_vec((message, batches), config::standard())
+    let mut frame =
+        Appending(Vec::with_capacity(96 + batches.iter().map(|batch| batch.len() + 5).sum::<usize>()));
+    frame.0.push(FRAME_VERSION);
+    bincode::encode_into_writer((message, batches), &mut frame, config::standard())
         .expect("messages hold nothing that cannot be encoded");
-    bytes.extend_from_slice(&body);
-    bytes
+    frame.0
+}
+
+/// Writes what is encoded to the end of bytes.
+struct Appending(Vec<u8>);
+
+impl Writer for Appending {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Decodes a frame that `from` sent, and checks every signature in it.
@@ -144,9 +156,13 @@ pub fn decode(
     if *version != FRAME_VERSION {
         return Err(FrameError::Version(Some(*version)));
     }
-    let ((message, attached), read): ((Message, Vec<Vec<u8>>), usize) =
-        bincode::decode_from_slice(body, frame_config())
-            .map_err(|e| FrameError::Malformed(format!("{e}")))?;
+    let malformed = |error: DecodeError| FrameError::Malformed(format!("{error}"));
+    let (message, read): (Message, usize) =
+        bincode::decode_from_slice(body, frame_config()).map_err(malformed)?;
+    // Batches are looked at where they lie in the frame.
+    let body = &body[read..];
+    let (attached, read): (Vec<&[u8]>, usize) =
+        bincode::borrow_decode_from_slice(body, frame_config()).map_err(malformed)?;
     if read != body.len() {
         return Err(FrameError::Malformed(format!("{} bytes after the end", body.len() - read)));
     }
@@ -156,7 +172,7 @@ pub fn decode(
     }
     let batches = attached
         .into_iter()
-        .map(|bytes| verify(bytes.into(), domain.chain_id, verifier).map_err(FrameError::Batch))
+        .map(|bytes| verify_bytes(bytes, domain.chain_id, verifier).map_err(FrameError::Batch))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(match message {
         Message::Answer { .. } => {
