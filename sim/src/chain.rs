@@ -71,6 +71,7 @@ impl ChainActor {
     /// A chain with the contracts, the streams, and tokens for every broker.
     pub fn new(seed: u64, scenario: &Scenario, brokers: &[Wallet]) -> Self {
         let owner = Wallet::from_bytes(&key_bytes(seed, "owner", 0)).expect("the key is in range");
+        let owner = if scenario.real_signatures { owner } else { owner.standing_in() };
         let mut alloc: BTreeMap<EthereumAddress, U256> =
             brokers.iter().map(|wallet| (wallet.address(), BROKER_ETHER_WEI)).collect();
         // It pays for a transfer to each broker, and what waits is held back at its gas limit.
@@ -79,6 +80,9 @@ impl ChainActor {
         alloc.extend(payers(seed, scenario).map(|wallet| (wallet.address(), BROKER_ETHER_WEI)));
         let start_s = START_MS / 1_000 - 1_000;
         let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: start_s, alloc });
+        if !scenario.real_signatures {
+            mirror.take_stand_ins();
+        }
         let params = params(scenario);
         let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
         let fees = scenario.free_events.map_or_else(Prices::default, |free_events| Prices {

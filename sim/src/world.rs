@@ -25,7 +25,7 @@ use crate::links::Links;
 use crate::nodes::Node;
 use crate::observer::{Happening, Observer};
 use crate::oracles::Oracles;
-use crate::report::Report;
+use crate::report::{Progress, Report};
 use crate::scenario::{Moment, Scenario};
 use crate::surroundings::note_about;
 use crate::tape::{Actor, Counts, Decider, Purpose};
@@ -34,6 +34,7 @@ use crate::verifier::SimulationVerifier;
 mod blocks;
 mod end;
 mod population;
+mod progress;
 mod sessions;
 
 /// What happens.
@@ -85,6 +86,8 @@ pub(crate) struct World<'a> {
     pub scenario: &'a Scenario,
     pub decider: Decider,
     pub observer: Option<&'a mut dyn Observer>,
+    /// Told at each block.
+    pub progress: Option<&'a mut dyn FnMut(Progress)>,
     /// The run ends at the first violation of this oracle.
     pub stop_at: Option<&'a str>,
     pub now_us: u64,
@@ -195,8 +198,8 @@ impl World<'_> {
                 if self.nodes[node].incarnation == incarnation && self.nodes[node].is_up() {
                     let violations = &mut self.report.violations;
                     self.oracles.cuts.on_sign(self.now_us, node, digest, violations);
-                    let signature = self.nodes[node].key.sign_hash(&digest);
-                    self.verifier.signed(self.nodes[node].address, digest, signature);
+                    let signer = &self.nodes[node];
+                    let signature = self.verifier.sign(&signer.key, signer.address, &digest);
                     self.turn(node, Some(Completion::Signed(token, signature)));
                 }
             }
@@ -361,6 +364,7 @@ impl World<'_> {
             self.shape(from, to, &mut frame, &mut delivery);
         }
         let (ordinal, sent_us) = (delivery.ordinal, self.now_us);
+        self.report.frame_bytes += frame.len() as u64;
         let delays_us = delivery.delays_us();
         self.observe(&Happening::Sent { from, to, ordinal, frame: &frame, delays_us });
         for delay_us in delays_us {

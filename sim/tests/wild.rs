@@ -1,7 +1,7 @@
 //! Tapes of runs in which everything happens at once.
 
 use weir_kernel::rules::Rules;
-use weir_sim::{Options, Scenario, Source, Tape, replay, run, simulate};
+use weir_sim::{Options, Scenario, Source, Tape, replay, simulate};
 
 /// What liars, torn writes, corruption and late inclusion decide is on the tape.
 #[test]

@@ -13,6 +13,7 @@ use weir_kernel::log::{Record, StoredBatch, Table};
 use crate::error::LogError;
 use crate::index::{Appended, Index, LaneEntry, Run, RunKey, Scope, Totals};
 use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
+use crate::record::record_bytes;
 
 /// Names a row of a table.
 pub(crate) type RowKey = (Table, Vec<u8>);
@@ -29,12 +30,13 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// The changes that these records make to a store that looks like `index`.
-    pub(crate) fn of(records: &[Record], index: &impl Index) -> Result<Self, LogError> {
-        let mut draft = Self::default();
+    /// The changes that these records make to a store that looks like `index`. The first of them begins at
+    /// `position` in the log.
+    pub(crate) fn of(records: &[Record], index: &impl Index, position: u64) -> Result<Self, LogError> {
+        let (mut draft, mut position) = (Self::default(), position);
         for record in records {
             match record {
-                Record::Batch(batch) => draft.append(batch, index)?,
+                Record::Batch(batch) => draft.append(batch, index, position)?,
                 Record::Truncate { partition, lane, from } => {
                     draft.truncate(*partition, *lane, *from, index)?
                 }
@@ -46,11 +48,12 @@ impl Draft {
                     draft.rows.insert((*table, key.clone()), None);
                 }
             }
+            position += record_bytes(record);
         }
         Ok(draft)
     }
 
-    fn append(&mut self, batch: &StoredBatch, index: &impl Index) -> Result<(), LogError> {
+    fn append(&mut self, batch: &StoredBatch, index: &impl Index, position: u64) -> Result<(), LogError> {
         check_batch(batch)?;
         let scope = Scope { partition: batch.partition, slot: batch.slot };
         let mut totals = self.totals(batch.partition, index)?;
@@ -67,6 +70,7 @@ impl Draft {
             sequence: batch.sequence,
             scope,
             index: batch.index,
+            position,
             count: batch.count,
             length: batch.bytes.len() as u32,
             first_time_ms: batch.first_time_ms,
@@ -93,7 +97,7 @@ impl Draft {
         totals.events += u64::from(entry.count);
         totals.batches += 1;
         totals.bytes += u64::from(entry.length);
-        let appended = Appended { index: batch.index, count: entry.count, length: entry.length };
+        let appended = Appended { index: batch.index, position, count: entry.count, length: entry.length };
         self.batches.insert((batch.partition, batch.index), Some(batch.bytes.clone()));
         self.lanes.insert((batch.lane, batch.sequence), Some(entry));
         self.runs.insert(run.key, Some(run));

@@ -26,6 +26,8 @@ pub(crate) struct LaneEntry {
     pub(crate) sequence: u64,
     pub(crate) scope: Scope,
     pub(crate) index: u64,
+    /// Where the batch's record begins in the log, for a store that keeps one.
+    pub(crate) position: u64,
     pub(crate) count: u32,
     pub(crate) length: u32,
     pub(crate) first_time_ms: u64,
@@ -61,10 +63,27 @@ impl LaneEntry {
         }
     }
 
+    /// Names the batch for reading it.
+    pub(crate) fn stored(&self) -> Stored {
+        let Self { scope, index, position, length, .. } = *self;
+        Stored { partition: scope.partition, index, position, length }
+    }
+
     /// How error messages name the batch.
     pub(crate) fn place(&self) -> String {
         format!("batch {} of partition {} (lane {})", self.index, self.scope.partition, self.lane)
     }
+}
+
+/// Where a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) partition: PartitionId,
+    pub(crate) index: u64,
+    /// Where its record begins in the log.
+    pub(crate) position: u64,
+    /// Its bytes.
+    pub(crate) length: u32,
 }
 
 /// Names a run; ordered so that the runs of a scope come by the time of their first event.
@@ -143,8 +162,18 @@ impl Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) index: u64,
+    /// Where the batch's record begins in the log, for a store that keeps one.
+    pub(crate) position: u64,
     pub(crate) count: u32,
     pub(crate) length: u32,
+}
+
+impl Appended {
+    /// Names the batch for reading it.
+    pub(crate) fn stored(&self, partition: PartitionId) -> Stored {
+        let Self { index, position, length, .. } = *self;
+        Stored { partition, index, position, length }
+    }
 }
 
 /// What a network partition's log holds.
@@ -165,6 +194,12 @@ pub(crate) type Rows<'a, T> = Box<dyn Iterator<Item = Result<T, LogError>> + 'a>
 
 /// An unchanging view of a store: what the query algorithms and the write planner are written against.
 pub(crate) trait Index {
+    /// The append index of a query's partition up to which the view does not change. What is above it came
+    /// while the view was in use.
+    fn up_to_index(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Runs of a scope whose first time is within `times`, in the order of their keys.
     fn runs(&self, scope: Scope, times: std::ops::RangeInclusive<u64>) -> Rows<'_, Run>;
 
@@ -178,7 +213,7 @@ pub(crate) trait Index {
     fn entry_at_or_after(&self, lane: LaneId, sequence: u64) -> Result<Option<LaneEntry>, LogError>;
 
     /// A batch's signed bytes.
-    fn batch(&self, partition: PartitionId, index: u64) -> Result<Arc<[u8]>, LogError>;
+    fn batch(&self, stored: Stored) -> Result<Arc<[u8]>, LogError>;
 
     /// Batches of a scope with an append index above `after`, in append order.
     fn appends(&self, scope: Scope, after: u64) -> Rows<'_, Appended>;

@@ -1,4 +1,4 @@
-//! Keys and values on disk, byte by byte. The crate's docs are the specification; the tests pin it.
+//! Keys and values of the index, byte by byte. The crate's docs are the specification; the tests pin it.
 //!
 //! Integers are big-endian, so that keys order as the values they stand for. Every value begins with a CRC-32
 //! (IEEE) over its key and the rest of the value: a value that was damaged, or that stands under another key,
@@ -13,17 +13,12 @@ use crate::error::LogError;
 use crate::index::{Appended, LaneEntry, Run, RunKey, Scope, Totals};
 
 /// Version of everything here, named by the FORMAT file.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Bytes of the checksum before each value.
 pub(crate) const CHECKSUM_BYTES: usize = 4;
 
-/// Key of a batch: partition u32, append index u64.
-pub(crate) fn batch_key(partition: PartitionId, index: u64) -> Vec<u8> {
-    joined(&[&partition.0.to_be_bytes(), &index.to_be_bytes()])
-}
-
-/// Key of a lane's batch: lane [32], sequence u64.
+/// Key of a block of a lane's batches: lane [32], sequence u64 of the first.
 pub(crate) fn lane_key(lane: LaneId, sequence: u64) -> Vec<u8> {
     joined(&[lane.as_bytes(), &sequence.to_be_bytes()])
 }
@@ -53,7 +48,7 @@ pub(crate) fn run_keys(scope: Scope, times: &RangeInclusive<u64>) -> RangeInclus
     low..=high
 }
 
-/// Key of a batch in its scope's append order: scope, append index u64.
+/// Key of a block of batches in their scope's append order: scope, append index u64 of the first.
 pub(crate) fn append_key(scope: Scope, index: u64) -> Vec<u8> {
     joined(&[&scope_key(scope), &index.to_be_bytes()])
 }
@@ -68,15 +63,16 @@ pub(crate) fn totals_key(partition: PartitionId) -> Vec<u8> {
     partition.0.to_be_bytes().to_vec()
 }
 
-/// Key, in the tables' keyspace, of the number of writes ever taken: table byte 0, which no table has.
-pub(crate) const WRITES_KEY: [u8; 1] = [0];
+/// Key, in the tables' keyspace, of the place up to which the index covers the log: table byte 0, which no
+/// table has.
+pub(crate) const COVERED_KEY: [u8; 1] = [0];
 
 /// Bytes of the SYNCED file.
 pub(crate) const SYNCED_BYTES: usize = CHECKSUM_BYTES + 8;
 
 /// Content of the SYNCED file: a value under an empty key.
-pub(crate) fn synced(writes: u64) -> Vec<u8> {
-    seal(&[], &writes.to_be_bytes())
+pub(crate) fn synced(position: u64) -> Vec<u8> {
+    seal(&[], &position.to_be_bytes())
 }
 
 /// Reads the SYNCED file; `None` when it is not whole.
@@ -85,8 +81,29 @@ pub(crate) fn read_synced(sealed: &[u8]) -> Option<u64> {
 }
 
 /// Reads a lone number.
-pub(crate) fn read_number(value: &[u8]) -> Option<u64> {
+fn read_number(value: &[u8]) -> Option<u64> {
     value.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// A place in the log between two writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Bytes of the log before it, over the directory's whole life.
+    pub(crate) position: u64,
+    /// Writes before it.
+    pub(crate) writes: u64,
+}
+
+/// Value of a place: position u64, writes u64.
+pub(crate) fn place_value(place: &Place) -> Vec<u8> {
+    joined(&[&place.position.to_be_bytes(), &place.writes.to_be_bytes()])
+}
+
+/// Reads a place; `None` when the lengths do not fit.
+pub(crate) fn read_place(value: &[u8]) -> Option<Place> {
+    let mut value = Reader(value);
+    let place = Place { position: value.u64()?, writes: value.u64()? };
+    value.is_empty().then_some(place)
 }
 
 /// The byte that names a table on disk.
@@ -99,6 +116,11 @@ pub(crate) fn table_byte(table: Table) -> u8 {
         Table::Cut => 5,
         Table::Evidence => 6,
     }
+}
+
+/// The table that a byte names.
+pub(crate) fn table_of(byte: u8) -> Option<Table> {
+    Table::ALL.into_iter().find(|table| table_byte(*table) == byte)
 }
 
 /// A value with its checksum.
@@ -135,37 +157,59 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
-/// Value of a lane's batch: 72 bytes.
-pub(crate) fn lane_value(entry: &LaneEntry) -> Vec<u8> {
-    joined(&[
-        &scope_key(entry.scope),
-        &entry.index.to_be_bytes(),
-        &entry.count.to_be_bytes(),
-        &entry.length.to_be_bytes(),
-        &entry.first_time_ms.to_be_bytes(),
-        &entry.last_time_ms.to_be_bytes(),
-        &entry.run_time_ms.to_be_bytes(),
-        &entry.run_sequence.to_be_bytes(),
-    ])
+/// Value of a block of a lane's batches, all of one run, in the order of their sequences: 44 bytes for the run,
+/// then 48 for each batch.
+pub(crate) fn lane_block(entries: &[LaneEntry]) -> Vec<u8> {
+    let run = &entries[0];
+    let mut value = Vec::with_capacity(44 + entries.len() * LANE_ENTRY_BYTES);
+    value.extend(scope_key(run.scope));
+    value.extend(run.run_time_ms.to_be_bytes());
+    value.extend(run.run_sequence.to_be_bytes());
+    for entry in entries {
+        assert_eq!(entry.run_key(), run.run_key(), "a block holds batches of one run");
+        value.extend(entry.sequence.to_be_bytes());
+        value.extend(entry.index.to_be_bytes());
+        value.extend(entry.position.to_be_bytes());
+        value.extend(entry.count.to_be_bytes());
+        value.extend(entry.length.to_be_bytes());
+        value.extend(entry.first_time_ms.to_be_bytes());
+        value.extend(entry.last_time_ms.to_be_bytes());
+    }
+    value
 }
 
-/// Reads a row of the lane index; `None` when the lengths or bounds do not fit.
-pub(crate) fn read_lane(key: &[u8], value: &[u8]) -> Option<LaneEntry> {
+/// Bytes of one batch in a block of its lane.
+const LANE_ENTRY_BYTES: usize = 48;
+
+/// Reads a block of a lane; `None` when the lengths, order or bounds do not fit. It holds one batch at least.
+pub(crate) fn read_lane_block(key: &[u8], value: &[u8]) -> Option<Vec<LaneEntry>> {
     let (mut key, mut value) = (Reader(key), Reader(value));
-    let entry = LaneEntry {
-        lane: LaneId(key.take()?),
-        sequence: key.u64()?,
-        scope: value.scope()?,
-        index: value.u64()?,
-        count: value.u32()?,
-        length: value.u32()?,
-        first_time_ms: value.u64()?,
-        last_time_ms: value.u64()?,
-        run_time_ms: value.u64()?,
-        run_sequence: value.u64()?,
-    };
-    let sound = entry.count > 0 && entry.sequence.checked_add(u64::from(entry.count)).is_some();
-    (key.is_empty() && value.is_empty() && sound).then_some(entry)
+    let (lane, first) = (LaneId(key.take()?), key.u64()?);
+    let (scope, run_time_ms, run_sequence) = (value.scope()?, value.u64()?, value.u64()?);
+    let mut entries: Vec<LaneEntry> = Vec::with_capacity(value.0.len() / LANE_ENTRY_BYTES);
+    while !value.is_empty() {
+        let entry = LaneEntry {
+            lane,
+            sequence: value.u64()?,
+            scope,
+            index: value.u64()?,
+            position: value.u64()?,
+            count: value.u32()?,
+            length: value.u32()?,
+            first_time_ms: value.u64()?,
+            last_time_ms: value.u64()?,
+            run_time_ms,
+            run_sequence,
+        };
+        let least = entries.last().map_or(first, LaneEntry::end);
+        let ends = entry.sequence.checked_add(u64::from(entry.count)).is_some();
+        if entry.count == 0 || entry.sequence < least || !ends {
+            return None;
+        }
+        entries.push(entry);
+    }
+    let sound = key.is_empty() && entries.first().is_some_and(|entry| entry.sequence == first);
+    sound.then_some(entries)
 }
 
 /// Value of a run: 52 bytes.
@@ -199,17 +243,40 @@ pub(crate) fn read_run(key: &[u8], value: &[u8]) -> Option<Run> {
     (key.is_empty() && value.is_empty() && sound).then_some(run)
 }
 
-/// Value of a batch in append order: count u32, length u32.
-pub(crate) fn append_value(appended: &Appended) -> Vec<u8> {
-    joined(&[&appended.count.to_be_bytes(), &appended.length.to_be_bytes()])
+/// Value of a block of batches in append order: 24 bytes each.
+pub(crate) fn append_block(entries: &[Appended]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(entries.len() * APPENDED_BYTES);
+    for entry in entries {
+        value.extend(entry.index.to_be_bytes());
+        value.extend(entry.position.to_be_bytes());
+        value.extend(entry.count.to_be_bytes());
+        value.extend(entry.length.to_be_bytes());
+    }
+    value
 }
 
-/// Reads a row of the append index; `None` when the lengths do not fit.
-pub(crate) fn read_append(key: &[u8], value: &[u8]) -> Option<Appended> {
+/// Bytes of one batch in a block in append order.
+const APPENDED_BYTES: usize = 24;
+
+/// Reads a block in append order; `None` when the lengths or the order do not fit. It holds one batch at least.
+pub(crate) fn read_append_block(key: &[u8], value: &[u8]) -> Option<(Scope, Vec<Appended>)> {
     let (mut key, mut value) = (Reader(key), Reader(value));
-    key.scope()?;
-    let appended = Appended { index: key.u64()?, count: value.u32()?, length: value.u32()? };
-    (key.is_empty() && value.is_empty() && appended.count > 0).then_some(appended)
+    let (scope, first) = (key.scope()?, key.u64()?);
+    let mut entries: Vec<Appended> = Vec::with_capacity(value.0.len() / APPENDED_BYTES);
+    while !value.is_empty() {
+        let entry = Appended {
+            index: value.u64()?,
+            position: value.u64()?,
+            count: value.u32()?,
+            length: value.u32()?,
+        };
+        if entry.count == 0 || entries.last().is_some_and(|before| before.index >= entry.index) {
+            return None;
+        }
+        entries.push(entry);
+    }
+    let sound = key.is_empty() && entries.first().is_some_and(|entry| entry.index == first);
+    sound.then_some((scope, entries))
 }
 
 /// Value of a partition's totals: last append index, events, batches, bytes, each u64.
@@ -227,21 +294,34 @@ pub(crate) fn read_totals(key: &[u8], value: &[u8]) -> Option<(PartitionId, Tota
     (key.is_empty() && value.is_empty()).then_some((partition, totals))
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Reads fields from the front.
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+impl<'a> Reader<'a> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.take().map(u8::from_be_bytes)
+    }
+
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
+    }
+
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 
     fn scope(&mut self) -> Option<Scope> {
@@ -250,7 +330,7 @@ impl Reader<'_> {
         Some(Scope { partition, slot })
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -269,6 +349,7 @@ mod tests {
         sequence: 6,
         scope: SCOPE,
         index: 7,
+        position: 20,
         count: 8,
         length: 9,
         first_time_ms: 10,
@@ -282,16 +363,21 @@ mod tests {
     }
 
     #[test]
-    fn lane_rows_are_pinned() {
-        let (key, value) = (lane_key(ENTRY.lane, ENTRY.sequence), lane_value(&ENTRY));
+    fn blocks_of_lanes_are_pinned() {
+        let next = LaneEntry { sequence: 14, count: 1, index: 15, ..ENTRY };
+        let (key, value) = (lane_key(ENTRY.lane, ENTRY.sequence), lane_block(&[ENTRY, next]));
         assert_eq!(hex(&key), format!("{}{}", "bb".repeat(32), "0000000000000006"));
-        let scope = format!("01020304{}00000005", "aa".repeat(20));
-        let numbers = "00000000000000070000000800000009000000000000000a000000000000000b\
-                       000000000000000c000000000000000d";
-        assert_eq!(hex(&value), format!("{scope}{numbers}"));
-        assert_eq!(read_lane(&key, &value), Some(ENTRY));
-        assert_eq!(read_lane(&key, &value[1..]), None);
-        assert_eq!(read_lane(&key, &[value, vec![0]].concat()), None);
+        let run = format!("01020304{}00000005000000000000000c000000000000000d", "aa".repeat(20));
+        let first = "00000000000000060000000000000007000000000000001400000008000000090000000000\
+                     00000a000000000000000b";
+        let second = "000000000000000e000000000000000f000000000000001400000001000000090000000000\
+                      00000a000000000000000b";
+        assert_eq!(hex(&value), format!("{run}{first}{second}"));
+        assert_eq!(read_lane_block(&key, &value), Some(vec![ENTRY, next]));
+        assert_eq!(read_lane_block(&key, &value[1..]), None);
+        assert_eq!(read_lane_block(&key, &value[..44]), None, "a block is never empty");
+        assert_eq!(read_lane_block(&lane_key(ENTRY.lane, 5), &value), None, "the key is the first sequence");
+        assert_eq!(read_lane_block(&key, &lane_block(&[next, ENTRY])), None, "sequences rise");
     }
 
     #[test]
@@ -318,15 +404,25 @@ mod tests {
 
     #[test]
     fn the_other_rows_are_pinned() {
-        assert_eq!(hex(&batch_key(PartitionId(1), 2)), "000000010000000000000002");
-        let appended = Appended { index: 3, count: 4, length: 5 };
-        assert_eq!(hex(&append_value(&appended)), "0000000400000005");
-        assert_eq!(read_append(&append_key(SCOPE, 3), &append_value(&appended)), Some(appended));
+        let appended = Appended { index: 3, position: 6, count: 4, length: 5 };
+        let next = Appended { index: 9, ..appended };
+        let value = append_block(&[appended, next]);
+        let rest = "00000000000000060000000400000005";
+        assert_eq!(hex(&value), format!("0000000000000003{rest}0000000000000009{rest}"));
+        let key = append_key(SCOPE, 3);
+        assert_eq!(read_append_block(&key, &value), Some((SCOPE, vec![appended, next])));
+        assert_eq!(read_append_block(&key, &append_block(&[appended, appended])), None, "indexes rise");
+        assert_eq!(read_append_block(&append_key(SCOPE, 2), &value), None, "the key is the first index");
         let totals = Totals { last_index: 1, events: 2, batches: 3, bytes: 4 };
         let value = totals_value(&totals);
         assert_eq!(hex(&value), "0000000000000001000000000000000200000000000000030000000000000004");
         assert_eq!(read_totals(&totals_key(PartitionId(9)), &value), Some((PartitionId(9), totals)));
+        let place = Place { position: 1, writes: 2 };
+        assert_eq!(hex(&place_value(&place)), "00000000000000010000000000000002");
+        assert_eq!(read_place(&place_value(&place)), Some(place));
         assert_eq!(Table::ALL.map(table_byte), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(Table::ALL.map(|table| table_of(table_byte(table))), Table::ALL.map(Some));
+        assert_eq!(table_of(0), None);
         assert_eq!(hex(&row_key(Table::Cut, b"k")), "056b");
         assert_eq!(read_synced(&synced(258)), Some(258));
         assert_eq!(hex(&synced(258)[CHECKSUM_BYTES..]), "0000000000000102");
@@ -336,17 +432,17 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_and_every_other_key_is_found() {
-        let key = batch_key(PartitionId(1), 2);
+        let key = totals_key(PartitionId(1));
         let sealed = seal(&key, b"value");
-        assert_eq!(hex(&sealed), "c27d1ee976616c7565", "the checksum is pinned");
-        assert_eq!(unseal("batches", &key, &sealed), Ok(b"value".as_slice()));
+        assert_eq!(hex(&sealed), "f600682276616c7565", "the checksum is pinned");
+        assert_eq!(unseal("partitions", &key, &sealed), Ok(b"value".as_slice()));
         for bit in 0..sealed.len() * 8 {
             let mut flipped = sealed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let error = unseal("batches", &key, &flipped).expect_err("a bit is flipped");
-            assert!(error.to_string().contains("batches at key 000000010000000000000002"), "{error}");
+            let error = unseal("partitions", &key, &flipped).expect_err("a bit is flipped");
+            assert!(error.to_string().contains("partitions at key 00000001"), "{error}");
         }
-        assert!(unseal("batches", &batch_key(PartitionId(1), 3), &sealed).is_err());
-        assert!(unseal("batches", &key, &sealed[..3]).is_err());
+        assert!(unseal("partitions", &totals_key(PartitionId(3)), &sealed).is_err());
+        assert!(unseal("partitions", &key, &sealed[..3]).is_err());
     }
 }

@@ -104,18 +104,19 @@
 mod draft;
 mod error;
 mod fault;
-mod fjall;
 mod index;
 mod layout;
 pub mod limits;
 mod memory;
 mod port;
 mod query;
+mod record;
+mod segment;
 mod times;
 
-pub use crate::fjall::{FjallLog, FjallOptions};
 pub use error::LogError;
-pub use fault::{Fault, FaultLog, FaultPlan};
+pub use fault::{Fault, FaultLog, FaultPlan, LosesPower};
 pub use memory::{MemoryDisk, MemoryLog};
 pub use port::{EventLog, LogReader, LogStatistics};
+pub use segment::{SegmentLog, SegmentOptions};
 pub use times::{EventTimes, kernel_times};

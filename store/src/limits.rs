@@ -15,27 +15,51 @@ pub const ROW_VALUE_BYTES_MAXIMUM: usize = 64 * 1024 * 1024;
 /// bound the order could outweigh the batches.
 pub const SLICES_PER_CHUNK: usize = 65_536;
 
-/// Block cache of one database by default, in bytes. Small, because one process may run many brokers.
+/// Block cache of the index by default, in bytes. Small, because one process may run many brokers.
 pub const CACHE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 
-/// Memory of unflushed batches by default, in bytes.
-pub const BATCH_MEMTABLE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
+/// Size at which a segment file ends and the next begins, in bytes, by default. A write is never cut, so the
+/// last one may go past it. Old data is freed by whole segments.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
-/// Memory of the unflushed part of each index keyspace by default, in bytes. An index row is about a
-/// hundredth of its batch.
-pub const INDEX_MEMTABLE_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
+/// Smallest segment size that may be asked for, in bytes.
+pub const SEGMENT_BYTES_MINIMUM: u64 = 4 * 1024;
 
-/// Smallest memtable that may be asked for, in bytes.
-pub const MEMTABLE_BYTES_MINIMUM: u64 = 64 * 1024;
+/// Bytes of writes that wait in memory for the sync that sends them to the file together. What is more goes to
+/// the file at once.
+pub const PENDING_BYTES: usize = 1024 * 1024;
 
-/// Journals on disk before the engine flushes to free them, in bytes: the least that the engine takes.
+/// Rows of the index that a layer in memory holds before it is handed to the indexer, by default: a few
+/// megabytes, and what is read again after a crash.
+pub const LAYER_ROWS_DEFAULT: usize = 32 * 1024;
+
+/// Bytes of the log that a layer covers at most: what is read again after a crash.
+pub const LAYER_LOG_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Layers in memory before a writer waits for the indexer.
+pub const LAYERS_MAXIMUM: usize = 4;
+
+/// Batches in one row of the index. Larger rows are fewer; a lookup checks and reads one whole row.
+pub const BLOCK_ENTRIES: usize = 64;
+
+/// Rows that a merge of layers copies out of one at a time.
+pub const MERGE_ROWS: usize = 64;
+
+/// Segment files that are held open for reading.
+pub const OPEN_SEGMENTS: usize = 64;
+
+/// Memory of the unflushed part of each keyspace of the index, in bytes.
+pub const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Journals of the index on disk before the engine flushes to free them, in bytes: the least that the engine
+/// takes.
 pub const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Background threads of a database: one flushes while the other compacts.
+/// Background threads of the index: one flushes while the other compacts.
 pub const WORKERS: usize = 2;
 
-/// Values of the batches keyspace above this many bytes are kept apart from their keys, so that compaction
-/// moves keys and not batches.
+/// Values of tables above this many bytes are kept apart from their keys, so that compaction moves keys and
+/// not values.
 pub const SEPARATION_BYTES: u32 = 1024;
 
 /// Longest FORMAT file that is read, in bytes.
@@ -46,5 +70,9 @@ const _: () = assert!(BATCH_BYTES_MAXIMUM <= u32::MAX as usize, "lengths are sto
 const _: () =
     assert!(ROW_VALUE_BYTES_MAXIMUM <= u32::MAX as usize, "values are below the engine's 2^32 bytes");
 const _: () = assert!(SLICES_PER_CHUNK <= u32::MAX as usize, "a slice names its batch in 32 bits");
-const _: () = assert!(INDEX_MEMTABLE_BYTES_DEFAULT >= MEMTABLE_BYTES_MINIMUM);
-const _: () = assert!(BATCH_MEMTABLE_BYTES_DEFAULT <= JOURNAL_BYTES, "the journal outlives a memtable");
+const _: () =
+    assert!(ROW_KEY_BYTES_MAXIMUM <= u16::MAX as usize, "a record stores a key's length in 16 bits");
+const _: () = assert!(SEGMENT_BYTES_MINIMUM <= SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(MEMTABLE_BYTES <= JOURNAL_BYTES, "the journal outlives a memtable");
+const _: () = assert!(LAYERS_MAXIMUM >= 2, "one layer fills while another is indexed");
+const _: () = assert!(BLOCK_ENTRIES > 0 && MERGE_ROWS > 0 && OPEN_SEGMENTS > 0);

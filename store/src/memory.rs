@@ -12,7 +12,8 @@ use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
 use crate::draft::{Draft, RowKey};
 use crate::error::{LogError, Poison};
-use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Totals};
+use crate::fault::LosesPower;
+use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
 use crate::port::{EventLog, LogReader, LogStatistics};
 use crate::query;
 use crate::times::{EventTimes, kernel_times};
@@ -111,7 +112,7 @@ impl MemoryLog {
     fn try_write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
         check_index(index, self.written)?;
         let mut state = self.state()?;
-        let draft = Draft::of(records, &*state)?;
+        let draft = Draft::of(records, &*state, 0)?;
         let undo = state.apply(draft);
         state.undo.push(undo);
         drop(state);
@@ -122,6 +123,15 @@ impl MemoryLog {
     fn try_sync(&mut self) -> Result<u64, LogError> {
         self.state()?.undo.clear();
         Ok(self.written)
+    }
+}
+
+impl LosesPower for MemoryLog {
+    fn lose_power(self, seed: u64) -> Result<(), LogError> {
+        let unsynced = read(&self.disk.shared).undo.len() as u64;
+        self.disk.keep((seed % (unsynced + 1)) as usize);
+        self.disk.crash();
+        Ok(())
     }
 }
 
@@ -267,7 +277,8 @@ impl Index for State {
         Ok(self.lanes.range((lane, sequence)..=(lane, u64::MAX)).next().map(|(_, entry)| *entry))
     }
 
-    fn batch(&self, partition: PartitionId, index: u64) -> Result<Arc<[u8]>, LogError> {
+    fn batch(&self, stored: Stored) -> Result<Arc<[u8]>, LogError> {
+        let Stored { partition, index, .. } = stored;
         let bytes = self.batches.get(&(partition, index)).cloned();
         bytes.ok_or_else(|| {
             LogError::damaged(format!("batch {index} of partition {partition}"), "it is missing")

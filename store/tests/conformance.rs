@@ -6,7 +6,7 @@ use common::{LAST, Model, batch, collect, fake_times, lane, range_all, slot};
 use tempfile::TempDir;
 use weir_kernel::ids::{Address, PartitionId};
 use weir_kernel::log::{Checkpoint, Position, Query, Record, StoredBatch, Table};
-use weir_store::{EventLog, FaultLog, FaultPlan, FjallLog, FjallOptions, LogError, MemoryDisk};
+use weir_store::{EventLog, FaultLog, FaultPlan, LogError, MemoryDisk, SegmentLog, SegmentOptions};
 
 /// A log and how to stop and start it. What was synced survives.
 trait Rig {
@@ -31,12 +31,23 @@ impl Rig for Faultless {
     }
 }
 
-struct OnDisk(TempDir);
+/// How many rows are held in memory before they are indexed.
+struct OnDisk {
+    directory: TempDir,
+    layer_rows: usize,
+}
+
+impl OnDisk {
+    fn new(layer_rows: usize) -> Self {
+        Self { directory: TempDir::new().expect("a directory"), layer_rows }
+    }
+}
 
 impl Rig for OnDisk {
     fn open(&self) -> Box<dyn EventLog> {
-        let options = FjallOptions { times: fake_times, ..FjallOptions::default() };
-        Box::new(FjallLog::open(self.0.path(), options).expect("the log opens"))
+        let options =
+            SegmentOptions { times: fake_times, layer_rows: self.layer_rows, ..SegmentOptions::default() };
+        Box::new(SegmentLog::open(self.directory.path(), options).expect("the log opens"))
     }
 }
 
@@ -48,8 +59,11 @@ macro_rules! suite {
         mod fault_without_faults {
             $(#[test] fn $test() { super::$test(&super::Faultless(super::MemoryDisk::with_times(super::fake_times))); })*
         }
-        mod fjall {
-            $(#[test] fn $test() { super::$test(&super::OnDisk(super::TempDir::new().expect("a directory"))); })*
+        mod segments {
+            $(#[test] fn $test() { super::$test(&super::OnDisk::new(super::SegmentOptions::default().layer_rows)); })*
+        }
+        mod segments_indexed_at_once {
+            $(#[test] fn $test() { super::$test(&super::OnDisk::new(1)); })*
         }
     };
 }

@@ -4,7 +4,7 @@ use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
 use weir_kernel::ids::{Address, Hash, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Record, StoredBatch};
 use weir_kernel::signature::{KEYED_HASH, keyed_hash};
-use weir_store::{EventLog, FjallLog, FjallOptions, LogError, MemoryLog};
+use weir_store::{EventLog, LogError, MemoryLog, SegmentLog, SegmentOptions};
 
 const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
 
@@ -86,6 +86,6 @@ fn lanes_come_merged_from_memory() {
 #[test]
 fn lanes_come_merged_from_disk() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut log = FjallLog::open(directory.path(), FjallOptions::default()).expect("opens");
+    let mut log = SegmentLog::open(directory.path(), SegmentOptions::default()).expect("opens");
     lanes_come_merged(&mut log);
 }

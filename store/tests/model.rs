@@ -8,7 +8,7 @@ use common::{Collected, LAST, Model, collect, fake_bytes, fake_times, lane, slot
 use proptest::prelude::*;
 use weir_kernel::ids::{Address, LaneId, PartitionId};
 use weir_kernel::log::{Checkpoint, Position, Query, Record, StoredBatch, Table};
-use weir_store::{EventLog, FjallLog, FjallOptions, MemoryDisk, limits};
+use weir_store::{EventLog, MemoryDisk, SegmentLog, SegmentOptions, limits};
 
 const LANES: u8 = 5;
 
@@ -190,13 +190,13 @@ struct OnDisk(tempfile::TempDir);
 
 impl OnDisk {
     fn open(&self) -> Box<dyn EventLog> {
-        let options = FjallOptions {
-            batch_memtable_bytes: limits::MEMTABLE_BYTES_MINIMUM,
-            index_memtable_bytes: limits::MEMTABLE_BYTES_MINIMUM,
+        let options = SegmentOptions {
+            segment_bytes: limits::SEGMENT_BYTES_MINIMUM,
+            layer_rows: 7,
             times: fake_times,
-            ..FjallOptions::default()
+            ..SegmentOptions::default()
         };
-        Box::new(FjallLog::open(self.0.path(), options).expect("the log opens"))
+        Box::new(SegmentLog::open(self.0.path(), options).expect("the log opens"))
     }
 }
 
@@ -272,7 +272,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn fjall_answers_as_the_model(steps in steps(80), queries in queries()) {
+    fn segments_answer_as_the_model(steps in steps(80), queries in queries()) {
         let rig = OnDisk(tempfile::tempdir().expect("a directory"));
         let log = rig.open();
         run(rig, log, &steps, &queries);

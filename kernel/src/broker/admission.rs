@@ -19,6 +19,12 @@ use crate::time::Now;
 
 /// The partition that a batch's lane lives in, from its first event to its last.
 pub fn home(view: &State, header: &Header) -> Result<PartitionId, Refusal> {
+    opened(view, header)?;
+    Ok(view.home_at(header.slot(), header.opening_block))
+}
+
+/// Whether this broker has confirmed the block that the batch's lane opens at: everything else is asked of it.
+fn opened(view: &State, header: &Header) -> Result<(), Refusal> {
     if header.opening_block > view.height {
         return Err(Refusal::new(
             RefusalCode::Unavailable,
@@ -28,12 +34,12 @@ pub fn home(view: &State, header: &Header) -> Result<PartitionId, Refusal> {
             ),
         ));
     }
-    Ok(view.home_at(header.slot(), header.opening_block))
+    Ok(())
 }
 
 /// Whether a batch is valid by the chain at its lane's opening block.
 pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
-    home(view, header)?;
+    opened(view, header)?;
     let stream = view.stream(header.stream).ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, format!("there is no stream {}: check the id", header.stream))
     })?;

@@ -481,20 +481,8 @@ fn is_forked(replica: &Replica, lane: &LaneId) -> bool {
 
 /// The entry under a cut, counted from the sealed heads that this replica holds.
 fn entry_of(cut: &Cut, round: u32, replica: &Replica) -> Entry {
-    let since = |head: &LaneHead| {
-        let sealed =
-            replica.lanes.get(&head.lane).map(|lane| lane.sealed).unwrap_or(LaneHead::empty(head.lane));
-        (head.next_sequence - sealed.next_sequence, head.volume - sealed.volume)
+    let sealed = |head: &LaneHead| {
+        replica.lanes.get(&head.lane).map_or((0, 0), |lane| (lane.sealed.next_sequence, lane.sealed.volume))
     };
-    let (events, volume) =
-        cut.heads.iter().map(since).fold((0, 0), |(events, volume), (e, v)| (events + e, volume + v));
-    Entry {
-        partition: cut.partition,
-        epoch: cut.epoch,
-        round,
-        previous: cut.previous,
-        checksum: cut.checksum(),
-        events,
-        volume,
-    }
+    Entry::of_cut(cut, round, sealed)
 }

@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-use crate::agreement::cut;
+use crate::agreement::{Cut, LaneHead, cut};
 use crate::hash::keccak256;
 use crate::ids::{Address, Epoch, Hash, PartitionId};
 use crate::typed_data::{WordHasher, domain_separator, signing_hash};
@@ -68,6 +68,25 @@ pub struct SealedEntry {
 }
 
 impl Entry {
+    /// The entry under a cut as proposed in a round; `sealed` is what a lane had at the last seal, as events and
+    /// content bytes.
+    pub fn of_cut(cut: &Cut, round: u32, sealed: impl Fn(&LaneHead) -> (u64, u64)) -> Self {
+        let since = |(events, volume): (u64, u64), head: &LaneHead| {
+            let (sealed_events, sealed_volume) = sealed(head);
+            (events + (head.next_sequence - sealed_events), volume + (head.volume - sealed_volume))
+        };
+        let (events, volume) = cut.heads.iter().fold((0, 0), since);
+        Self {
+            partition: cut.partition,
+            epoch: cut.epoch,
+            round,
+            previous: cut.previous,
+            checksum: cut.checksum(),
+            events,
+            volume,
+        }
+    }
+
     /// Whether it fits into its two words: an epoch of 32 bits and checksums as the chain keeps them.
     pub fn fits(&self) -> bool {
         let is_kept = |hash: Hash| cut::kept(hash) == hash;

@@ -42,21 +42,12 @@ impl Learned {
             self.proposed.remove(0);
         }
         self.proposed.push(cut.clone());
-        let since = |head: &LaneHead| {
+        // What it never heard sealed counts from the beginning, and never below it: it did not check the cut.
+        let sealed = |head: &LaneHead| {
             let (sequence, volume) = self.sealed.get(&head.lane).copied().unwrap_or_default();
-            (head.next_sequence.saturating_sub(sequence), head.volume.saturating_sub(volume))
+            (sequence.min(head.next_sequence), volume.min(head.volume))
         };
-        let (events, volume) =
-            cut.heads.iter().map(since).fold((0, 0), |(events, volume), (e, v)| (events + e, volume + v));
-        Entry {
-            partition: cut.partition,
-            epoch: cut.epoch,
-            round,
-            previous: cut.previous,
-            checksum: cut.checksum(),
-            events,
-            volume,
-        }
+        Entry::of_cut(cut, round, sealed)
     }
 }
 

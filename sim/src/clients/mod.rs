@@ -28,7 +28,7 @@ use weir_kernel::broker::Reply;
 use weir_kernel::ids::{Address, Hash};
 use weir_kernel::limits::HEADER_BYTES;
 use weir_kernel::signature::{KEYED_HASH, SECP256K1, SecretKey, keyed_hash};
-use weir_kernel::verify::{Verified, verify};
+use weir_kernel::verify::{Verified, Verifier, verify_batch};
 
 use self::cheat::Cheat;
 use self::equivocator::Equivocator;
@@ -130,7 +130,9 @@ impl Signer {
             keyed_hash(&self.address(), &hash)
         };
         let signed = batch.sign(signature).expect("the lane was opened with this type");
-        verify(signed.bytes().clone(), CHAIN_ID, verifier).expect("what was just made is valid")
+        let batch = verify_batch(signed, CHAIN_ID, verifier).expect("what was just made is valid");
+        verifier.passed(&batch);
+        batch
     }
 }
 

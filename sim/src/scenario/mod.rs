@@ -140,7 +140,8 @@ pub struct Scenario {
     pub subscribers: u32,
     /// Subscribers to a stream that is not public, each of which may read it for a while.
     pub guests: u32,
-    /// Whether lanes are signed with secp256k1 and not with the keyed hash that only simulations accept.
+    /// Whether lanes, reports and transactions are signed with secp256k1, and not with the keyed hash and the stand-ins that
+    /// only simulations accept.
     pub real_signatures: bool,
     /// Links between brokers.
     pub links: LinkFaults,

@@ -16,6 +16,7 @@ impl World<'_> {
         let (view, facts) = made.expect("the chain is longer than its confirmations");
         self.advance_branches();
         self.observe(&Happening::Block { view: &view, facts: &facts });
+        self.tell_progress();
         let slashed = facts.iter().filter(|fact| matches!(fact, Fact::BrokerSlashed { .. })).count();
         self.report.slashed += slashed as u64;
         let replaced = self.replaced(&view, &facts);

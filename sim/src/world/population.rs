@@ -49,8 +49,9 @@ impl<'a> World<'a> {
     /// A world before its first event. The scenario must be explicit.
     pub fn new(scenario: &'a Scenario, decider: Decider, options: Options<'a>) -> Self {
         let seed = decider.seed();
-        let mut nodes: Vec<Node> =
-            (0..scenario.all_brokers()).map(|number| Node::new(seed, number)).collect();
+        let mut nodes: Vec<Node> = (0..scenario.all_brokers())
+            .map(|number| Node::new(seed, number, scenario.real_signatures))
+            .collect();
         for (number, node) in (0..).zip(&mut nodes) {
             node.audit = NodeAudit::new(number, options.audit);
         }
@@ -60,6 +61,7 @@ impl<'a> World<'a> {
             scenario,
             decider,
             observer: options.observer,
+            progress: options.progress,
             stop_at: options.stop_at,
             now_us: 0,
             heap: EventHeap::default(),
@@ -77,7 +79,7 @@ impl<'a> World<'a> {
             sessions: BTreeMap::new(),
             publications: Default::default(),
             oracles: Default::default(),
-            verifier: SimulationVerifier::default(),
+            verifier: SimulationVerifier::new(scenario.real_signatures),
             rules: options.rules,
             branches: BTreeMap::new(),
             healed: false,

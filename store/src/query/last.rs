@@ -103,7 +103,7 @@ impl Walk {
     fn times(&mut self, index: &impl Index, decode: EventTimes) -> Result<(LaneEntry, &Times), LogError> {
         let (entry, times) = self.open.as_mut().expect("a batch is open");
         if times.is_none() {
-            let bytes = index.batch(entry.scope.partition, entry.index)?;
+            let bytes = index.batch(entry.stored())?;
             *times = Some(Times::of(entry, &bytes, decode)?);
         }
         Ok((*entry, times.as_ref().expect("the times were just read")))

@@ -36,17 +36,19 @@ pub(crate) fn answer(
                 from: *from,
                 to: *to,
                 up_to_index: *up_to_index,
+                visible: (*up_to_index).min(index.up_to_index()),
                 origin: *origin,
             };
             range.answer(index, times, answer)
         }
         Query::Last { partition, slot, count, up_to_index } => {
             let scope = Scope { partition: *partition, slot: *slot };
-            let Some((from, total)) = last::start(index, times, scope, *count, *up_to_index)? else {
+            let visible = (*up_to_index).min(index.up_to_index());
+            let Some((from, total)) = last::start(index, times, scope, *count, visible)? else {
                 return Ok(Chunk::default());
             };
             let (to, up_to_index) = (range::LAST_POSITION, *up_to_index);
-            let range = range::Range { scope, from, to, up_to_index, origin: None };
+            let range = range::Range { scope, from, to, up_to_index, visible, origin: None };
             Ok(Chunk { total, ..range.answer(index, times, answer)? })
         }
         Query::Append { partition, slot, after_index } => {
@@ -109,12 +111,15 @@ fn appended(index: &impl Index, scope: Scope, after: u64, mut answer: Answer) ->
     let mut last_index = after;
     for batch in index.appends(scope, after) {
         let batch = batch?;
+        if batch.index > index.up_to_index() {
+            break;
+        }
         if !answer.fits(batch.length as usize) {
             answer.chunk.last_index = last_index;
             let Scope { partition, slot } = scope;
             return Ok(answer.finish(Some(Query::Append { partition, slot, after_index: last_index })));
         }
-        let number = answer.add(index.batch(scope.partition, batch.index)?);
+        let number = answer.add(index.batch(batch.stored(scope.partition))?);
         answer.push(Slice { batch: number, first: 0, count: batch.count });
         last_index = batch.index;
     }
@@ -133,7 +138,7 @@ fn of_lane(index: &impl Index, lane: LaneId, from: u64, mut answer: Answer) -> R
         if !answer.fits(found.length as usize) {
             return Ok(answer.finish(Some(Query::Lane { lane, from: found.sequence })));
         }
-        let number = answer.add(index.batch(found.scope.partition, found.index)?);
+        let number = answer.add(index.batch(found.stored())?);
         answer.push(Slice { batch: number, first: 0, count: found.count });
         entry = index.entry_at_or_after(lane, found.end())?;
     }

@@ -26,6 +26,8 @@ pub(crate) struct Range {
     pub(crate) from: Position,
     pub(crate) to: Position,
     pub(crate) up_to_index: u64,
+    /// What of that this view may show.
+    pub(crate) visible: u64,
     pub(crate) origin: Option<Address>,
 }
 
@@ -60,7 +62,7 @@ impl Range {
     /// Runs that start within these times and may hold a wanted event.
     fn runs<'a>(&'a self, index: &'a impl Index, first: Option<u64>, last: u64) -> Peekable<Rows<'a, Run>> {
         let wanted = move |run: &Run| {
-            run.first_index <= self.up_to_index
+            run.first_index <= self.visible
                 && self.origin.is_none_or(|origin| origin == run.origin)
                 && run.last() >= self.from
                 && run.first() <= self.to
@@ -130,7 +132,7 @@ impl<I: Index> Merge<'_, I> {
     fn open(&mut self, run: &Run) -> Result<(), LogError> {
         let from = self.range.from;
         let found = run.first_where(self.index, |entry| entry.last() >= from)?;
-        let Some(entry) = found.filter(|entry| entry.index <= self.range.up_to_index) else { return Ok(()) };
+        let Some(entry) = found.filter(|entry| entry.index <= self.range.visible) else { return Ok(()) };
         let mut source = Source::at(*run, entry);
         if entry.first() < from {
             source.skip_before(self.index, self.times, from)?;
@@ -148,7 +150,7 @@ impl<I: Index> Merge<'_, I> {
             return Ok(());
         }
         let entry = source.run.holding(self.index, end)?;
-        if entry.index > self.range.up_to_index {
+        if entry.index > self.range.visible {
             return Ok(());
         }
         self.insert(Source::at(source.run, entry))
@@ -183,7 +185,7 @@ impl Source {
         if let Some(bytes) = &self.bytes {
             return Ok(bytes.clone());
         }
-        let bytes = index.batch(self.entry.scope.partition, self.entry.index)?;
+        let bytes = index.batch(self.entry.stored())?;
         self.bytes = Some(bytes.clone());
         Ok(bytes)
     }

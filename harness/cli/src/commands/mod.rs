@@ -54,6 +54,12 @@ pub enum Command {
     Shrink(shrink::Shrink),
     /// Measure this machine: rates, latencies, gas
     Bench(bench::Bench),
+    /// What `weir bench` starts to measure
+    #[command(hide = true)]
+    BenchNode(bench::BenchNode),
+    /// What `weir bench` starts to load it
+    #[command(hide = true)]
+    BenchLoad(bench::BenchLoad),
 }
 
 /// Does it.
@@ -72,5 +78,7 @@ pub async fn run(command: Command, global: &Global) -> Result<(), Failure> {
         Command::Replay(command) => command.run(),
         Command::Shrink(command) => command.run(),
         Command::Bench(command) => command.run().await,
+        Command::BenchNode(command) => command.run().await,
+        Command::BenchLoad(command) => command.run().await,
     }
 }

@@ -59,16 +59,16 @@ pub struct ContractSettings {
     pub registry: String,
     /// The network coordinator.
     pub coordinator: String,
-    /// LaneFees; networks from before it have none.
+    /// LaneFees, if the network has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fees: Option<String>,
-    /// Karma; networks from before it have none.
+    /// Karma, if the network has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub karma: Option<String>,
-    /// DataLicenseFactory; networks from before it have none.
+    /// DataLicenseFactory, if the network has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_factory: Option<String>,
-    /// EventDelivery; networks from before it have none.
+    /// EventDelivery, if the network has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_delivery: Option<String>,
 }

@@ -2,91 +2,157 @@
 //!
 //! There is no linger timer: an idle disk syncs a single batch at once, a busy one takes what has queued up.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 use weir_kernel::log::Record;
-use weir_store::EventLog;
+use weir_queue::{Group, GroupQueue};
+use weir_store::{EventLog, LogError};
 
-use super::inbox::Inbox;
-use crate::engine::Completion;
+/// Bytes of records that may be on their way to the disk, taken up by it or not, before the engine takes in no more.
+pub const MAX_QUEUED_BYTES: usize = 64 << 20;
 
-/// Bytes of batches that wait for the disk before the engine takes in no more.
-const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// Bytes of records that are handed to the log in one write: large enough that what a write costs in itself is
+/// nothing, small enough that a log need not hold two whole groups.
+const WRITE_BYTES: usize = 4 << 20;
+
+/// What a record costs in memory beside its bytes.
+const RECORD_COST_BYTES: usize = 256;
+
+/// Records of one write of the kernel, under its index.
+type Write = (u64, Vec<Record>);
 
 /// The queue to the committer thread.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Committer {
-    queue: Arc<Queue>,
+    queue: Arc<GroupQueue<Write>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
-    filled: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    writes: Vec<(u64, Vec<Record>)>,
-    queued_bytes: usize,
-    closed: bool,
+impl Default for Committer {
+    fn default() -> Self {
+        Self::with_budget(MAX_QUEUED_BYTES)
+    }
 }
 
 impl Committer {
-    /// Queues a write.
+    /// A queue with another bound than [`MAX_QUEUED_BYTES`].
+    pub fn with_budget(bytes: usize) -> Self {
+        Self { queue: Arc::new(GroupQueue::new(bytes)) }
+    }
+
+    /// Queues a write. On a closed queue it is dropped: the broker has stopped, and nothing is acknowledged any more.
     pub fn write(&self, index: u64, records: Vec<Record>) {
-        let bytes: usize = records.iter().map(weight).sum();
-        let mut state = self.queue.state.lock().expect("no holder of the commit queue panics");
-        state.queued_bytes += bytes;
-        state.writes.push((index, records));
-        self.queue.filled.notify_one();
+        let bytes = records.iter().map(weight).sum();
+        let _ = self.queue.push((index, records), bytes);
     }
 
     /// Whether the disk keeps up.
     pub fn has_room(&self) -> bool {
-        self.queue.state.lock().expect("no holder of the commit queue panics").queued_bytes < MAX_QUEUED_BYTES
+        self.queue.has_room()
+    }
+
+    /// Bytes on their way to the disk.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.queued()
     }
 
     /// Ends the thread once everything queued is on disk.
     pub fn close(&self) {
-        self.queue.state.lock().expect("no holder of the commit queue panics").closed = true;
-        self.queue.filled.notify_one();
+        self.queue.close();
     }
 
-    fn next_group(&self) -> Option<Vec<(u64, Vec<Record>)>> {
-        let state = self.queue.state.lock().expect("no holder of the commit queue panics");
-        let mut state = self
-            .queue
-            .filled
-            .wait_while(state, |state| state.writes.is_empty() && !state.closed)
-            .expect("no holder of the commit queue panics");
-        let group = std::mem::take(&mut state.writes);
-        state.queued_bytes = 0;
-        (!group.is_empty()).then_some(group)
-    }
-
-    /// The thread's work: a failed write or sync ends the broker, for what follows must not be acknowledged.
-    pub fn run(&self, mut log: impl EventLog + 'static, inbox: Arc<Inbox>) -> Box<dyn FnOnce() + Send> {
-        let queue = self.clone();
+    /// The thread's work: `done` is told how far the log is durable, or that it failed, which is the end: what follows
+    /// a hole must not be acknowledged.
+    pub fn run(
+        &self,
+        mut log: impl EventLog + 'static,
+        done: impl Fn(Result<u64, LogError>) + Send + 'static,
+    ) -> Box<dyn FnOnce() + Send> {
+        let queue = Arc::clone(&self.queue);
         Box::new(move || {
-            while let Some(group) = queue.next_group() {
-                let written = group.iter().try_for_each(|(index, records)| log.write(*index, records));
-                match written.and_then(|()| log.sync()) {
-                    Ok(index) => inbox.push(Completion::Durable(index)),
-                    Err(error) => {
-                        inbox.fail(error.to_string());
-                        return;
-                    }
+            while let Some(Group { items, cost }) = queue.take() {
+                let durable = commit(&mut log, items);
+                let failed = durable.is_err();
+                // Room first: whoever hears that it is on disk may look for it.
+                queue.release(cost);
+                done(durable);
+                if failed {
+                    queue.close();
+                    return;
                 }
             }
         })
     }
 }
 
+/// Writes a group in few large writes, each under the index of its last part, and syncs it once.
+fn commit(log: &mut impl EventLog, writes: Vec<Write>) -> Result<u64, LogError> {
+    let mut together: Vec<Record> = Vec::new();
+    let mut bytes = 0;
+    let mut parts = writes.into_iter().peekable();
+    while let Some((index, mut records)) = parts.next() {
+        bytes += records.iter().map(weight).sum::<usize>();
+        together.append(&mut records);
+        if bytes >= WRITE_BYTES || parts.peek().is_none() {
+            log.write(index, &together)?;
+            together.clear();
+            bytes = 0;
+        }
+    }
+    log.sync()
+}
+
 fn weight(record: &Record) -> usize {
-    match record {
-        Record::Batch(batch) => batch.bytes.len(),
-        Record::Put { key, value, .. } => key.len() + value.len(),
-        Record::Truncate { .. } | Record::Remove { .. } => 64,
+    RECORD_COST_BYTES
+        + match record {
+            Record::Batch(batch) => batch.bytes.len(),
+            Record::Put { key, value, .. } => key.len() + value.len(),
+            Record::Truncate { .. } | Record::Remove { .. } => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use weir_kernel::log::Table;
+    use weir_store::{Fault, FaultLog, FaultPlan, MemoryLog};
+
+    use super::*;
+
+    fn row(number: u8, bytes: usize) -> Record {
+        Record::Put { table: Table::Marker, key: vec![number], value: vec![number; bytes] }
+    }
+
+    /// Runs the committer over a log until it has taken what is queued.
+    fn run(committer: &Committer, log: impl EventLog + 'static) -> Vec<Result<u64, LogError>> {
+        let (told, heard) = mpsc::channel();
+        committer.close();
+        committer.run(log, move |durable| drop(told.send(durable)))();
+        heard.try_iter().collect()
+    }
+
+    #[test]
+    fn what_has_queued_up_is_synced_once_and_acknowledged_together() {
+        let committer = Committer::default();
+        let disk = MemoryLog::new();
+        let reader = disk.reader();
+        (1..=5).for_each(|number| committer.write(u64::from(number), vec![row(number, WRITE_BYTES / 2)]));
+        committer.write(6, Vec::new());
+        assert!(committer.queued_bytes() > 5 * WRITE_BYTES / 2);
+        assert_eq!(run(&committer, disk), [Ok(6)]);
+        assert_eq!(committer.queued_bytes(), 0);
+        let rows = weir_kernel::log::Query::Rows { table: Table::Marker, prefix: vec![], after: vec![] };
+        assert_eq!(reader.read(&rows, usize::MAX).unwrap().batches.len(), 5);
+    }
+
+    #[test]
+    fn a_failed_sync_acknowledges_nothing_and_ends_it() {
+        let committer = Committer::default();
+        committer.write(1, vec![row(1, 10)]);
+        let plan = FaultPlan { sync: Some((1, Fault::Device)), ..FaultPlan::default() };
+        let told = run(&committer, FaultLog::new(MemoryLog::new(), plan));
+        assert!(matches!(told.as_slice(), [Err(LogError::Io { .. })]), "{told:?}");
+        committer.write(2, vec![row(2, 10)]);
+        assert_eq!(committer.queued_bytes(), 0, "nothing is kept for a disk that is gone");
     }
 }

@@ -13,7 +13,7 @@
 //! Every queue here is bounded: when the disk falls behind, the engine stops taking frames and commands, so that
 //! QUIC's flow control and the sessions' queues push back to the publishers.
 
-mod commit;
+pub mod commit;
 mod inbox;
 mod reading;
 mod submit;
@@ -27,10 +27,10 @@ use std::thread::JoinHandle;
 use weir_chain::port::SharedMirror;
 use weir_kernel::broker::OpenError;
 use weir_kernel::coordinator::State;
-use weir_kernel::signature::{Secp256k1Verifier, SecretKey};
+use weir_kernel::signature::SecretKey;
 use weir_net::TlsIdentity;
 use weir_net::quic::{QuicConfig, QuicTransport};
-use weir_store::{EventLog, FjallLog, FjallOptions, LogError};
+use weir_store::{EventLog, SegmentLog, SegmentOptions, LogError};
 
 use self::commit::Committer;
 use self::inbox::Inbox;
@@ -39,6 +39,7 @@ use self::submit::Submitter;
 use self::turns::Turns;
 use crate::engine::{Completion, Engine};
 use crate::handle::{NodeHandle, node};
+use crate::verifier::NativeVerifier;
 
 /// What a broker is started with.
 pub struct NodeConfig {
@@ -126,10 +127,10 @@ impl Node {
         let NodeConfig { name, key, directory, listen, tls, chain, view } = config;
         let at_store =
             |source| StartError::Store { name: name.clone(), directory: directory.clone(), source };
-        let log = FjallLog::open(&directory, FjallOptions::default()).map_err(at_store)?;
+        let log = SegmentLog::open(&directory, SegmentOptions::default()).map_err(at_store)?;
         let checkpoint = log.load().map_err(at_store)?;
         let me = key.address();
-        let engine = Engine::open(me, Arc::clone(&view), &checkpoint, Secp256k1Verifier)
+        let engine = Engine::open(me, Arc::clone(&view), &checkpoint, NativeVerifier)
             .map_err(|source| StartError::Open { name: name.clone(), source })?;
         let runtime = tokio::runtime::Handle::current();
         let quic = QuicConfig { address: me, chain_id: view.chain_id, listen, identity: tls, runtime };
@@ -151,7 +152,12 @@ impl Node {
         let committer = Committer::default();
         let submitter = Submitter::default();
         let log_reader = log.reader();
-        spawn("store", committer.run(log, Arc::clone(&inbox)))?;
+        let told = Arc::clone(&inbox);
+        let committed = move |durable: Result<u64, LogError>| match durable {
+            Ok(index) => told.push(Completion::Durable(index)),
+            Err(error) => told.fail(error.to_string()),
+        };
+        spawn("store", committer.run(log, committed))?;
         spawn("reads", reader.run(log_reader.clone(), Arc::clone(&inbox)))?;
         spawn("chain", submitter.run(name.clone(), &key, chain))?;
         let turns = Turns {

@@ -111,25 +111,30 @@ pub struct HeldSeal {
     pub checksum: String,
 }
 
-fn held(
-    view: &State,
-    nodes: &BTreeMap<Address, (NodeStatistics, bool)>,
-    id: PartitionId,
-    members: Seats,
-) -> Vec<HeldSeal> {
+fn held(view: &State, nodes: &BTreeMap<Address, Local>, id: PartitionId, members: Seats) -> Vec<HeldSeal> {
     let of_member = |address: Address| {
-        let (epoch, checksum) =
-            nodes.get(&address).and_then(|(counts, _)| counts.partition_seals.get(&id))?;
+        let (epoch, checksum) = nodes.get(&address)?.counts.partition_seals.get(&id)?;
         Some(HeldSeal { broker: address.to_string(), epoch: *epoch, checksum: checksum.to_string() })
     };
     members.brokers().filter_map(|index| view.address_of(index)).filter_map(of_member).collect()
 }
 
-/// The status by a view of the chain and what brokers count; the second value of each says whether it runs.
-pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -> Status {
+/// A broker of this process.
+#[derive(Clone, Debug, Default)]
+pub struct Local {
+    /// Its number in the gateway.
+    pub number: usize,
+    /// Whether it runs.
+    pub running: bool,
+    /// What it counts.
+    pub counts: NodeStatistics,
+}
+
+/// The status by a view of the chain and what the brokers of this process count.
+pub fn status(view: &State, nodes: &BTreeMap<Address, Local>) -> Status {
     let partition = |(number, partition): (usize, &weir_kernel::coordinator::Partition)| {
         let id = PartitionId(number as u32);
-        let kept = nodes.values().filter_map(|(counts, _)| counts.partition_events.get(&id)).max();
+        let kept = nodes.values().filter_map(|local| local.counts.partition_events.get(&id)).max();
         let sealed = u64::try_from(partition.events).unwrap_or(u64::MAX);
         PartitionStatus {
             id: id.0,
@@ -143,7 +148,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
     };
     let partitions: Vec<_> = view.partitions.iter().enumerate().map(partition).collect();
     let broker = |index: &BrokerIndex, broker: &weir_kernel::coordinator::Broker| BrokerStatus {
-        number: None,
+        number: nodes.get(&broker.address).map(|local| local.number),
         address: broker.address.to_string(),
         partitions: broker.seats,
         stake: broker.stake.to_string(),
@@ -157,7 +162,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
         earned: view.earned(*index).saturating_add(broker.claimed).to_string(),
         balance: view.balance(broker.address).to_string(),
         reliability: f64::from(broker.reliability) / 10_000.0,
-        running: nodes.get(&broker.address).map(|(_, running)| *running),
+        running: nodes.get(&broker.address).map(|local| local.running),
     };
     Status {
         chain: ChainStatus { id: view.chain_id, height: view.height, epoch: view.epoch() },
@@ -177,15 +182,10 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, (NodeStatistics, bool)>) -
 /// `unavailable` if there is no broker at all.
 pub fn status_of(gateway: &Gateway) -> Result<Status, weir_kernel::broker::Refusal> {
     let view = gateway.view()?;
-    let count = |node: &crate::handle::NodeHandle| (node.address(), (node.statistics(), node.is_running()));
-    let nodes = gateway.nodes();
-    let mut status = status(&view, &nodes.iter().map(count).collect());
-    let numbers: BTreeMap<String, usize> =
-        nodes.iter().enumerate().map(|(number, node)| (node.address().to_string(), number)).collect();
-    for broker in &mut status.brokers {
-        broker.number = numbers.get(&broker.address).copied();
-    }
-    Ok(status)
+    let local = |(number, node): (usize, &crate::handle::NodeHandle)| {
+        (node.address(), Local { number, running: node.is_running(), counts: node.statistics() })
+    };
+    Ok(status(&view, &gateway.nodes().iter().enumerate().map(local).collect()))
 }
 
 fn accounts(view: &State, seats: Seats) -> Vec<String> {
@@ -201,7 +201,8 @@ mod tests {
         let view = State::default();
         let keeps = |partition, events| {
             let partition_events = BTreeMap::from([(PartitionId(partition), events)]);
-            (NodeStatistics { partition_events, ..NodeStatistics::default() }, true)
+            let counts = NodeStatistics { partition_events, ..NodeStatistics::default() };
+            Local { running: true, counts, ..Local::default() }
         };
         let mut nodes = BTreeMap::new();
         nodes.insert(Address([1; 20]), keeps(0, 7));

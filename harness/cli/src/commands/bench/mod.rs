@@ -8,15 +8,29 @@
 mod assign;
 mod axis;
 mod chart;
+mod child;
+mod disk;
+mod fanout;
 mod gas;
+mod history;
+mod ingest;
 mod machine;
 mod measure;
+mod memory;
+mod network;
+mod publish;
+mod records;
 mod report;
+mod restart;
+mod roles;
 mod row;
 mod scaling;
 mod sim;
 mod simulated;
+mod usage;
 mod usl;
+
+pub use roles::{BenchLoad, BenchNode};
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -35,7 +49,19 @@ use report::{Measured, Report, Table};
 use row::Row;
 
 /// Every group, in the order in which `all` runs them.
-const GROUPS: [Group; 4] = [assign::GROUP, gas::GROUP, sim::GROUP, scaling::GROUP];
+const GROUPS: [Group; 11] = [
+    ingest::GROUP,
+    publish::STORED,
+    publish::DELIVERED,
+    history::GROUP,
+    restart::GROUP,
+    fanout::GROUP,
+    memory::GROUP,
+    assign::GROUP,
+    gas::GROUP,
+    sim::GROUP,
+    scaling::GROUP,
+];
 
 /// What runs every group.
 const ALL: &str = "all";

@@ -116,6 +116,13 @@ impl Row {
     }
 }
 
+/// The value that so many percent of ascending samples are at most.
+pub fn percentile(ascending: &[f64], percent: f64) -> f64 {
+    assert!(!ascending.is_empty(), "a percentile of nothing");
+    let rank = (percent / 100.0 * ascending.len() as f64).ceil() as usize;
+    ascending[rank.clamp(1, ascending.len()) - 1]
+}
+
 /// A number for people: three significant digits at least, thousands apart.
 pub fn number(value: f64) -> String {
     let magnitude = value.abs();
@@ -155,6 +162,14 @@ mod tests {
         assert_eq!((odd.min(), odd.median(), odd.max()), (1.0, 2.0, 3.0));
         assert_eq!(Row::new("a", "s", vec![4.0, 1.0, 2.0, 3.0]).median(), 2.5);
         assert_eq!(Row::new("a", "s", vec![7.0]).median(), 7.0);
+    }
+
+    #[test]
+    fn percentiles_are_samples() {
+        let samples: Vec<f64> = (1..=200).map(f64::from).collect();
+        let found = [0.0, 50.0, 99.0, 99.9, 100.0].map(|percent| percentile(&samples, percent));
+        assert_eq!(found, [1.0, 100.0, 198.0, 200.0, 200.0]);
+        assert_eq!(percentile(&[7.0], 50.0), 7.0);
     }
 
     #[test]

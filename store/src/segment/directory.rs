@@ -1,15 +1,17 @@
-//! The data directory around the database: who holds it, and which format it has.
+//! The data directory: who holds it, which format it has, and where its parts are.
 //!
 //! ```text
-//!   LOCK      an exclusive lock of the operating system for as long as the log or a reader lives
-//!   FORMAT    "weir-store 1\n"
-//!   SYNCED    how many writes were synced: found missing, they are damage and not a crash
-//!   db/       the database
-//!   db.new/   a database whose making was interrupted: removed at the next opening
+//!   LOCK        an exclusive lock of the operating system for as long as the log or a reader lives
+//!   FORMAT      "weir-store 2\n"
+//!   SYNCED      how much of the log was synced: found missing, it is damage and not a crash
+//!   segments/   the log
+//!   index/      the database with the index
+//!   index.new/  a database whose making was interrupted: removed at the next opening
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::LogError;
@@ -21,9 +23,10 @@ const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_FILE_NEW: &str = "FORMAT.new";
 const FORMAT_NAME: &str = "weir-store";
 const SYNCED_FILE: &str = "SYNCED";
-const DATABASE: &str = "db";
+const SEGMENTS: &str = "segments";
+const DATABASE: &str = "index";
 const KEYSPACES: &str = "keyspaces";
-const DATABASE_NEW: &str = "db.new";
+const DATABASE_NEW: &str = "index.new";
 
 /// A data directory that this process holds.
 pub(super) struct Directory {
@@ -42,6 +45,11 @@ impl Directory {
         let directory = Self { path: path.to_owned(), _lock: lock };
         directory.check_format()?;
         Ok(directory)
+    }
+
+    /// Where the segment files are.
+    pub(super) fn segments(&self) -> PathBuf {
+        self.path.join(SEGMENTS)
     }
 
     /// Where the database is.
@@ -130,18 +138,18 @@ impl Directory {
     }
 }
 
-/// The number of writes that were synced, kept beside the database.
+/// How much of the log was synced, kept beside it.
 ///
-/// The engine takes an unreadable place in its journal for the end of it, as after a crash, so a damaged
-/// journal could pass for an older state. This file is written after each sync and never synced itself: it
-/// may lag behind, which only makes the check weaker, and it never runs ahead of what is durable.
+/// A record that cannot be read is taken for the torn end of the log, as after a crash, so a damaged one could
+/// pass for an older state. This file is written after each sync and never synced itself: it may lag behind,
+/// which only makes the check weaker, and it never runs ahead of what is durable.
 pub(super) struct Synced {
     file: File,
     path: PathBuf,
 }
 
 impl Synced {
-    /// The number that is recorded; 0 when there is none, or none that is whole.
+    /// The position that is recorded; 0 when there is none, or none that is whole.
     pub(super) fn read(&mut self) -> Result<u64, LogError> {
         let mut bytes = Vec::new();
         self.file.rewind().map_err(|error| failed("reading", &self.path, &error))?;
@@ -150,13 +158,10 @@ impl Synced {
         Ok(layout::read_synced(&bytes).unwrap_or(0))
     }
 
-    /// Records a number.
-    pub(super) fn write(&mut self, writes: u64) -> Result<(), LogError> {
-        let mut write = || {
-            self.file.rewind()?;
-            self.file.write_all(&layout::synced(writes))
-        };
-        write().map_err(|error| failed("writing", &self.path, &error))
+    /// Records a position.
+    pub(super) fn write(&mut self, position: u64) -> Result<(), LogError> {
+        let written = self.file.write_all_at(&layout::synced(position), 0);
+        written.map_err(|error| failed("writing", &self.path, &error))
     }
 }
 
@@ -164,7 +169,8 @@ fn format_line() -> String {
     format!("{FORMAT_NAME} {FORMAT}\n")
 }
 
-fn failed(doing: &str, path: &Path, error: &std::io::Error) -> LogError {
+/// A system error while doing something with a file.
+pub(super) fn failed(doing: &str, path: &Path, error: &std::io::Error) -> LogError {
     LogError::io(format!("{doing} {}", path.display()), error)
 }
 
@@ -200,7 +206,7 @@ fn refuse_foreign(path: &Path) -> Result<(), LogError> {
 }
 
 /// A rename is durable once its directory is.
-fn sync_directory(path: &Path) -> Result<(), LogError> {
+pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
     let sync = || File::open(path)?.sync_all();
     sync().map_err(|error| failed("syncing", path, &error))
 }

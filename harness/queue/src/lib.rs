@@ -1,0 +1,49 @@
+//! The two places in a node where threads meet over shared memory and order matters, as types of their own, small
+//! enough that [loom](https://docs.rs/loom) tries every interleaving of them.
+//!
+//! ```text
+//!   engine thread ── push ──►  GroupQueue  ── take: everything that waits ──► committer thread ── write, sync
+//!        ▲                        │ has_room: what waits and what the disk has not taken yet            │
+//!        └──── Durable ───────────┴──────────────────────── release ◄────────────────────────────────────┘
+//!
+//!   engine thread ── offer ──►  fan-out buffer  ── recv ──► one reader of many (a client's task)
+//!                    └ full: ended for this reader, the engine never waits
+//! ```
+//!
+//! - [`GroupQueue`]: group commit without a linger timer. An idle taker gets a single item at once; a busy one finds
+//!   everything that came meanwhile, to write and sync it together. Its bound covers what was taken and is not on disk
+//!   yet, so that room is credit from the disk.
+//! - [`fan_out`]: what waits for one reader. It is bounded in items and in bytes; a reader that does not take what it
+//!   is sent loses its buffer and is told why, and whoever feeds it never waits.
+//!
+//! The models are in `tests/loom.rs`:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --package weir-queue --test loom --release --target-dir target/loom
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use weir_queue::GroupQueue;
+//!
+//! let queue = GroupQueue::new(1_000);
+//! queue.push("first", 400).unwrap();
+//! queue.push("second", 700).unwrap();
+//! assert!(!queue.has_room(), "a bound stops the next item, not the one that reaches it");
+//!
+//! let group = queue.take().expect("not closed");
+//! assert_eq!(group.items, ["first", "second"]);
+//! assert!(!queue.has_room(), "it is not on disk yet");
+//! queue.release(group.cost);
+//! assert!(queue.has_room());
+//!
+//! queue.close();
+//! assert!(queue.take().is_none());
+//! ```
+
+pub mod fan_out;
+mod group;
+mod sync;
+
+pub use group::{Group, GroupQueue};

@@ -1,0 +1,289 @@
+//! The log on disk: segment files with the records, and an index of them that is made in the background.
+//!
+//! ```text
+//!   write ──► draft ──► layer in memory ──► (closed by a sync) ──► indexer ──► index/
+//!      └────► record ─► memory ──► sync: one write, one fdatasync ──────────► segments/
+//! ```
+
+mod blocks;
+mod directory;
+mod files;
+mod index_database;
+mod indexer;
+mod layers;
+mod opening;
+mod power;
+mod scan;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+use weir_kernel::ids::PartitionId;
+use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
+
+use crate::draft::Draft;
+use crate::error::{LogError, Poison};
+use crate::index::{Index, Totals};
+use crate::limits;
+use crate::memory::check_index;
+use crate::port::{EventLog, LogReader, LogStatistics};
+use crate::query;
+use crate::times::{EventTimes, kernel_times};
+use directory::{Directory, Synced};
+use files::{Segments, Writer};
+use index_database::IndexDatabase;
+use layers::Layer;
+use view::View;
+
+/// Memory and formats of a [`SegmentLog`]. The defaults suit many brokers in one process.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentOptions {
+    /// Block cache of the index, in bytes.
+    pub cache_bytes: u64,
+    /// Size at which a segment file ends, in bytes; at least [`limits::SEGMENT_BYTES_MINIMUM`].
+    pub segment_bytes: u64,
+    /// Rows that are held in memory before they are indexed; at least 1. More make the index cheaper, and a
+    /// start after a crash longer.
+    pub layer_rows: usize,
+    /// How event times are read out of batches.
+    pub times: EventTimes,
+}
+
+impl Default for SegmentOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: limits::CACHE_BYTES_DEFAULT,
+            segment_bytes: limits::SEGMENT_BYTES_DEFAULT,
+            layer_rows: limits::LAYER_ROWS_DEFAULT,
+            times: kernel_times,
+        }
+    }
+}
+
+/// An event log on disk.
+///
+/// Opening reads the end of the log that is not indexed yet and one row a partition, no history. The directory
+/// stays locked until the log and all its readers are dropped. Dropping the log sends what was not synced to the
+/// system, but not to the device.
+pub struct SegmentLog {
+    shared: Arc<Shared>,
+    writer: Writer,
+    synced: Synced,
+    /// Rows in the newest layer, and where in the log it began.
+    layer_rows: usize,
+    layer_start: u64,
+    written: u64,
+    options: SegmentOptions,
+    poison: Poison,
+    indexer: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for SegmentLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentLog").field("directory", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+/// What the writer, its readers and the indexer share. The index closes before the lock goes.
+struct Shared {
+    index: IndexDatabase,
+    segments: Arc<Segments>,
+    state: Mutex<State>,
+    /// A layer was closed or taken in, or the log closes.
+    changed: Condvar,
+    times: EventTimes,
+    path: PathBuf,
+    _directory: Directory,
+}
+
+struct State {
+    /// The oldest first; the last one takes what is written.
+    layers: Vec<Arc<Layer>>,
+    /// Totals of each partition that was ever written to.
+    totals: BTreeMap<PartitionId, Totals>,
+    held: LogStatistics,
+    /// The log is durable up to here.
+    durable: u64,
+    /// Why the indexer stopped.
+    failed: Option<LogError>,
+    closing: bool,
+}
+
+impl State {
+    /// Takes a write's changes.
+    fn add(&mut self, draft: Draft) -> usize {
+        for (partition, totals) in &draft.totals {
+            let totals = totals.unwrap_or_default();
+            let before = self.totals.insert(*partition, totals);
+            self.held.partitions += u64::from(before.is_none());
+            exchange(&mut self.held, &before.unwrap_or_default(), &totals);
+        }
+        self.layers.last().expect("one layer takes what is written").add(draft)
+    }
+}
+
+impl SegmentLog {
+    /// Opens the log in a directory, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`], [`LogError::Foreign`], [`LogError::Version`], [`LogError::Damaged`], and
+    /// [`LogError::Full`] or [`LogError::Io`] from the disk; each names the directory.
+    pub fn open(directory: impl AsRef<Path>, options: SegmentOptions) -> Result<Self, LogError> {
+        opening::open(directory.as_ref(), options)
+    }
+
+    fn try_write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
+        check_index(index, self.written)?;
+        if !records.is_empty() {
+            self.writer.make_room()?;
+            let draft = Draft::of(records, &View::of_writer(&self.shared), self.writer.end().position)?;
+            if records.iter().any(|record| matches!(record, Record::Truncate { .. })) {
+                // Views do not see lanes shrink.
+                self.close_layer();
+            }
+            self.writer.append(records)?;
+            self.layer_rows += self.shared.state().add(draft);
+            if self.layer_rows >= 2 * self.options.layer_rows || self.layers() > limits::LAYERS_MAXIMUM {
+                // Whoever never syncs must not fill the memory.
+                self.make_durable()?;
+            }
+        }
+        self.written = index;
+        Ok(())
+    }
+
+    fn layers(&self) -> usize {
+        self.shared.state().layers.len()
+    }
+
+    /// Syncs, and hands the newest layer to the indexer when it is large.
+    fn make_durable(&mut self) -> Result<(), LogError> {
+        let position = self.writer.sync()?;
+        self.synced.write(position)?;
+        let log_bytes = position - self.layer_start;
+        if self.layer_rows >= self.options.layer_rows || log_bytes >= limits::LAYER_LOG_BYTES {
+            self.close_layer();
+        }
+        let mut state = self.shared.state();
+        state.durable = position;
+        if state.layers.len() > 1 {
+            self.shared.changed.notify_all();
+        }
+        // The indexer sets the pace when it is slower than the log.
+        while state.layers.len() > limits::LAYERS_MAXIMUM && state.failed.is_none() {
+            state = self.shared.changed.wait(state).expect("no holder of the layers panics");
+        }
+        match &state.failed {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a new layer.
+    fn close_layer(&mut self) {
+        if self.layer_rows == 0 {
+            return;
+        }
+        let mut state = self.shared.state();
+        let end = self.writer.end();
+        state.layers.last().expect("one layer takes what is written").close(end);
+        state.layers.push(Arc::default());
+        (self.layer_rows, self.layer_start) = (0, end.position);
+    }
+
+    fn try_sync(&mut self) -> Result<u64, LogError> {
+        self.make_durable()?;
+        Ok(self.written)
+    }
+}
+
+impl Drop for SegmentLog {
+    fn drop(&mut self) {
+        if self.poison.check().is_ok()
+            && let Err(error) = self.writer.flush()
+        {
+            tracing::warn!(%error, "what was not synced could not be kept");
+        }
+        self.shared.state().closing = true;
+        self.shared.changed.notify_all();
+        if let Some(indexer) = self.indexer.take()
+            && indexer.join().is_err()
+        {
+            tracing::error!("the indexer of {} panicked", self.shared.path.display());
+        }
+    }
+}
+
+impl EventLog for SegmentLog {
+    fn write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
+        self.poison.check()?;
+        let result = self.try_write(index, records);
+        self.poison.watch(result)
+    }
+
+    fn sync(&mut self) -> Result<u64, LogError> {
+        self.poison.check()?;
+        let result = self.try_sync();
+        self.poison.watch(result)
+    }
+
+    fn load(&self) -> Result<Checkpoint, LogError> {
+        let view = View::of_reader(&self.shared, None);
+        let mut checkpoint = Checkpoint::default();
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Cut) {
+            for row in view.rows(table, &[], None) {
+                let (key, value) = row?;
+                checkpoint.rows.push((table, key, value.to_vec()));
+            }
+        }
+        let state = self.shared.state();
+        let last_index = state.totals.iter().map(|(partition, totals)| (*partition, totals.last_index));
+        checkpoint.last_index = last_index.collect();
+        Ok(checkpoint)
+    }
+
+    fn read(&self, query: &Query, budget_bytes: usize) -> Result<Chunk, LogError> {
+        LogReader::read(&*self.shared, query, budget_bytes)
+    }
+
+    fn statistics(&self) -> LogStatistics {
+        LogReader::statistics(&*self.shared)
+    }
+
+    fn reader(&self) -> Arc<dyn LogReader> {
+        self.shared.clone()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of the layers panics")
+    }
+}
+
+impl LogReader for Shared {
+    fn read(&self, query: &Query, budget_bytes: usize) -> Result<Chunk, LogError> {
+        let partition = match query {
+            Query::Range { partition, .. }
+            | Query::Last { partition, .. }
+            | Query::Append { partition, .. } => Some(*partition),
+            Query::Lane { .. } | Query::Rows { .. } => None,
+        };
+        query::answer(&View::of_reader(self, partition), self.times, query, budget_bytes)
+    }
+
+    fn statistics(&self) -> LogStatistics {
+        let disk_bytes = self.segments.disk_bytes() + self.index.disk_bytes();
+        LogStatistics { disk_bytes, ..self.state().held }
+    }
+}
+
+/// Replaces one partition's totals in the sums.
+fn exchange(statistics: &mut LogStatistics, before: &Totals, after: &Totals) {
+    statistics.events = statistics.events - before.events + after.events;
+    statistics.batches = statistics.batches - before.batches + after.batches;
+    statistics.bytes = statistics.bytes - before.bytes + after.bytes;
+}
