@@ -60,7 +60,7 @@ fn all(directory: &Path) {
         let status = Command::new(program).arg(what).arg(directory).args(numbers).status();
         assert!(status.expect("the measurement starts").success(), "{what} failed");
     };
-    for (batch, events) in [(1, 1_000_000), (16, 8_000_000), (256, 30_000_000), (1024, 30_000_000)] {
+    for (batch, events) in [(1, 400_000), (16, 3_000_000), (256, 12_000_000), (1024, 12_000_000)] {
         run("write", &[events, batch, GROUP_BYTES]);
         run("write", &[events / 2, batch, GROUP_BYTES / 8]);
     }
