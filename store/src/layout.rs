@@ -80,8 +80,18 @@ pub(crate) fn read_synced(sealed: &[u8]) -> Option<u64> {
     unseal("SYNCED", &[], sealed).ok().and_then(read_number)
 }
 
+/// Key of a segment: the position u64 at which it begins.
+pub(crate) fn segment_key(start: u64) -> Vec<u8> {
+    start.to_be_bytes().to_vec()
+}
+
+/// Value of a lone number.
+pub(crate) fn number_value(number: u64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
 /// Reads a lone number.
-fn read_number(value: &[u8]) -> Option<u64> {
+pub(crate) fn read_number(value: &[u8]) -> Option<u64> {
     value.try_into().ok().map(u64::from_be_bytes)
 }
 

@@ -233,6 +233,7 @@ impl State {
             appends: exchange(&mut self.appends, draft.appends),
             rows: exchange(&mut self.rows, draft.rows),
             totals: exchange(&mut self.totals, draft.totals),
+            ..Draft::default()
         }
     }
 }

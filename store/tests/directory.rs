@@ -4,9 +4,10 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use common::{batch, fake_times, range_all};
-use weir_kernel::log::Record;
+use common::{batch, collect, fake_times, range_all};
+use weir_kernel::log::{Record, Table};
 use weir_store::{EventLog, LogError, SegmentLog, SegmentOptions, limits};
 
 fn options() -> SegmentOptions {
@@ -191,4 +192,82 @@ fn segments_that_are_lost_cut_or_strange_are_named() {
         assert!(matches!(&error, LogError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains(wanted), "{error}");
     }
+}
+
+/// Names of the files that hold the log.
+fn names(directory: &Path) -> Vec<String> {
+    let files = files(&directory.join("segments")).into_iter();
+    files.map(|file| file.file_name().expect("a name").to_string_lossy().into_owned()).collect()
+}
+
+/// Writes batches 1 to 30 of lane 1 and, after the tenth and twentieth, one of lane 2 and 3; small segments.
+fn three_lanes(directory: &Path) -> SegmentLog {
+    let mut log = SegmentLog::open(directory, options()).expect("opens");
+    let mut index = 0;
+    for n in 1..=30 {
+        let mut records = vec![Record::Batch(batch(index + 1, 1, n, &[n], 1_000))];
+        if n % 10 == 0 {
+            records.push(Record::Batch(batch(index + 2, (n / 10) as u8 + 1, 0, &[n], 1_000)));
+        }
+        index += records.len() as u64;
+        log.write(n, &records).expect("written");
+        log.sync().expect("synced");
+    }
+    log
+}
+
+fn truncate(number: u8) -> [Record; 1] {
+    [Record::Truncate { partition: weir_kernel::ids::PartitionId(1), lane: common::lane(number), from: 0 }]
+}
+
+/// Writes rows until the log has freed what it can.
+fn settle(log: &mut SegmentLog, write: &mut u64, done: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < patience, "the indexer frees segments");
+        *write += 1;
+        let row = |key: u8| Record::Put { table: Table::Mark, key: vec![key], value: vec![key] };
+        log.write(*write, &(0..8).map(row).collect::<Vec<_>>()).expect("written");
+        log.sync().expect("synced");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn segments_without_a_batch_are_freed_and_the_others_stay() {
+    let directory = directory();
+    let path = directory.path();
+    let mut log = three_lanes(path);
+    let before = names(path);
+    assert!(before.len() >= 8, "{before:?}");
+    let mut write = 31;
+    log.write(write, &truncate(1)).expect("written");
+    // The segments of lanes 2, 3 and 4 stay; those before the first of them go, and those between become holes.
+    let segments = || names(path).iter().filter(|name| name.ends_with(".segment")).count();
+    settle(&mut log, &mut write, || segments() <= 5);
+    let held = |log: &SegmentLog| collect(|query, budget| log.read(query, budget), &range_all(), 3_000);
+    assert_eq!(held(&log).expect("whole").events.len(), 3);
+    let names_then = names(path);
+    assert!(names_then.iter().any(|name| name.ends_with(".hole")), "{names_then:?}");
+    assert!(!names_then.contains(&before[0]), "what is before all that is held goes");
+    drop(log);
+    // What an interrupted freeing leaves does no harm.
+    let first = names_then.iter().find(|name| name.ends_with(".segment")).expect("one stays");
+    fs::write(path.join("segments").join(first.replace("segment", "hole")), "").expect("writable");
+    let mut log = SegmentLog::open(path, options()).expect("holes are no damage");
+    assert_eq!(held(&log).expect("whole").events.len(), 3);
+    let mut write = 1;
+    log.write(write, &truncate(2)).expect("written");
+    settle(&mut log, &mut write, || !names(path).contains(first));
+    assert_eq!(held(&log).expect("whole").events.len(), 2);
+    drop(log);
+    let log = SegmentLog::open(path, options()).expect("opens");
+    assert_eq!(held(&log).expect("whole").events.len(), 2);
+    drop(log);
+    // A segment that holds a batch is missed, even where a hole stands in its place.
+    let held: Vec<String> = names(path).into_iter().filter(|name| name.ends_with(".segment")).collect();
+    let segments = path.join("segments");
+    fs::rename(segments.join(&held[0]), segments.join(held[0].replace("segment", "hole"))).expect("renamed");
+    let error = SegmentLog::open(path, options()).expect_err("a batch is lost");
+    assert!(error.to_string().contains("which is missing"), "{error}");
 }

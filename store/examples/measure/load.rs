@@ -87,10 +87,7 @@ impl Load {
         let (lane, round) = (number % self.shape.lanes_in_all(), number / self.shape.lanes_in_all());
         let partition = (lane % u64::from(self.shape.partitions)) as u32;
         let stream = (lane / u64::from(self.shape.partitions) % u64::from(self.shape.streams)) as u32;
-        let mut id = [self.run; 32];
-        // Spread as hashes are.
-        let spread = (lane + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        id[..8].copy_from_slice(&spread.to_be_bytes());
+        let id = self.lane(lane).0;
         let (sequence, count) = (round * u64::from(self.shape.events), self.shape.events);
         // A round of all lanes takes 100 ms, and a batch spans half of it, so that lanes overlap.
         let first_time_ms = START_MS + u64::from(self.run) * 1_000_000_000 + round * 100 + lane % 50;
@@ -116,6 +113,22 @@ impl Load {
             self.seal(&mut records);
         }
         (records, u64::from(count))
+    }
+
+    /// What takes everything away again, lane by lane.
+    pub fn truncations(&self) -> impl Iterator<Item = Record> {
+        (0..self.shape.lanes_in_all()).map(|lane| Record::Truncate {
+            partition: PartitionId((lane % u64::from(self.shape.partitions)) as u32),
+            lane: self.lane(lane),
+            from: 0,
+        })
+    }
+
+    /// Lane ids are spread as hashes are.
+    fn lane(&self, number: u64) -> LaneId {
+        let mut id = [self.run; 32];
+        id[..8].copy_from_slice(&(number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+        LaneId(id)
     }
 
     fn seal(&mut self, records: &mut Vec<Record>) {

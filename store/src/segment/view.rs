@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 
 use fjall::Snapshot;
 use weir_kernel::ids::{LaneId, PartitionId};
@@ -30,6 +30,8 @@ pub(super) struct View<'a> {
     /// The block of each lane that was looked at last.
     blocks: RefCell<BTreeMap<LaneId, Rc<Vec<LaneEntry>>>>,
     record: RefCell<Vec<u8>>,
+    /// Keeps what a reader may look at in its place.
+    _reading: Option<RwLockReadGuard<'a, ()>>,
 }
 
 /// The rows of one lane in a layer.
@@ -39,16 +41,17 @@ impl<'a> View<'a> {
     /// The writer's view.
     pub(super) fn of_writer(shared: &'a Shared) -> Self {
         let layers = shared.state().layers.clone();
-        Self::new(shared, layers, OnceCell::new(), u64::MAX)
+        Self::new(shared, layers, OnceCell::new(), u64::MAX, None)
     }
 
     /// A reader's view. What comes later in the partition of the query is not shown.
     pub(super) fn of_reader(shared: &'a Shared, partition: Option<PartitionId>) -> Self {
+        let reading = shared.readers.read().expect("nobody panics while segments are freed");
         let state = shared.state();
         let last_index = |partition| state.totals.get(&partition).map_or(0, |totals| totals.last_index);
         let up_to_index = partition.map_or(u64::MAX, last_index);
         let snapshot = OnceCell::from(shared.index.snapshot());
-        Self::new(shared, state.layers.clone(), snapshot, up_to_index)
+        Self::new(shared, state.layers.clone(), snapshot, up_to_index, Some(reading))
     }
 
     fn new(
@@ -56,9 +59,10 @@ impl<'a> View<'a> {
         layers: Vec<Arc<Layer>>,
         snapshot: OnceCell<Snapshot>,
         up_to_index: u64,
+        _reading: Option<RwLockReadGuard<'a, ()>>,
     ) -> Self {
         let (blocks, record) = (RefCell::default(), RefCell::default());
-        Self { shared, layers, snapshot, up_to_index, blocks, record }
+        Self { shared, layers, snapshot, up_to_index, blocks, record, _reading }
     }
 
     fn snapshot(&self) -> &Snapshot {
