@@ -21,6 +21,18 @@ use crate::signature::Signature;
 pub trait Verifier {
     /// Whether `signature` is by `signer` over `signing_hash`. `false` for a type that it does not know.
     fn verify(&self, signature_type: u8, signer: &Address, signing_hash: &Hash, signature: &[u8]) -> bool;
+
+    /// A batch of these bytes that passed here before, on the same chain. Only a simulation remembers: there, many
+    /// brokers get the same batch.
+    fn recall(&self, bytes: &[u8]) -> Option<Verified<Batch>> {
+        let _ = bytes;
+        None
+    }
+
+    /// A batch has passed.
+    fn passed(&self, batch: &Verified<Batch>) {
+        let _ = batch;
+    }
 }
 
 /// Something whose format and signature were checked. Only this module makes it.
@@ -96,9 +108,31 @@ pub fn verify(
     chain_id: u64,
     verifier: &(impl Verifier + ?Sized),
 ) -> Result<Verified<Batch>, InvalidBatch> {
-    let batch = Batch::decode(bytes)?;
+    verify_batch(Batch::decode(bytes)?, chain_id, verifier)
+}
+
+/// Checks the signature of a batch that obeys all other rules.
+pub fn verify_batch(
+    batch: Batch,
+    chain_id: u64,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<Verified<Batch>, InvalidBatch> {
     check_signature(batch.header(), batch.signature(), &batch.signing_hash(chain_id), verifier)?;
     Ok(Verified(batch))
+}
+
+/// The same as [`verify`] of bytes that somebody else holds; a batch that the verifier recalls is not checked again.
+pub fn verify_bytes(
+    bytes: &[u8],
+    chain_id: u64,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<Verified<Batch>, InvalidBatch> {
+    if let Some(known) = verifier.recall(bytes).filter(|known| known.bytes()[..] == *bytes) {
+        return Ok(known);
+    }
+    let batch = verify(bytes.into(), chain_id, verifier)?;
+    verifier.passed(&batch);
+    Ok(batch)
 }
 
 /// Checks a header alone: what its fields can show, and its signature for the chain with that id.

@@ -18,6 +18,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use bincode::{Decode, Encode, config};
 
 use crate::agreement::{Cut, Fork};
@@ -27,7 +29,7 @@ use crate::coordinator::report_signing_hash;
 use crate::ids::Address;
 use crate::limits::{MAX_FRAME_BATCHES, MAX_FRAME_BYTES};
 use crate::signature::SECP256K1;
-use crate::verify::{InvalidBatch, Verified, Verifier, verify, verify_header};
+use crate::verify::{InvalidBatch, Verified, Verifier, verify_bytes, verify_header};
 
 /// The version of frames that this kernel speaks.
 pub const FRAME_VERSION: u8 = 2;
@@ -120,14 +122,30 @@ impl fmt::Display for FrameError {
 
 impl core::error::Error for FrameError {}
 
+/// Bytes of most messages, batches aside.
+const MESSAGE_BYTES: usize = 256;
+
+/// Bytes before a batch: its length.
+const LENGTH_BYTES: usize = 9;
+
+/// Appends to a vector that has room: batches are copied once, into the frame.
+struct Frame(Vec<u8>);
+
+impl Writer for Frame {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Encodes a frame.
 pub fn encode(message: &Message, batches: &[Arc<[u8]>]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(64 + batches.iter().map(|batch| batch.len() + 5).sum::<usize>());
-    bytes.push(FRAME_VERSION);
-    let body = bincode::encode_to_vec((message, batches), config::standard())
+    let attached: usize = batches.iter().map(|batch| batch.len() + LENGTH_BYTES).sum();
+    let mut frame = Frame(Vec::with_capacity(MESSAGE_BYTES + attached));
+    frame.0.push(FRAME_VERSION);
+    bincode::encode_into_writer((message, batches), &mut frame, config::standard())
         .expect("messages hold nothing that cannot be encoded");
-    bytes.extend_from_slice(&body);
-    bytes
+    frame.0
 }
 
 /// Decodes a frame that `from` sent, and checks every signature in it.
@@ -144,8 +162,10 @@ pub fn decode(
     if *version != FRAME_VERSION {
         return Err(FrameError::Version(Some(*version)));
     }
-    let ((message, attached), read): ((Message, Vec<Vec<u8>>), usize) =
-        bincode::decode_from_slice(body, frame_config())
+    // Batches are looked at where they lie; each is copied once, into memory of its own: a batch that is kept does not
+    // keep its frame.
+    let ((message, attached), read): ((Message, Vec<&[u8]>), usize) =
+        bincode::borrow_decode_from_slice(body, frame_config())
             .map_err(|e| FrameError::Malformed(format!("{e}")))?;
     if read != body.len() {
         return Err(FrameError::Malformed(format!("{} bytes after the end", body.len() - read)));
@@ -156,7 +176,7 @@ pub fn decode(
     }
     let batches = attached
         .into_iter()
-        .map(|bytes| verify(bytes.into(), domain.chain_id, verifier).map_err(FrameError::Batch))
+        .map(|bytes| verify_bytes(bytes, domain.chain_id, verifier).map_err(FrameError::Batch))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(match message {
         Message::Answer { .. } => {

@@ -42,7 +42,7 @@ const IMPURE: [&str; 12] = [
 ];
 
 /// What may depend on what: a crate's folder, and the crates that it may name in any of its dependencies.
-const DIRECTION: [(&str, &[&str]); 10] = [
+const DIRECTION: [(&str, &[&str]); 11] = [
     ("kernel", &["weir-kernel"]),
     ("net", &["weir-kernel"]),
     ("store", &["weir-kernel"]),
@@ -52,6 +52,7 @@ const DIRECTION: [(&str, &[&str]); 10] = [
     ("harness/node", &["weir-kernel", "weir-net", "weir-store", "weir-chain", "weir-queue"]),
     ("sim", &["weir-kernel", "weir-net", "weir-store", "weir-chain", "weir-node"]),
     ("fuzz", &["weir-kernel", "weir-store"]),
+    ("harness/bench", &["weir-kernel", "weir-node"]),
     (
         "harness/cli",
         &["weir-kernel", "weir-net", "weir-store", "weir-chain", "weir-client", "weir-node", "weir-sim"],

@@ -54,8 +54,13 @@ pub const STREAM_WINDOW_BYTES: u32 = 4 * MIB as u32;
 /// window (and about as much again on its way to being acknowledged), which leaves live a whole window.
 pub const CONNECTION_WINDOW_BYTES: u32 = 3 * STREAM_WINDOW_BYTES;
 
-/// Bytes taken from a stream at a time.
+/// Bytes of a frame for which memory is set aside when only its length has come: an ordinary frame is then put
+/// together without being moved as it grows, and an empty promise costs little.
 pub const READ_STEP_BYTES: usize = 64 * KIB;
+
+/// Chunks taken from a stream at a time. A chunk is what one packet brought, at most
+/// [`STREAM_WINDOW_BYTES`] in all.
+pub const READ_STEP_CHUNKS: usize = 64;
 
 /// Bytes handed to a stream at a time.
 pub const WRITE_BATCH_BYTES: usize = 256 * KIB;

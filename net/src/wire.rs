@@ -171,8 +171,15 @@ impl FrameDecoder {
         Self { limit, buffer: BytesMut::new() }
     }
 
-    /// Takes the stream's next bytes. Memory grows with what arrives, never with what a prefix announces.
+    /// Takes the stream's next bytes. Memory grows with what arrives: of what a prefix announces, only
+    /// [`limits::READ_STEP_BYTES`] are set aside before they come.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.buffer.capacity() - self.buffer.len() < bytes.len() {
+            let announced = self.buffer.first_chunk::<PREFIX_BYTES>();
+            let frame = announced.map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize + PREFIX_BYTES);
+            let missing = frame.saturating_sub(self.buffer.len()).min(limits::READ_STEP_BYTES);
+            self.buffer.reserve(missing.max(bytes.len()));
+        }
         self.buffer.extend_from_slice(bytes);
     }
 

@@ -33,6 +33,7 @@
 //! | see what happens in another way | an [`Observer`] gets every [`Happening`] in order, with times, by reference |
 //! | choose a scenario by name or file | [`library::Choice`] |
 //! | find where two runs of one tape part | [`audit::Audit::bisect`] |
+//! | measure how fast it runs | [`speed::measure`] |
 //! | plant a mistake | [`Options::rules`] |
 //!
 //! # What to add, and where
@@ -96,6 +97,7 @@ mod report;
 pub mod scenario;
 pub mod shrink;
 mod simulation;
+pub mod speed;
 mod surroundings;
 pub mod tape;
 mod verifier;
@@ -104,7 +106,7 @@ mod world;
 
 pub use faults::{Fault, FaultKind};
 pub use observer::{Happening, Observer};
-pub use report::{Report, Violation};
+pub use report::{Progress, Report, Violation};
 pub use scenario::{CrashAt, Forking, Join, LinkFaults, Moment, Scenario, ScenarioError};
 pub use shrink::{ShrinkError, Shrunk, shrink};
 pub use simulation::{Options, Outcome, PANIC, Source, run, simulate};

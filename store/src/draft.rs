@@ -12,8 +12,8 @@ use weir_kernel::log::{Record, StoredBatch, Table};
 
 use crate::error::LogError;
 use crate::index::{Appended, Index, LaneEntry, Run, RunKey, Scope, Totals};
-use crate::record::record_bytes;
 use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
+use crate::record::record_bytes;
 
 /// Names a row of a table.
 pub(crate) type RowKey = (Table, Vec<u8>);

@@ -12,6 +12,7 @@ use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
 use crate::draft::{Draft, RowKey};
 use crate::error::{LogError, Poison};
+use crate::fault::LosesPower;
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
 use crate::port::{EventLog, LogReader, LogStatistics};
 use crate::query;
@@ -122,6 +123,15 @@ impl MemoryLog {
     fn try_sync(&mut self) -> Result<u64, LogError> {
         self.state()?.undo.clear();
         Ok(self.written)
+    }
+}
+
+impl LosesPower for MemoryLog {
+    fn lose_power(self, seed: u64) -> Result<(), LogError> {
+        let unsynced = read(&self.disk.shared).undo.len() as u64;
+        self.disk.keep((seed % (unsynced + 1)) as usize);
+        self.disk.crash();
+        Ok(())
     }
 }
 

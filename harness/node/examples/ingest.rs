@@ -19,11 +19,12 @@ use weir_kernel::broker::Message;
 use weir_kernel::coordinator::{BlockRef, Contracts, Fact, Params, Permission, Seats, State, evolve};
 use weir_kernel::ids::{Address, BrokerIndex, Hash, StreamId, StreamPartition};
 use weir_kernel::log::Record;
-use weir_kernel::signature::{SECP256K1, Secp256k1Verifier, SecretKey, Signature};
+use weir_kernel::signature::{SECP256K1, SecretKey, Signature};
 use weir_kernel::time::Now;
 use weir_kernel::wire::{self, Domain};
 use weir_node::engine::{Completion, Engine, Operation};
 use weir_node::node::commit::Committer;
+use weir_node::verifier::NativeVerifier;
 use weir_store::{EventLog, SegmentLog, SegmentOptions};
 
 const STREAM: StreamId = StreamId([0x57; 20]);
@@ -113,7 +114,7 @@ fn cpu_ms() -> Vec<(String, u64)> {
 }
 
 struct Run {
-    engine: Engine<Secp256k1Verifier>,
+    engine: Engine<NativeVerifier>,
     committer: Committer,
     durable: mpsc::Receiver<u64>,
     started: Instant,
@@ -146,7 +147,7 @@ impl Run {
     }
 
     fn hear(&mut self, frame: &Bytes) {
-        let received = wire::decode(frame, self.me, self.domain, &Secp256k1Verifier).expect("its own frame");
+        let received = wire::decode(frame, self.me, self.domain, &NativeVerifier).expect("its own frame");
         match received.message() {
             Message::Acknowledge { heads, .. } => {
                 self.frames += 1;
@@ -191,7 +192,7 @@ fn main() {
     let log = SegmentLog::open(directory.path(), SegmentOptions::default()).expect("the log opens");
     let checkpoint = log.load().expect("an empty log");
     let engine =
-        Engine::open(me, before.clone(), &checkpoint, Secp256k1Verifier).expect("an empty log is nobody's");
+        Engine::open(me, before.clone(), &checkpoint, NativeVerifier).expect("an empty log is nobody's");
     let committer = Committer::default();
     let (told, durable) = mpsc::channel();
     let groups = Arc::new(AtomicU64::new(0));

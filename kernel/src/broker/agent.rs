@@ -46,7 +46,8 @@ impl Agent {
         let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
         self.pacing.forget(view.height);
         if !ctx.rules.has(Bug::NeverSettlesTallies) {
-            tallies::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+            let wanted = tallies::wanted(view, me, partitions.keys().copied());
+            wanted.into_iter().for_each(|wanted| self.send(ctx, wanted));
         }
         claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         for (_, sealer) in partitions.values() {
@@ -224,7 +225,14 @@ mod tests {
     fn on_view(agent: &mut Agent, view: &State) -> Vec<Output> {
         let (mut ledger, mut marks, mut outputs) = (Ledger::default(), Marks::default(), Vec::new());
         let (me, lasting) = (fixture::account(1), (&mut ledger, &mut marks));
-        let mut ctx = Context::new(Now::default(), me, view, Rules::sound(), lasting, &mut outputs);
+        let mut ctx = Context::new(
+            Now::default(),
+            (me, view.broker_index(me)),
+            view,
+            Rules::sound(),
+            lasting,
+            &mut outputs,
+        );
         agent.on_view(&mut ctx, &BTreeMap::new());
         ctx.finish();
         outputs

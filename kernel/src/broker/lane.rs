@@ -101,8 +101,15 @@ impl Lane {
 
     /// The head with everything that is on disk.
     pub fn durable_head(&self) -> LaneHead {
-        let durable = |head: &&LaneHead| head.next_sequence <= self.durable;
-        self.heads.iter().rev().find(durable).copied().unwrap_or(self.sealed)
+        let durable = self.heads.partition_point(|head| head.next_sequence <= self.durable);
+        durable.checked_sub(1).map_or(self.sealed, |last| self.heads[last])
+    }
+
+    /// The sequence after the last batch above the sealed head that has at most this append index; `None` if there is
+    /// none.
+    pub fn next_sequence_at(&self, index: u64) -> Option<u64> {
+        let upto = self.marks.partition_point(|mark| mark.index <= index);
+        Some(self.heads[upto.checked_sub(1)?].next_sequence)
     }
 
     /// The rule of the lane (WP 2.4.5): consecutive, chained, metered, never back in time, never two branches.
@@ -141,8 +148,8 @@ impl Lane {
         if header.next_sequence() <= self.sealed.next_sequence {
             return Offer::Held;
         }
-        let digest = header.digest();
-        if self.heads.iter().any(|head| head.digest == digest) {
+        let at_its_end = self.heads.iter().find(|head| head.next_sequence == header.next_sequence());
+        if at_its_end.is_some_and(|head| head.digest == header.digest()) {
             return Offer::Held;
         }
         self.marks
@@ -161,9 +168,15 @@ impl Lane {
 
     /// Takes the next batch. The caller has asked [`Lane::offer`].
     pub fn append(&mut self, header: SignedHeader, index: u64) {
+        self.append_to(header, head_after(&header.header), index);
+    }
+
+    /// The same where the head after it is known already.
+    pub fn append_to(&mut self, header: SignedHeader, head: LaneHead, index: u64) {
         assert_eq!(header.header.sequence, self.head().next_sequence, "only the next batch is appended");
         assert!(!self.closed, "a closed lane takes nothing");
-        self.heads.push_back(head_after(&header.header));
+        assert_eq!(head.next_sequence, header.header.next_sequence(), "the head is the one after this batch");
+        self.heads.push_back(head);
         self.marks.push_back(Mark { header, index });
     }
 

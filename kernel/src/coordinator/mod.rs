@@ -94,6 +94,7 @@ pub mod refusal;
 pub mod registration;
 pub mod registry;
 pub mod reliability;
+pub mod reseated;
 pub mod rewards;
 pub mod score;
 pub mod seats;

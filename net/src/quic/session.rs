@@ -280,12 +280,18 @@ async fn read_bulk(shared: &Shared, session: &Session) -> Never {
 
 async fn read_frames(shared: &Shared, session: &Session, channel: Channel, mut stream: RecvStream) -> Never {
     let mut decoder = FrameDecoder::new(limits::MAX_FRAME_BYTES);
+    let mut chunks = [const { bytes::Bytes::new() }; limits::READ_STEP_CHUNKS];
     loop {
         if !shared.inbound.room(session.address, session.id, channel).await {
             return std::future::pending().await;
         }
-        match stream.read_chunk(limits::READ_STEP_BYTES, true).await {
-            Ok(Some(chunk)) => decoder.push(&chunk.bytes),
+        // What a packet brought is a chunk: one lock of the connection and of the inbox for many of them.
+        match stream.read_chunks(&mut chunks).await {
+            Ok(Some(read)) => {
+                for chunk in &mut chunks[..read] {
+                    decoder.push(&std::mem::take(chunk));
+                }
+            }
             Err(quinn::ReadError::ConnectionLost(_)) => return std::future::pending().await,
             Ok(None) | Err(_) => return misbehaved(shared, session, CloseCode::StreamMisuse).await,
         }
@@ -300,7 +306,9 @@ async fn read_frames(shared: &Shared, session: &Session, channel: Channel, mut s
                 }
             }
         };
-        shared.inbound.push(session.address, session.id, channel, frames);
+        if !frames.is_empty() {
+            shared.inbound.push(session.address, session.id, channel, frames);
+        }
         if broken {
             return misbehaved(shared, session, CloseCode::FrameTooLarge).await;
         }

@@ -25,6 +25,8 @@ mod clog;
 mod corruption;
 mod crash;
 mod cut;
+mod deep_reorg;
+mod dropped_transactions;
 mod failed_sync;
 mod flapping;
 mod full_disk;
@@ -35,6 +37,7 @@ mod lost_disk;
 pub mod mix;
 mod pause;
 pub mod plan;
+mod reorg;
 mod ring;
 mod rpc_outage;
 mod shape;
@@ -44,6 +47,7 @@ mod stale_reads;
 mod stop;
 mod torn_write;
 
+pub use self::deep_reorg::REORGANISED;
 pub use self::kind::FaultKind;
 
 /// A fault at a given time.
@@ -85,6 +89,8 @@ impl<'a> World<'a> {
             FaultKind::FailedSync => self.begin_failed_sync(node),
             FaultKind::FullDisk => self.begin_full_disk(node),
             FaultKind::Corruption { .. } => self.begin_corruption(node),
+            FaultKind::Reorg { blocks } => self.begin_reorg(*blocks),
+            FaultKind::DeepReorg { blocks } => self.begin_deep_reorg(node, *blocks),
             kind if kind.is_lie() => self.begin_lie(node),
             // The others are asked about where they matter.
             _ => {}

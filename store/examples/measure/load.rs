@@ -3,7 +3,7 @@
 //! Each write holds one batch and the row of its mark, as a replica writes them. Every so often an epoch ends: the
 //! marks go, each lane's row is set, and a cut is added for each partition.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use weir_kernel::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
@@ -120,10 +120,10 @@ impl Load {
 
     fn seal(&mut self, records: &mut Vec<Record>) {
         let epoch = self.next / EPOCH_BATCHES;
-        for key in self.marks.drain(..) {
-            records.push(Record::Put { table: Table::Lane, key: key[..36].to_vec(), value: vec![3; 350] });
-            records.push(Record::Remove { table: Table::Mark, key });
-        }
+        let lanes: BTreeSet<Vec<u8>> = self.marks.iter().map(|key| key[..36].to_vec()).collect();
+        let rows = lanes.into_iter().map(|key| Record::Put { table: Table::Lane, key, value: vec![3; 350] });
+        records.extend(rows);
+        records.extend(self.marks.drain(..).map(|key| Record::Remove { table: Table::Mark, key }));
         for partition in 0..self.shape.partitions {
             let key = [&partition.to_be_bytes()[..], &epoch.to_be_bytes()].concat();
             let value = vec![4; 100 * (self.shape.streams * self.shape.lanes) as usize];

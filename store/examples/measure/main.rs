@@ -72,7 +72,12 @@ fn all(directory: &Path) {
 }
 
 /// Writes groups of about `group_bytes`, each with one sync, as fast as the log takes them.
-fn fill(log: &mut impl EventLog, load: &mut Load, events: u64, group_bytes: u64) -> (u64, u64, Vec<Duration>) {
+fn fill(
+    log: &mut impl EventLog,
+    load: &mut Load,
+    events: u64,
+    group_bytes: u64,
+) -> (u64, u64, Vec<Duration>) {
     let (mut index, mut written, mut bytes, mut group, mut syncs) = (0, 0, 0, 0, Vec::new());
     while written < events {
         let (records, count) = load.next_write();
@@ -185,7 +190,8 @@ fn scan(directory: &Path, batch: u32) {
     for turn in 0..200 {
         let (partition, stream) = (turn % shape.partitions, turn / shape.partitions % shape.streams);
         let slot = Shape::slot(stream * shape.partitions + partition);
-        let query = Query::Last { partition: PartitionId(partition), slot, count: 100, up_to_index: u64::MAX };
+        let query =
+            Query::Last { partition: PartitionId(partition), slot, count: 100, up_to_index: u64::MAX };
         let began = Instant::now();
         let chunk = log.read(&query, CHUNK_BYTES).expect("read");
         lasts.push(began.elapsed());
@@ -239,7 +245,8 @@ fn restart(directory: &Path, events: u64, batch: u32) {
     let opened = began.elapsed();
     let rows = log.load().expect("loaded").rows.len();
     let loaded = began.elapsed();
-    let query = Query::Last { partition: PartitionId(0), slot: Shape::slot(0), count: 100, up_to_index: u64::MAX };
+    let query =
+        Query::Last { partition: PartitionId(0), slot: Shape::slot(0), count: 100, up_to_index: u64::MAX };
     assert_eq!(log.read(&query, CHUNK_BYTES).expect("read").total, 100);
     let statistics = log.statistics();
     assert!(statistics.events >= events, "what was synced is there");

@@ -153,7 +153,8 @@ impl Segments {
 
     /// The bytes of the file that holds `position`, with the position at which it begins. For recovery.
     pub(super) fn file_for_scan(&self, position: u64) -> Result<(File, u64, u64), LogError> {
-        let found = self.files().lengths.range(..=position).next_back().map(|(start, length)| (*start, *length));
+        let found =
+            self.files().lengths.range(..=position).next_back().map(|(start, length)| (*start, *length));
         let (start, length) = found.ok_or_else(|| {
             let cause = format!("no segment holds position {position}");
             LogError::damaged(self.directory.display().to_string(), cause)
@@ -165,7 +166,9 @@ impl Segments {
 
     /// Makes what the last file holds durable. The others are.
     pub(super) fn sync_last(&self) -> Result<(), LogError> {
-        let Some(start) = self.files().lengths.last_key_value().map(|(start, _)| *start) else { return Ok(()) };
+        let Some(start) = self.files().lengths.last_key_value().map(|(start, _)| *start) else {
+            return Ok(());
+        };
         let path = self.path(start);
         let synced = File::open(&path).and_then(|file| file.sync_all());
         synced.map_err(|error| failed("syncing", &path, &error))
@@ -269,6 +272,12 @@ impl Writer {
         pending.bytes.shrink_to(2 * PENDING_BYTES);
         self.segments.files().lengths.insert(self.start, self.end.position - self.start);
         Ok(())
+    }
+
+    /// The last file, where it begins, up to where it is durable, and where it ends.
+    pub(super) fn exposed(&self) -> (PathBuf, u64, u64, u64) {
+        let end = self.segments.pending().start;
+        (self.segments.path(self.start), self.start, self.synced.max(self.start), end)
     }
 
     /// Makes everything that was appended durable; returns the position of its end.

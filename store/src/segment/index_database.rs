@@ -6,7 +6,9 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable, Snapshot, UserKey, UserValue};
+use fjall::{
+    Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable, Snapshot, UserKey, UserValue,
+};
 use weir_kernel::ids::{LaneId, PartitionId};
 use weir_kernel::log::Table;
 

@@ -12,6 +12,7 @@ mod index_database;
 mod indexer;
 mod layers;
 mod opening;
+mod power;
 mod scan;
 mod view;
 
@@ -266,9 +267,9 @@ impl Shared {
 impl LogReader for Shared {
     fn read(&self, query: &Query, budget_bytes: usize) -> Result<Chunk, LogError> {
         let partition = match query {
-            Query::Range { partition, .. } | Query::Last { partition, .. } | Query::Append { partition, .. } => {
-                Some(*partition)
-            }
+            Query::Range { partition, .. }
+            | Query::Last { partition, .. }
+            | Query::Append { partition, .. } => Some(*partition),
             Query::Lane { .. } | Query::Rows { .. } => None,
         };
         query::answer(&View::of_reader(self, partition), self.times, query, budget_bytes)

@@ -61,7 +61,10 @@ fn check_reach(segments: &Segments, covered: Place, index: &IndexDatabase) -> Re
     let (first, end) = segments.span().unwrap_or_default();
     let damaged = |cause| Err(LogError::damaged(index.path().display().to_string(), cause));
     if covered.position > end {
-        return damaged(format!("it covers {} bytes of the log and the segments end at {end}", covered.position));
+        return damaged(format!(
+            "it covers {} bytes of the log and the segments end at {end}",
+            covered.position
+        ));
     }
     if covered.position < first {
         let covered = covered.position;
@@ -103,9 +106,8 @@ fn replay(shared: &Shared, covered: Place, layer_rows: usize) -> Result<(Place, 
     shared.segments.sync_last()?;
     let mut rows = 0;
     let scanned = scan(&shared.segments, covered, |position, records, end| {
-        let draft = Draft::of(records, &View::of_writer(shared), position).map_err(|error| {
-            LogError::damaged(shared.segments.place(position), error.to_string())
-        })?;
+        let draft = Draft::of(records, &View::of_writer(shared), position)
+            .map_err(|error| LogError::damaged(shared.segments.place(position), error.to_string()))?;
         rows += shared.state().add(draft);
         if rows >= layer_rows {
             let full = std::mem::replace(&mut shared.state().layers[0], Arc::default());
@@ -115,7 +117,11 @@ fn replay(shared: &Shared, covered: Place, layer_rows: usize) -> Result<(Place, 
         Ok(())
     })?;
     if let Some(cause) = scanned.torn {
-        tracing::info!(cause, "the end of the log at {} was not whole", shared.segments.place(scanned.end.position));
+        tracing::info!(
+            cause,
+            "the end of the log at {} was not whole",
+            shared.segments.place(scanned.end.position)
+        );
     }
     Ok((scanned.end, rows))
 }

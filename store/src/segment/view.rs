@@ -201,7 +201,8 @@ impl Index for View<'_> {
         let mut record = self.record.borrow_mut();
         self.shared.segments.read(stored.position, record::batch_record_bytes(stored.length), &mut record)?;
         let bytes = record::batch_of(&record, stored.partition, stored.index).ok_or_else(|| {
-            let cause = format!("another record than batch {} of partition {}", stored.index, stored.partition);
+            let cause =
+                format!("another record than batch {} of partition {}", stored.index, stored.partition);
             LogError::damaged(self.shared.segments.place(stored.position), cause)
         })?;
         Ok(bytes.into())
@@ -223,7 +224,8 @@ impl Index for View<'_> {
         let below = self.shared.index.rows(self.snapshot(), table, first);
         let keys = (table, first.to_vec())..=(table, vec![0xff; crate::limits::ROW_KEY_BYTES_MAXIMUM + 1]);
         let rows = merged(&self.layers, |draft| &draft.rows, keys, below);
-        let rows = rows.take_while(move |row| row.as_ref().map_or(true, |((_, key), _)| key.starts_with(prefix)));
+        let rows =
+            rows.take_while(move |row| row.as_ref().map_or(true, |((_, key), _)| key.starts_with(prefix)));
         let new = move |key: &[u8]| after.is_none_or(|after| key > after);
         let rows = rows.filter(move |row| row.as_ref().map_or(true, |((_, key), _)| new(key)));
         Box::new(rows.map(|row| row.map(|((_, key), value)| (key, value))))

@@ -23,6 +23,13 @@ use crate::verifier::NativeVerifier;
 /// Frames and commands taken in one turn: enough to work in batches, few enough that timers stay sharp.
 const MAX_TAKEN: usize = 1024;
 
+/// Bytes of frames, and of clients' batches, taken in one turn: a few milliseconds of verification, after which the disk gets what is verified
+/// and peers hear what is on disk.
+const MAX_TAKEN_BYTES: usize = 256 << 10;
+
+/// Events taken from the transport at a time.
+const POLLED: usize = 8;
+
 /// The longest sleep: statistics are refreshed at least this often.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
@@ -115,33 +122,48 @@ impl Turns {
         if !self.committer.has_room() {
             return false;
         }
-        let events = self.transport.poll(MAX_TAKEN);
-        let mut more = events.len() == MAX_TAKEN;
-        for event in events {
-            match event {
-                NetEvent::Received { from, frame } => completions.push(Completion::Frame(from, frame)),
-                NetEvent::Connected(peer) => {
-                    self.peers += 1;
-                    tracing::debug!(broker = self.name, %peer, "connected");
+        let (mut more, mut taken, mut bytes) = (true, 0, 0);
+        while more && taken < MAX_TAKEN && bytes < MAX_TAKEN_BYTES {
+            let events = self.transport.poll(POLLED);
+            more = events.len() == POLLED;
+            taken += events.len();
+            for event in events {
+                if let NetEvent::Received { frame, .. } = &event {
+                    bytes += frame.len();
                 }
-                NetEvent::Disconnected(peer, reason) => {
-                    self.peers = self.peers.saturating_sub(1);
-                    tracing::info!(broker = self.name, %peer, %reason, "disconnected");
-                }
-                NetEvent::Refused { remote, reason } => {
-                    tracing::warn!(broker = self.name, %remote, %reason, "connection refused");
-                }
+                completions.extend(self.heard(event));
             }
         }
-        for taken in 0.. {
-            if taken == MAX_TAKEN {
-                more = true;
-                break;
+        let (mut taken, mut bytes) = (0, 0);
+        while let Some((session, command)) = self.end.try_command() {
+            taken += 1;
+            if let Command::Publish { batch, .. } = &command {
+                bytes += batch.bytes().len();
             }
-            let Some((session, command)) = self.end.try_command() else { break };
             completions.push(Completion::Client(session, command));
+            if taken == MAX_TAKEN || bytes >= MAX_TAKEN_BYTES {
+                return true;
+            }
         }
         more
+    }
+
+    fn heard(&mut self, event: NetEvent) -> Option<Completion> {
+        match event {
+            NetEvent::Received { from, frame } => return Some(Completion::Frame(from, frame)),
+            NetEvent::Connected(peer) => {
+                self.peers += 1;
+                tracing::debug!(broker = self.name, %peer, "connected");
+            }
+            NetEvent::Disconnected(peer, reason) => {
+                self.peers = self.peers.saturating_sub(1);
+                tracing::info!(broker = self.name, %peer, %reason, "disconnected");
+            }
+            NetEvent::Refused { remote, reason } => {
+                tracing::warn!(broker = self.name, %remote, %reason, "connection refused");
+            }
+        }
+        None
     }
 
     fn carry_out(&mut self, operations: &mut Vec<Operation>) {

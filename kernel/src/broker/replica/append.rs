@@ -101,10 +101,11 @@ impl Replica {
         held: &mut BTreeMap<Address, Vec<LaneHead>>,
     ) {
         let (Source::Edge(edge), Some(lane)) = (source, self.lanes.get(&id)) else { return };
-        let head = lane.durable_head();
-        let heads = held.entry(edge).or_default();
-        if header.next_sequence() <= head.next_sequence && lane.fork.is_none() && !heads.contains(&head) {
-            heads.push(head);
+        if header.next_sequence() <= lane.durable && lane.fork.is_none() {
+            let (head, heads) = (lane.durable_head(), held.entry(edge).or_default());
+            if !heads.contains(&head) {
+                heads.push(head);
+            }
         }
         if header.next_sequence() <= lane.sealed.next_sequence {
             ctx.mark(Rare::BatchSealedAlready);
@@ -121,7 +122,7 @@ impl Replica {
     fn take(&mut self, ctx: &mut Context<'_>, source: Source, batch: Verified<Batch>) -> Result<(), Refusal> {
         let header = *batch.header();
         let id = batch.lane();
-        self.check_place(ctx, source, &header)?;
+        self.check_place(ctx, source, &header, id)?;
         let signed = (*batch).signed_header();
         let from_peer = matches!(source, Source::Peer(_));
         let offer = match self.lanes.get(&id) {
@@ -167,19 +168,26 @@ impl Replica {
         Ok(())
     }
 
-    fn check_place(&mut self, ctx: &Context<'_>, source: Source, header: &Header) -> Result<(), Refusal> {
-        let home = admission::home(ctx.view, header)?;
+    fn check_place(
+        &mut self,
+        ctx: &Context<'_>,
+        source: Source,
+        header: &Header,
+        id: LaneId,
+    ) -> Result<(), Refusal> {
+        let known = self.lanes.get(&id);
+        // Where a lane lives never changes, so one that is here lives here.
+        let home = if known.is_some() { self.partition } else { admission::home(ctx.view, header)? };
         if home != self.partition {
             return Err(Refusal::new(
                 RefusalCode::Invalid,
                 format!("the lane lives in partition {home}, not {}", self.partition),
             ));
         }
-        let known = self.lanes.get(&header.lane());
         let held = known.is_some_and(|lane| header.next_sequence() <= lane.head().next_sequence);
         if matches!(source, Source::Edge(_)) && !held {
             admission::admission(ctx.view, ctx.now, header)?;
-            return self.deposits.check(ctx.view, &self.lanes, header);
+            return self.deposits.check(ctx.view, &self.lanes, header, id);
         }
         admission::validity(ctx.view, header)?;
         let opening = ctx.view.epoch_of(header.opening_block);
@@ -233,7 +241,13 @@ impl Replica {
         ctx.after_write(After::Appended(self.partition, id, index));
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::open(&header));
         self.deposits.note(ctx.view, &lane.head(), &header);
-        lane.append(signed, index);
+        let head = LaneHead {
+            lane: id,
+            next_sequence: header.next_sequence(),
+            volume: header.volume,
+            digest: batch.digest(),
+        };
+        lane.append_to(signed, head, index);
         if ctx.rules.has(Bug::AcknowledgesBeforeWrite) {
             lane.durable = header.next_sequence();
         }
@@ -245,21 +259,18 @@ impl Replica {
 
     /// Batches up to this append index are on disk: the edges that wait for them are told (WP 2.4.3).
     pub fn on_appended(&mut self, ctx: &mut Context<'_>, appended: &[(LaneId, u64)]) {
-        let mut by_edge: BTreeMap<Address, BTreeMap<LaneId, LaneHead>> = BTreeMap::new();
-        for (id, index) in appended {
-            let Some(lane) = self.lanes.get_mut(id) else { continue };
-            let on_disk = lane.marks.iter().rev().find(|mark| mark.index <= *index);
-            let Some(durable) = on_disk.map(|mark| mark.header.header.next_sequence()) else { continue };
+        // Heads are cumulative: of a group commit each lane's last batch says it all.
+        let last: BTreeMap<LaneId, u64> = appended.iter().copied().collect();
+        let mut by_edge: BTreeMap<Address, Vec<LaneHead>> = BTreeMap::new();
+        for (id, index) in last {
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            let Some(durable) = lane.next_sequence_at(index) else { continue };
             lane.durable = lane.durable.max(durable);
             if lane.fork.is_none() {
                 let head = lane.durable_head();
-                lane.edges.iter().for_each(|edge| {
-                    by_edge.entry(*edge).or_default().insert(*id, head);
-                });
+                lane.edges.iter().for_each(|edge| by_edge.entry(*edge).or_default().push(head));
             }
         }
-        let by_edge =
-            by_edge.into_iter().map(|(edge, heads)| (edge, heads.into_values().collect())).collect();
         self.acknowledge(ctx, by_edge);
         self.adopt(ctx);
     }

@@ -56,6 +56,7 @@ async fn run(settings: Settings) -> Result<Findings, Failure> {
     let follow = Follow {
         url: bench.started.url.clone(),
         stream: stream.id.to_string(),
+        partition: stream.partitions[0].0,
         readers: READERS,
         stalled: STALLED,
     };
@@ -95,11 +96,14 @@ fn findings(runs: &[Run]) -> Findings {
     let most = f64::from(READERS + STALLED) * SUBSCRIBER_MB;
     Findings {
         rows: vec![
-            Row::new("fanout", "deliveries/s a core", of(|run| run.deliveries / run.node_s)).at_least(DELIVERIES),
+            Row::new("fanout", "deliveries/s a core", of(|run| run.deliveries / run.node_s))
+                .at_least(DELIVERIES),
             Row::new("fanout.memory", "MB", of(|run| run.memory)).at_most(most),
         ],
         tables: vec![Table {
-            title: "Each run of fanout: processor seconds of broker and readers, memory since there were none".into(),
+            title:
+                "Each run of fanout: processor seconds of broker and readers, memory since there were none"
+                    .into(),
             head: vec!["DELIVERIES/S", "A CORE", "BROKER S", "READERS S", "MEMORY MB"],
             rows: runs.iter().map(row).collect(),
         }],

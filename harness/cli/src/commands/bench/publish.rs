@@ -106,10 +106,8 @@ fn delivered(runs: &[Run]) -> Findings {
 fn findings(name: &str, rows: Vec<Row>, runs: &[Run], times: fn(&Run) -> &Vec<f64>) -> Findings {
     const PARTS: [f64; 9] = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
     let spread = |run: &Run| PARTS.map(|part| (part, percentile(times(run), part))).to_vec();
-    let lines = (1..)
-        .zip(runs)
-        .map(|(nth, run)| Line { name: format!("run {nth}"), points: spread(run) })
-        .collect();
+    let lines =
+        (1..).zip(runs).map(|(nth, run)| Line { name: format!("run {nth}"), points: spread(run) }).collect();
     let row = |run: &Run| {
         let times = times(run);
         let figures = [
@@ -125,9 +123,7 @@ fn findings(name: &str, rows: Vec<Row>, runs: &[Run], times: fn(&Run) -> &Vec<f6
         figures.into_iter().map(number).collect()
     };
     let title = format!("Each run of {name}: milliseconds, and processor seconds of brokers and users");
-    let head = vec![
-        "EVENTS", "P50", "P99", "MOST", "FSYNC P50", "FSYNC P99", "BROKERS S", "USERS S",
-    ];
+    let head = vec!["EVENTS", "P50", "P99", "MOST", "FSYNC P50", "FSYNC P99", "BROKERS S", "USERS S"];
     Findings {
         rows,
         tables: vec![Table { title, head, rows: runs.iter().map(row).collect() }],

@@ -102,9 +102,8 @@ async fn store(client: &Client, stream: &BenchStream) -> Result<(), Failure> {
     let session = session.map_err(Failure::of)?;
     let partitions = client.stream(stream.id).await.map_err(Failure::of)?.partitions;
     let wanted = stream.partitions[0].0;
-    let goes_there = |key: &String| {
-        weir_kernel::partition_key::partition_of_key(key.as_bytes(), partitions) == wanted
-    };
+    let goes_there =
+        |key: &String| weir_kernel::partition_key::partition_of_key(key.as_bytes(), partitions) == wanted;
     let partition_key = (0u32..).map(|key| key.to_string()).find(goes_there);
     session.publish(Event { partition_key, ..Event::new("\"up\"") }).await.map_err(Failure::of)?;
     let report = session.finish().await;

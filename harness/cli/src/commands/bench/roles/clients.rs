@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use weir_client::{
-    Client, Delivery, Event, Fate, Key, Outcome, PublishOptions, PublishSession, Query, Start, SubscribeOptions,
-    Subscription,
+    Client, Delivery, Event, Fate, Key, Outcome, PublishOptions, PublishSession, Query, Start,
+    SubscribeOptions, Subscription,
 };
 use weir_kernel::ids::{LaneId, StreamId};
 

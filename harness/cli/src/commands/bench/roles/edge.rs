@@ -13,13 +13,14 @@ use weir_kernel::batch::{LaneWriter, NewEvent, content_type};
 use weir_kernel::broker::Message;
 use weir_kernel::hash::sha256;
 use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
-use weir_kernel::signature::{SECP256K1, Secp256k1Verifier, Signature};
 use weir_kernel::limits::CHUNK_BYTES;
 use weir_kernel::log::{Position, Query};
+use weir_kernel::signature::{SECP256K1, Signature};
 use weir_kernel::verify::{Verifier, verify};
 use weir_kernel::wire::{self, Domain};
 use weir_net::quic::{QuicConfig, QuicTransport};
 use weir_net::{Channel, NetEvent, Peer, SendError, TlsIdentity, Transport};
+use weir_node::verifier::NativeVerifier;
 
 use super::super::records;
 use super::super::usage::thread_cpu_s;
@@ -333,7 +334,7 @@ impl Edge {
     fn hear(&self, event: NetEvent, flight: &mut Flight) -> Result<(), Failure> {
         match event {
             NetEvent::Received { from, frame } => {
-                let received = wire::decode(&frame, from, self.domain, &Secp256k1Verifier);
+                let received = wire::decode(&frame, from, self.domain, &NativeVerifier);
                 match received.map_err(Failure::of)?.message() {
                     Message::Acknowledge { heads, .. } => {
                         heads.iter().for_each(|head| flight.acknowledged(head.lane, head.next_sequence));
@@ -376,7 +377,7 @@ fn fill(lanes: &mut [Lane], key: &Key, chain_id: u64, wanted: Prepare) -> Result
         }
         let begin = thread_cpu_s()?;
         for (bytes, _) in &batches {
-            let verified = verify(Arc::clone(bytes), chain_id, &Secp256k1Verifier).map_err(Failure::of)?;
+            let verified = verify(Arc::clone(bytes), chain_id, &NativeVerifier).map_err(Failure::of)?;
             made.events += u64::from(verified.header().count);
             made.bytes += bytes.len() as u64;
         }

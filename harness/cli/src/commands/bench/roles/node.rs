@@ -127,10 +127,10 @@ fn started(network: &Network) -> Result<Started, Failure> {
     let view = network.view();
     let broker = |broker: &weir_node::network::BrokerSummary| {
         let address: Address = broker.address.parse().map_err(Failure::of)?;
-        let index = view.broker_index(address);
-        let registered = index.and_then(|index| view.broker(index)).zip(broker.quic);
-        let (registered, quic) =
-            registered.ok_or_else(|| Failure::Failed(format!("{address} is no broker yet")))?;
+        let registered = view.broker_index(address).and_then(|index| view.broker(index));
+        let registered = registered.ok_or_else(|| Failure::Failed(format!("{address} is no broker yet")))?;
+        // One that is not started is where the chain says.
+        let quic = broker.quic.map_or_else(|| registered.endpoint.parse().map_err(Failure::of), Ok)?;
         let tls_key_hash: Hash = registered.tls_key_hash;
         Ok(Broker { address: address.to_string(), quic, tls_key_hash: tls_key_hash.to_string() })
     };

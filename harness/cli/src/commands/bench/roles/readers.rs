@@ -26,6 +26,8 @@ pub struct Follow {
     pub url: String,
     /// The stream.
     pub stream: String,
+    /// Its partition.
+    pub partition: u32,
     /// Readers that take what comes.
     pub readers: u32,
     /// Readers that take nothing.
@@ -56,7 +58,8 @@ pub struct Readers {
 
 async fn subscribe(follow: &Follow) -> Result<Socket, Failure> {
     let base = follow.url.strip_prefix("http").unwrap_or(&follow.url);
-    let url = format!("ws{base}/streams/{}/subscribe", follow.stream);
+    let Follow { stream, partition, .. } = follow;
+    let url = format!("ws{base}/streams/{stream}/subscribe?partitions={partition}");
     let (socket, _) = connect_async(url).await.map_err(Failure::of)?;
     Ok(socket)
 }
