@@ -30,7 +30,7 @@ use weir_kernel::coordinator::State;
 use weir_kernel::signature::SecretKey;
 use weir_net::TlsIdentity;
 use weir_net::quic::{QuicConfig, QuicTransport};
-use weir_store::{EventLog, SegmentLog, SegmentOptions, LogError};
+use weir_store::{EventLog, LogError, SegmentLog, SegmentOptions};
 
 use self::commit::Committer;
 use self::inbox::Inbox;
