@@ -137,13 +137,14 @@ fn failure(error: NetworkError) -> Failure {
 }
 
 /// Ctrl-C, and what service managers send to end a program.
-struct Interrupt {
+pub struct Interrupt {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Interrupt {
-    fn listen() -> Result<Self, Failure> {
+    /// From now on the program is not ended by them.
+    pub fn listen() -> Result<Self, Failure> {
         Ok(Self {
             #[cfg(unix)]
             terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
@@ -162,7 +163,8 @@ impl Interrupt {
         self.next().await;
     }
 
-    async fn next(&mut self) {
+    /// Waits for one.
+    pub async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

@@ -1,8 +1,11 @@
 //! The machine and the build that figures are of: without both, a figure says little.
 
 use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+
+use super::network;
 
 /// Above this load before a measurement, others share the machine.
 const BUSY_LOAD: f64 = 0.5;
@@ -18,6 +21,8 @@ pub struct Machine {
     memory: u64,
     /// The system with its kernel's version.
     system: String,
+    /// The file system that measurements write to, and what it is on; empty if the system does not say.
+    disk: String,
     /// Runnable processes, averaged over the minute before, if the system says so.
     load: Option<f64>,
     /// The compiler.
@@ -45,6 +50,7 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory: memory_kib.unwrap_or(0) * 1024,
             system: system.join(" ").trim().into(),
+            disk: disk(&file("/proc/self/mounts"), &network::root()).unwrap_or_default(),
             load: file("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()),
             rustc: env!("WEIR_BUILD_RUSTC"),
             target: env!("WEIR_BUILD_TARGET"),
@@ -74,13 +80,14 @@ impl Machine {
     /// In one line.
     pub fn text(&self) -> String {
         let Self { cpu, cores, system, rustc, target, profile, optimisation, .. } = self;
+        let disk = if self.disk.is_empty() { "unknown disk" } else { &self.disk };
         let memory = match self.memory {
             0 => "unknown memory".into(),
             memory => format!("{:.1} GiB", memory as f64 / f64::from(1 << 30)),
         };
         let load = self.load.map_or_else(String::new, |load| format!("; load {load} before"));
         format!(
-            "{cpu}, {cores} cores, {memory}, {system}; {rustc}, {target}, {profile} build (opt-level {optimisation}){load}"
+            "{cpu}, {cores} cores, {memory}, {disk}, {system}; {rustc}, {target}, {profile} build (opt-level {optimisation}){load}"
         )
     }
 
@@ -90,6 +97,7 @@ impl Machine {
             "cpu": self.cpu,
             "cores": self.cores,
             "memory_bytes": self.memory,
+            "disk": self.disk,
             "system": self.system,
             "load": self.load,
             "rustc": self.rustc,
@@ -99,6 +107,17 @@ impl Machine {
             "warnings": self.warnings(),
         })
     }
+}
+
+/// The mount that a path lies in: the longest that it begins with, of lines of device, mount point and type.
+fn disk(mounts: &str, path: &Path) -> Option<String> {
+    let mount = |line: &str| {
+        let mut fields = line.split(' ').map(str::to_owned);
+        Some((fields.next()?, PathBuf::from(fields.next()?), fields.next()?))
+    };
+    let holding = mounts.lines().filter_map(mount).filter(|(_, point, _)| path.starts_with(point));
+    let (device, _, kind) = holding.max_by_key(|(_, point, _)| point.as_os_str().len())?;
+    Some(format!("{kind} on {device}"))
 }
 
 /// What stands after a name and a separator on the first line that begins with the name.
@@ -130,6 +149,14 @@ mod tests {
         let text = machine.text();
         assert!(text.starts_with("Z80, 1 cores, 3.0 GiB, ") && text.contains("rustc 1."), "{text}");
         assert_eq!(machine.json()["memory_bytes"], 3u64 << 30);
+    }
+
+    #[test]
+    fn the_disk_is_the_nearest_mount() {
+        let mounts = "/dev/a / ext4 rw 0 0\nnone /var/tmp tmpfs rw 0 0\n/dev/b /variable xfs rw 0 0\n";
+        let of = |path: &str| disk(mounts, Path::new(path)).expect("the root is mounted");
+        assert_eq!((of("/var/tmp/x").as_str(), of("/var").as_str()), ("tmpfs on none", "ext4 on /dev/a"));
+        assert_eq!(disk("", Path::new("/")), None);
     }
 
     #[test]

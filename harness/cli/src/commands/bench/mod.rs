@@ -35,9 +35,14 @@ pub use roles::{BenchLoad, BenchNode};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use tokio::sync::Notify;
+
+use super::up::Interrupt;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -69,6 +74,9 @@ const ALL: &str = "all";
 /// Where `all` writes its report unless told otherwise.
 const REPORT_FOLDER: &str = "weir-bench";
 
+/// How long processes and directories may take to be removed after Ctrl-C.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Rows that are measured together.
 struct Group {
     /// What it is asked for by: what its rows' names begin with.
@@ -97,7 +105,7 @@ struct Findings {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir bench assign
+  weir bench ingest                  # a broker and its load, each a process of its own
   weir bench assign --json --runs 20
   weir bench scaling --max-brokers 4096
   weir bench all --out report        # report/report.md with plots, and report/report.json
@@ -111,7 +119,7 @@ pub struct Bench {
     /// Which rows to measure
     #[arg(value_parser = names())]
     group: String,
-    /// Print one JSON object
+    /// Print a JSON object a row: name, unit, min, median, max, runs
     #[arg(long)]
     json: bool,
     /// Counted runs of each timed row, after one that is not counted
@@ -140,14 +148,19 @@ impl Bench {
         machine.warnings().iter().for_each(|warning| eprintln!("weir: warning: {warning}"));
         let settings = Settings { runs: self.runs, max_brokers: self.max_brokers };
         let mut report = Report { machine, groups: Vec::new() };
+        let interrupted = interrupted()?;
         for group in GROUPS.iter().filter(|group| self.group == ALL || self.group == group.name) {
             eprintln!("weir: measuring {}: {}", group.name, group.about);
-            let findings = (group.run)(settings).await;
+            // What is dropped then stops its processes and removes its directories.
+            let findings = tokio::select! {
+                findings = (group.run)(settings) => findings,
+                () = interrupted.notified() => return Err(Failure::Failed("interrupted".into())),
+            };
             report.groups.push(Measured { name: group.name, about: group.about, findings });
         }
         let mut output = Output::new();
         if self.json {
-            output.line(report.json().to_string())?;
+            report.lines().iter().try_for_each(|line| output.line(line.to_string()))?;
         } else {
             report.text().iter().try_for_each(|line| output.line(line))?;
         }
@@ -159,6 +172,20 @@ impl Bench {
         }
         report.failure().map_or(Ok(()), Err)
     }
+}
+
+/// Tells of Ctrl-C. A group that computes and never waits does not hear of it: then the program ends a little later.
+fn interrupted() -> Result<Arc<Notify>, Failure> {
+    let mut interrupt = Interrupt::listen()?;
+    let told = Arc::<Notify>::default();
+    let tell = Arc::clone(&told);
+    tokio::spawn(async move {
+        interrupt.next().await;
+        tell.notify_one();
+        tokio::time::sleep(INTERRUPT_PATIENCE).await;
+        std::process::exit(1);
+    });
+    Ok(told)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A network to measure, in a process and a directory of its own, with a stream that is paid for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use weir_client::{Client, Key, NewStream};
@@ -15,14 +15,19 @@ use crate::failure::Failure;
 /// What is allotted to each stream partition that is published to: enough for a hundred million small events.
 const ALLOTMENT: u128 = 20_000 * DATA;
 
-/// A directory on a real disk, gone with the value: `/var/tmp` survives restarts where `/tmp` may lie in memory.
-pub fn directory() -> Result<TempDir, Failure> {
+/// Where directories are made: on a real disk, since `/var/tmp` survives restarts where `/tmp` may lie in memory.
+pub fn root() -> PathBuf {
     let fixed = Path::new("/var/tmp");
-    let root = match std::env::var_os("TMPDIR") {
+    match std::env::var_os("TMPDIR") {
         Some(chosen) => chosen.into(),
         None if fixed.is_dir() => fixed.to_owned(),
         None => std::env::temp_dir(),
-    };
+    }
+}
+
+/// A new directory there, gone with the value.
+pub fn directory() -> Result<TempDir, Failure> {
+    let root = root();
     tempfile::Builder::new().prefix("weir-bench-").tempdir_in(&root).map_err(|error| {
         let root = root.display();
         Failure::Failed(format!("no directory in {root}: {error}; name a folder on a disk with TMPDIR"))

@@ -80,7 +80,17 @@ impl Report {
         lines
     }
 
-    /// One object for programs.
+    /// An object a row, for programs.
+    pub fn lines(&self) -> Vec<Value> {
+        let line = |row: &Row| {
+            let mut line = row.json();
+            line["machine"] = self.machine.text().into();
+            line
+        };
+        self.found().flat_map(|(_, findings)| &findings.rows).map(line).collect()
+    }
+
+    /// All of it as one object: what the report's folder holds.
     pub fn json(&self) -> Value {
         let table = |table: &Table| json!({ "title": table.title, "head": table.head, "rows": table.rows });
         let group = |group: &Measured| match &group.findings {
@@ -218,6 +228,9 @@ mod tests {
         for part in ["work.full", "≤ 4", "met", "More", "a|b", "A note."] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
+        let lines = report.lines();
+        assert!(lines.len() == 2 && lines[0]["machine"].is_string(), "{lines:?}");
+        assert_eq!((&lines[0]["name"], &lines[0]["runs"]), (&json!("work.full"), &json!(1)));
         let json = report.json();
         assert_eq!(json["groups"][0]["rows"][0]["name"], "work.full");
         assert_eq!(json["groups"][0]["tables"][0]["rows"][0][1], "a|b");

@@ -102,6 +102,7 @@ impl Row {
             "min": self.min(),
             "median": self.median(),
             "max": self.max(),
+            "runs": self.samples.len(),
             "samples": self.samples,
         });
         match self.wanted {
