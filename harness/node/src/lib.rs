@@ -17,6 +17,7 @@
 //! - [`node`]: the threads around an engine. Only the engine thread touches the kernel, so nothing in it is locked. It
 //!   never waits for anything but its inbox; disk, reads and transactions have threads of their own, and their results
 //!   come back as completions.
+//! - [`verifier`]: checks signatures with libsecp256k1, held equal to the kernel's own.
 //! - [`follower`]: the chain's logs as the state that brokers act on, computed once a process.
 //! - [`handle`]: the border between the two halves of the picture. A session is a bounded queue of commands to the
 //!   broker and a bounded queue of replies back.
@@ -70,3 +71,4 @@ pub mod interfaces;
 pub mod network;
 pub mod node;
 pub mod service;
+pub mod verifier;

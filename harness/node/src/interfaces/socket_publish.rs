@@ -23,7 +23,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use weir_kernel::batch::Batch;
 use weir_kernel::broker::{Command, Level, Refusal, RefusalCode, Reply};
 use weir_kernel::ids::StreamId;
-use weir_kernel::signature::Secp256k1Verifier;
 use weir_kernel::verify::{Verified, verify};
 
 use super::caller::Caller;
@@ -39,6 +38,7 @@ use crate::service::limits::{
     MAX_SOCKET_PUBLISHES, PUBLISH_TIMEOUT, REOPEN_PAUSE, RESEND_INTERVAL, SEAL_TIMEOUT,
 };
 use crate::service::publisher::{Progress, Receipt};
+use crate::verifier::NativeVerifier;
 
 /// See the module's text.
 pub async fn publish(
@@ -251,7 +251,7 @@ impl Publishing {
         let chain_id = self.services.sign_in.chain_id();
         let bytes: Arc<[u8]> = bytes.into();
         // A large batch takes a while to hash: not on the threads that serve connections.
-        let verified = tokio::task::spawn_blocking(move || verify(bytes, chain_id, &Secp256k1Verifier)).await;
+        let verified = tokio::task::spawn_blocking(move || verify(bytes, chain_id, &NativeVerifier)).await;
         let batch = match verified {
             Ok(Ok(batch)) => batch,
             Ok(Err(error)) => return self.refuse_unread("invalid", &error.to_string()),

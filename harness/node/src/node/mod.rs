@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 use weir_chain::port::SharedMirror;
 use weir_kernel::broker::OpenError;
 use weir_kernel::coordinator::State;
-use weir_kernel::signature::{Secp256k1Verifier, SecretKey};
+use weir_kernel::signature::SecretKey;
 use weir_net::TlsIdentity;
 use weir_net::quic::{QuicConfig, QuicTransport};
 use weir_store::{EventLog, FjallLog, FjallOptions, LogError};
@@ -39,6 +39,7 @@ use self::submit::Submitter;
 use self::turns::Turns;
 use crate::engine::{Completion, Engine};
 use crate::handle::{NodeHandle, node};
+use crate::verifier::NativeVerifier;
 
 /// What a broker is started with.
 pub struct NodeConfig {
@@ -129,7 +130,7 @@ impl Node {
         let log = FjallLog::open(&directory, FjallOptions::default()).map_err(at_store)?;
         let checkpoint = log.load().map_err(at_store)?;
         let me = key.address();
-        let engine = Engine::open(me, Arc::clone(&view), &checkpoint, Secp256k1Verifier)
+        let engine = Engine::open(me, Arc::clone(&view), &checkpoint, NativeVerifier)
             .map_err(|source| StartError::Open { name: name.clone(), source })?;
         let runtime = tokio::runtime::Handle::current();
         let quic = QuicConfig { address: me, chain_id: view.chain_id, listen, identity: tls, runtime };

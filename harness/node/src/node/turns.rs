@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use weir_kernel::broker::{Command, Trace};
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
-use weir_kernel::signature::{Secp256k1Verifier, SecretKey};
+use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
 use weir_net::quic::QuicTransport;
 use weir_net::{NetEvent, Peer, Transport};
@@ -18,6 +18,7 @@ use super::reading::Reader;
 use super::submit::Submitter;
 use crate::engine::{Completion, Engine, Operation};
 use crate::handle::{NodeEnd, NodeStatistics};
+use crate::verifier::NativeVerifier;
 
 /// Frames and commands taken in one turn: enough to work in batches, few enough that timers stay sharp.
 const MAX_TAKEN: usize = 1024;
@@ -38,7 +39,7 @@ pub struct Turns {
     /// Signs reports.
     pub key: SecretKey,
     /// The kernel and its codec.
-    pub engine: Engine<Secp256k1Verifier>,
+    pub engine: Engine<NativeVerifier>,
     /// The sockets.
     pub transport: QuicTransport,
     /// Client sessions.

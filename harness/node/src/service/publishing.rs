@@ -14,7 +14,7 @@ use weir_kernel::batch::{Batch, NewEvent};
 use weir_kernel::broker::{Command, Level, Refusal, RefusalCode, Reply};
 use weir_kernel::ids::{LaneId, StreamPartition};
 use weir_kernel::limits::MAX_BATCH_EVENTS;
-use weir_kernel::signature::{Secp256k1Verifier, SecretKey};
+use weir_kernel::signature::SecretKey;
 use weir_kernel::verify::{Verified, verify};
 
 use super::gateway::Gateway;
@@ -25,6 +25,7 @@ use super::limits::{
 };
 use super::publisher::{Place, Progress, Request};
 use crate::handle::Session;
+use crate::verifier::NativeVerifier;
 
 /// A request whose events are in a batch.
 #[derive(Debug)]
@@ -207,7 +208,7 @@ impl SlotTask {
     ) -> Option<u64> {
         let signed =
             self.lanes.sign(lane, events, chain_id).map_err(|error| error.to_string()).and_then(|batch| {
-                verify(batch.bytes().clone(), chain_id, &Secp256k1Verifier).map_err(|error| error.to_string())
+                verify(batch.bytes().clone(), chain_id, &NativeVerifier).map_err(|error| error.to_string())
             });
         let batch = match signed {
             Ok(batch) => batch,
