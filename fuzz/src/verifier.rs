@@ -3,7 +3,7 @@
 //! Batches use the kernel's keyed hash. Reports are 65 bytes, because that is what a certificate carries: the signer,
 //! the keyed hash over what it signs, and zeros. So the chain can recover who signed, as `ecrecover` does.
 
-use weir_kernel::batch::{Batch, UnsignedBatch};
+use weir_kernel::batch::{Batch, LaneError, LaneWriter, Session, UnsignedBatch};
 use weir_kernel::ids::{Address, Hash};
 use weir_kernel::signature::{KEYED_HASH, SECP256K1, keyed_hash};
 use weir_kernel::verify::Verifier;
@@ -40,8 +40,16 @@ pub fn recover_report(signing_hash: &Hash, signature: &[u8; 65]) -> Option<Addre
     (report_signature(&signer, signing_hash) == *signature).then_some(signer)
 }
 
-/// Signs a batch as its origin, with a keyed hash.
+/// Has a session key sign in a lane, which its origin certifies with a keyed hash.
+pub fn in_session(lane: LaneWriter, key: Address, expiry_block: u64) -> Result<LaneWriter, LaneError> {
+    let (stream, origin) = (lane.slot().stream, lane.origin());
+    let session = Session { stream, origin, key, expiry_block, signature_type: KEYED_HASH };
+    let signature = keyed_hash(&origin, &session.signing_hash(DOMAIN.chain_id));
+    lane.in_session(&session, session.certified(signature))
+}
+
+/// Signs a batch as its signer, with a keyed hash.
 pub fn sign_batch(unsigned: UnsignedBatch) -> Batch {
-    let signature = keyed_hash(&unsigned.header.origin, &unsigned.signing_hash(DOMAIN.chain_id));
+    let signature = keyed_hash(&unsigned.header.signer, &unsigned.signing_hash(DOMAIN.chain_id));
     unsigned.sign(signature).expect("the lane was opened for keyed hashes")
 }

@@ -97,6 +97,7 @@ pub mod reliability;
 pub mod rewards;
 pub mod score;
 pub mod seats;
+pub mod session;
 mod state;
 pub mod succession;
 pub mod tallies;

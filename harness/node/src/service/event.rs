@@ -80,7 +80,7 @@ impl EventView {
 
     /// Appends its JSON: `{"content":…,"metadata":{…}}`. With `line`, line breaks between JSON tokens of the content
     /// become spaces, so that the whole stays on one line. With `signatures`, metadata get what proves the event's
-    /// origin: the batch's signed header and the event's Merkle path.
+    /// origin: the batch's signed header, the session certificate if a session key signed, and the event's Merkle path.
     pub fn write_json(&self, out: &mut String, line: bool, signatures: bool) {
         let event = self.batch.event(self.index).expect("the index was checked when the view was made");
         out.push_str("{\"content\":");
@@ -129,6 +129,16 @@ impl EventView {
             path.join(",")
         )
         .expect("writing to a string cannot fail");
+        if let Some(certificate) = signed.certificate {
+            write!(
+                out,
+                ",\"certificate\":{{\"expiryBlock\":{},\"signature\":\"0x{}\",\"signatureType\":{}}}",
+                certificate.expiry_block,
+                hex::encode(certificate.signature.as_bytes()),
+                certificate.signature.signature_type()
+            )
+            .expect("writing to a string cannot fail");
+        }
     }
 }
 

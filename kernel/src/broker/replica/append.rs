@@ -121,8 +121,8 @@ impl Replica {
     fn take(&mut self, ctx: &mut Context<'_>, source: Source, batch: Verified<Batch>) -> Result<(), Refusal> {
         let header = *batch.header();
         let id = batch.lane();
-        self.check_place(ctx, source, &header)?;
         let signed = (*batch).signed_header();
+        self.check_place(ctx, source, &signed)?;
         let from_peer = matches!(source, Source::Peer(_));
         let offer = match self.lanes.get(&id) {
             Some(lane) => lane.offer(&signed, batch.content_bytes(), from_peer),
@@ -167,7 +167,13 @@ impl Replica {
         Ok(())
     }
 
-    fn check_place(&mut self, ctx: &Context<'_>, source: Source, header: &Header) -> Result<(), Refusal> {
+    fn check_place(
+        &mut self,
+        ctx: &Context<'_>,
+        source: Source,
+        signed: &SignedHeader,
+    ) -> Result<(), Refusal> {
+        let header = &signed.header;
         let home = admission::home(ctx.view, header)?;
         if home != self.partition {
             return Err(Refusal::new(
@@ -178,7 +184,7 @@ impl Replica {
         let known = self.lanes.get(&header.lane());
         let held = known.is_some_and(|lane| header.next_sequence() <= lane.head().next_sequence);
         if matches!(source, Source::Edge(_)) && !held {
-            admission::admission(ctx.view, ctx.now, header)?;
+            admission::admission(ctx.view, ctx.now, signed)?;
             return self.deposits.check(ctx.view, &self.lanes, header);
         }
         admission::validity(ctx.view, header)?;
