@@ -59,9 +59,9 @@ pub struct Header {
     pub previous: Hash,
     /// Merkle root over the events.
     pub root: Hash,
-    /// Who signs: the origin.
+    /// Who signs: the origin, or a session key.
     pub signer: Address,
-    /// Zero.
+    /// Digest of the [`Session`](super::Session) that the signer acts under; zero where the origin signs.
     pub certificate: Hash,
     /// How it is signed: see [`crate::signature`].
     pub signature_type: u8,
@@ -177,10 +177,11 @@ impl Header {
         if self.origin_type != ORIGIN_ADDRESS {
             return Err(BatchError::OriginType(self.origin_type));
         }
-        if self.signer != self.origin {
+        let (is_origin, uncertified) = (self.signer == self.origin, self.certificate.is_zero());
+        if uncertified && !is_origin {
             return Err(BatchError::Signer { signer: self.signer, origin: self.origin });
         }
-        if !self.certificate.is_zero() {
+        if is_origin && !uncertified {
             return Err(BatchError::Certificate(self.certificate));
         }
         signature_length(self.signature_type)?;

@@ -20,6 +20,7 @@ use super::replica::Replica;
 use super::rows;
 use super::sealer::Sealer;
 use crate::agreement::Cut;
+use crate::batch::SignedHeader;
 use crate::coordinator::fees::Meter;
 use crate::coordinator::{Entry, Intent, Partition, Report, Settlement, report_signing_hash};
 use crate::ids::{Address, BrokerIndex, PartitionId};
@@ -27,7 +28,6 @@ use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS};
 use crate::log::{Chunk, Query, Table};
 use crate::marks::Rare;
 use crate::rules::Bug;
-use crate::signature::SECP256K1;
 use crate::wire;
 
 /// One broker's agent.
@@ -199,7 +199,7 @@ impl Agent {
 
 /// A lane as its settlement sees it; `None` for one that LaneFees cannot settle.
 fn sealed(lane: &Lane) -> Option<Sealed> {
-    let signed = lane.sealed_header.filter(|signed| signed.header.signature_type == SECP256K1)?;
+    let signed = lane.sealed_header.filter(SignedHeader::is_for_contracts)?;
     Some(Sealed {
         lane: lane.sealed.lane,
         origin: lane.origin,

@@ -98,6 +98,7 @@ pub mod reseated;
 pub mod rewards;
 pub mod score;
 pub mod seats;
+pub mod session;
 mod state;
 pub mod succession;
 pub mod tallies;

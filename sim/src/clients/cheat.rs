@@ -1,7 +1,7 @@
 //! Publishers that break a rule within one lane: what they sign and send is made in advance, and with each batch it is
 //! said what the network owes it. Which rule is broken is each cheat's own file.
 
-use weir_kernel::batch::{Batch, LaneWriter, NewEvent, UnsignedBatch};
+use weir_kernel::batch::{Batch, LaneWriter, NewEvent, SignedHeader, UnsignedBatch};
 use weir_kernel::broker::{Command, Level, RefusalCode, Reply};
 use weir_kernel::ids::{Hash, StreamPartition};
 use weir_kernel::verify::Verified;
@@ -86,14 +86,15 @@ impl<'a> Lane<'a> {
 
     /// The next batch of the lane, with times before those of the batch before it.
     pub fn next_back_in_time(&mut self, count: u64, wall_ms: u64) -> UnsignedBatch {
-        let last = self.offers.last().expect("there is one before it").batch.header();
-        let mut forgetful = *last;
-        forgetful.last_time_ms = 0;
-        let payload = self.payload.wrapping_add(last.next_sequence());
+        let last = self.offers.last().expect("there is one before it").batch.signed_header().into_inner();
+        let mut forgetful = last;
+        forgetful.header.last_time_ms = 0;
+        let payload = self.payload.wrapping_add(last.header.next_sequence());
         let made = LaneWriter::resume(&forgetful).next_batch(events(payload, count, wall_ms, 0));
         let mut made = made.expect("a few small events in order of time");
-        made.header.previous = last.digest();
-        self.writer = LaneWriter::resume(&made.header);
+        made.header.previous = last.header.digest();
+        // Going on asks for the header alone, whatever the signature.
+        self.writer = LaneWriter::resume(&SignedHeader { header: made.header, ..last });
         made
     }
 

@@ -259,7 +259,10 @@ impl Publishing {
         let verified = tokio::task::spawn_blocking(move || verify(bytes, chain_id, &NativeVerifier)).await;
         let batch = match verified {
             Ok(Ok(batch)) => batch,
-            Ok(Err(error)) => return self.refuse_unread("invalid", &error.to_string()),
+            Ok(Err(error)) => {
+                let refusal = Refusal::from(&error);
+                return self.refuse_unread(refusal.code.as_str(), &refusal.reason);
+            }
             Err(error) => return self.refuse_unread("internal", &error.to_string()),
         };
         let header = *batch.header();

@@ -109,7 +109,8 @@ struct SignatureWriter {
 impl JsonWriter {
     /// Appends the JSON of an event: `{"content":…,"metadata":{…}}`. With `line`, line breaks between JSON tokens of
     /// the content become spaces, so that the whole stays on one line. With `signatures`, metadata get what proves the
-    /// event's origin: the batch's signed header and the event's Merkle path.
+    /// event's origin: the batch's signed header, the session certificate if a session key signed, and the event's
+    /// Merkle path.
     pub fn write(&mut self, out: &mut String, view: &EventView, line: bool, signatures: bool) {
         self.turn_to(&view.batch);
         let event = view.batch.event(view.index).expect("the index was checked when the view was made");
@@ -152,12 +153,23 @@ impl JsonWriter {
 impl SignatureWriter {
     fn new(batch: &Batch) -> Self {
         let signed = batch.signed_header();
-        let shared = format!(
-            ",\"signature\":\"0x{}\",\"signatureType\":{},\"header\":\"0x{}\",\"event\":\"0x",
+        let mut shared = format!(
+            ",\"signature\":\"0x{}\",\"signatureType\":{},\"header\":\"0x{}\"",
             hex::encode(signed.signature.as_bytes()),
             signed.signature.signature_type(),
             hex::encode(signed.header.encode()),
         );
+        if let Some(certificate) = signed.certificate {
+            write!(
+                shared,
+                ",\"certificate\":{{\"expiryBlock\":{},\"signature\":\"0x{}\",\"signatureType\":{}}}",
+                certificate.expiry_block,
+                hex::encode(certificate.signature.as_bytes()),
+                certificate.signature.signature_type()
+            )
+            .expect("writing to a string cannot fail");
+        }
+        shared.push_str(",\"event\":\"0x");
         let leaf = |index: u32| {
             let bytes = batch.event_bytes(index).expect("the index is below the count");
             event_leaf(signed.header.sequence + u64::from(index), bytes)

@@ -122,8 +122,8 @@ impl Replica {
     fn take(&mut self, ctx: &mut Context<'_>, source: Source, batch: Verified<Batch>) -> Result<(), Refusal> {
         let header = *batch.header();
         let id = batch.lane();
-        self.check_place(ctx, source, &header, id)?;
         let signed = (*batch).signed_header();
+        self.check_place(ctx, source, &signed, id)?;
         let from_peer = matches!(source, Source::Peer(_));
         let offer = match self.lanes.get(&id) {
             Some(lane) => lane.offer(&signed, batch.content_bytes(), from_peer),
@@ -172,9 +172,10 @@ impl Replica {
         &mut self,
         ctx: &Context<'_>,
         source: Source,
-        header: &Header,
+        signed: &SignedHeader,
         id: LaneId,
     ) -> Result<(), Refusal> {
+        let header = &signed.header;
         let known = self.lanes.get(&id);
         // Where a lane lives never changes, so one that is here lives here.
         let home = if known.is_some() { self.partition } else { admission::home(ctx.view, header)? };
@@ -186,7 +187,7 @@ impl Replica {
         }
         let held = known.is_some_and(|lane| header.next_sequence() <= lane.head().next_sequence);
         if matches!(source, Source::Edge(_)) && !held {
-            admission::admission(ctx.view, ctx.now, header)?;
+            admission::admission(ctx.view, ctx.now, signed)?;
             return self.deposits.check(ctx.view, &self.lanes, header, id);
         }
         admission::validity(ctx.view, header)?;
