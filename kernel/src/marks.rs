@@ -217,6 +217,8 @@ rare! {
     SealedBeforeStored,
     /// A feed moves to another replica.
     FeedMoved,
+    /// A feed's source leaves out what comes next in a lane, and is left for another.
+    FeedLied,
     /// A feed's source has lost its count.
     FeedRestarted,
     /// A feed has missed a live batch.

@@ -38,6 +38,7 @@ pub fn case(bug: Bug) -> Case {
         Bug::DeliversPastGap => ("lane order", |_| lossy(Scenario::rough(7), 100_000)),
         Bug::DeliversTwiceAfterMove | Bug::MoveDropsTail => ("lane order", |_| moving_feeds()),
         Bug::CachesPermission => ("access", |_| Scenario { guests: 3, ..small() }),
+        Bug::TrustsItsFeed => ("lane order", |_| lying_feeds()),
         Bug::CountsOnFromDisk => ("lane order", |_| short_crashes()),
         Bug::FoundsUntouchedOnly => ("liveness", |_| late_founding()),
         Bug::LooksBackTooLittle => ("lane order", |_| lossy(moving_feeds(), 100_000)),
@@ -146,6 +147,12 @@ fn short_crashes() -> Scenario {
         subscribers: 8,
         ..small()
     }
+}
+
+/// What one broker of five tells those who follow it is not always what it wanted to say.
+fn lying_feeds() -> Scenario {
+    let lies = fault(8_000, 1, FaultKind::WireMutator, 36_000);
+    Scenario { faults: vec![lies], partitions: 4, subscribers: 10, ..Scenario { brokers: 5, ..small() } }
 }
 
 /// Brokers hear of the founding late, and publishers begin before.

@@ -156,13 +156,18 @@ impl Edge {
         }
         feed.index = Some(index);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
+        let mut truthful = true;
         for id in subscribers {
             if previous_index > at && !ctx.rules.has(Bug::DeliversPastGap) {
                 ctx.mark(Rare::LiveMissed);
                 self.on_missed(ctx, id, flow, at);
             } else {
-                self.deliver_live(ctx, id, flow, index, batch);
+                truthful &= self.deliver_live(ctx, id, flow, index, batch);
             }
+        }
+        if !truthful {
+            ctx.mark(Rare::FeedLied);
+            self.restart_feed(ctx, flow);
         }
     }
 

@@ -271,7 +271,8 @@ impl Edge {
         }
     }
 
-    /// A live batch goes to a subscription that is attached.
+    /// A live batch goes to a subscription that is attached. False if it cannot, for something before it in its lane
+    /// never came: then its source does not tell the truth.
     pub(super) fn deliver_live(
         &mut self,
         ctx: &mut Context<'_>,
@@ -279,11 +280,16 @@ impl Edge {
         flow: Flow,
         index: u64,
         batch: &Verified<Batch>,
-    ) {
-        let Some(subscription) = self.subscription(id) else { return };
-        let Some(track) = subscription.tracks.get_mut(&flow.slot) else { return };
+    ) -> bool {
+        let Some(subscription) = self.subscription(id) else { return true };
+        let Some(track) = subscription.tracks.get_mut(&flow.slot) else { return true };
         if !track.tails.get(&flow.home).is_some_and(|tail| matches!(tail.phase, Phase::Live)) {
-            return;
+            return true;
+        }
+        // Mistakes that such a look would hide.
+        let blind = [Bug::TrustsItsFeed, Bug::DeliversPastGap, Bug::CountsOnFromDisk];
+        if track.leaves_out(batch) && !blind.into_iter().any(|bug| ctx.rules.has(bug)) {
+            return false;
         }
         if let Some(first) = track.first_of_live(batch) {
             subscription.outstanding_bytes += batch.bytes().len() as u64;
@@ -296,6 +302,7 @@ impl Edge {
             ctx.mark(Rare::WindowFull);
             tail.phase = Phase::Behind { after_index: index, asked: None };
         }
+        true
     }
 
     /// A forked lane's events are withdrawn; its sealed ones stay.

@@ -200,6 +200,11 @@ impl Track {
         }
     }
 
+    /// Whether a live batch leaves out what comes next in its lane. An honest replica has no gap to show.
+    pub(super) fn leaves_out(&self, batch: &Batch) -> bool {
+        self.positions.get(&batch.lane()).is_some_and(|next| batch.header().sequence > *next)
+    }
+
     /// How many of a live batch's first events are not to be delivered; `None` if none is. Takes the others as
     /// delivered.
     pub(super) fn first_of_live(&mut self, batch: &Batch) -> Option<u32> {
