@@ -1,4 +1,5 @@
-//! A wrapper that fails on purpose: the N-th write, sync or read, with a chosen error; and the power, at any time.
+//! A wrapper that fails on purpose: the N-th write, sync or read, with a chosen error; and the power, at any
+//! time.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

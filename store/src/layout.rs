@@ -167,8 +167,8 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
-/// Value of a block of a lane's batches, all of one run, in the order of their sequences: 44 bytes for the run,
-/// then 48 for each batch.
+/// Value of a block of a lane's batches, all of one run, in the order of their sequences: 44 bytes for the
+/// run, then 48 for each batch.
 pub(crate) fn lane_block(entries: &[LaneEntry]) -> Vec<u8> {
     let run = &entries[0];
     let mut value = Vec::with_capacity(44 + entries.len() * LANE_ENTRY_BYTES);
@@ -268,7 +268,8 @@ pub(crate) fn append_block(entries: &[Appended]) -> Vec<u8> {
 /// Bytes of one batch in a block in append order.
 const APPENDED_BYTES: usize = 24;
 
-/// Reads a block in append order; `None` when the lengths or the order do not fit. It holds one batch at least.
+/// Reads a block in append order; `None` when the lengths or the order do not fit. It holds one batch at
+/// least.
 pub(crate) fn read_append_block(key: &[u8], value: &[u8]) -> Option<(Scope, Vec<Appended>)> {
     let (mut key, mut value) = (Reader(key), Reader(value));
     let (scope, first) = (key.scope()?, key.u64()?);

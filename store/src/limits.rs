@@ -25,8 +25,8 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Smallest segment size that may be asked for, in bytes.
 pub const SEGMENT_BYTES_MINIMUM: u64 = 4 * 1024;
 
-/// Bytes of writes that wait in memory for the sync that sends them to the file together. What is more goes to
-/// the file at once.
+/// Bytes of writes that wait in memory for the sync that sends them to the file together. What is more goes
+/// to the file at once.
 pub const PENDING_BYTES: usize = 1024 * 1024;
 
 /// Rows of the index that a layer in memory holds before it is handed to the indexer, by default: a few

@@ -48,7 +48,8 @@ pub(crate) fn batch_record_bytes(length: u32) -> usize {
     HEADER_BYTES + BATCH_FIELDS_BYTES + length as usize
 }
 
-/// Appends a record that begins at `position` of the log. Batches and rows were found to be within their limits.
+/// Appends a record that begins at `position` of the log. Batches and rows were found to be within their
+/// limits.
 pub(crate) fn encode(buffer: &mut Vec<u8>, record: &Record, position: u64, write: u64, last: bool) {
     let start = buffer.len();
     buffer.extend([0; HEADER_BYTES]);

@@ -1,7 +1,7 @@
 //! The load: what a broker's committer is given, with several partitions and many lanes interleaved.
 //!
-//! Each write holds one batch and the row of its mark, as a replica writes them. Every so often an epoch ends: the
-//! marks go, each lane's row is set, and a cut is added for each partition.
+//! Each write holds one batch and the row of its mark, as a replica writes them. Every so often an epoch
+//! ends: the marks go, each lane's row is set, and a cut is added for each partition.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -109,7 +109,8 @@ fn write(directory: &Path, events: u64, batch: u32, group_bytes: u64) {
     let an_event = |cpu: Duration| cpu.as_secs_f64() * 1e6 / written as f64;
     println!(
         "write   batch {batch:4} group {:4} KiB: {:9.0} events/s  {:5.0} MB/s  cpu {:.3} us/event \
-         (committer {:.3})  device bytes {:.2} a byte  sync p50 {:.2} p99 {:.2} max {:.1} ms  peak {} MiB  disk {:.2}",
+         (committer {:.3})  device bytes {:.2} a byte  sync p50 {:.2} \
+         p99 {:.2} max {:.1} ms  peak {} MiB  disk {:.2}",
         group_bytes / 1024,
         written as f64 / used.wall.as_secs_f64(),
         bytes as f64 / used.wall.as_secs_f64() / 1e6,
@@ -264,7 +265,8 @@ fn restart(directory: &Path, events: u64, batch: u32) {
     fs::remove_dir_all(directory).expect("removed");
 }
 
-/// The older half of the lanes goes, batch by batch, while the younger half stays: what retention asks of an index.
+/// The older half of the lanes goes, batch by batch, while the younger half stays: what retention asks of an
+/// index.
 fn drop_oldest(directory: &Path, events: u64, batch: u32) {
     let shape = Shape::interleaved(batch);
     let mut log = open(directory);

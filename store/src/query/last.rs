@@ -12,8 +12,8 @@ use crate::error::LogError;
 use crate::index::{Index, LaneEntry, Run, Scope};
 use crate::times::{EventTimes, Times};
 
-/// Place of the first of the last `count` events, and how many they are; the very beginning when there are fewer;
-/// `None` for none.
+/// Place of the first of the last `count` events, and how many they are; the very beginning when there are
+/// fewer; `None` for none.
 pub(crate) fn start(
     index: &impl Index,
     times: EventTimes,

@@ -66,9 +66,9 @@ impl Default for SegmentOptions {
 
 /// An event log on disk.
 ///
-/// Opening reads the end of the log that is not indexed yet and one row a partition, no history. The directory
-/// stays locked until the log and all its readers are dropped. Dropping the log sends what was not synced to the
-/// system, but not to the device.
+/// Opening reads the end of the log that is not indexed yet and one row a partition, no history. The
+/// directory stays locked until the log and all its readers are dropped. Dropping the log sends what was not
+/// synced to the system, but not to the device.
 pub struct SegmentLog {
     shared: Arc<Shared>,
     writer: Writer,

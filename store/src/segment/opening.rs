@@ -114,8 +114,8 @@ fn shared(
     })
 }
 
-/// Puts what is not indexed into a layer; returns where the log ends and how many rows the layer has. Full layers
-/// are indexed on the way, so that memory is bounded however far the index is behind.
+/// Puts what is not indexed into a layer; returns where the log ends and how many rows the layer has. Full
+/// layers are indexed on the way, so that memory is bounded however far the index is behind.
 fn replay(shared: &Shared, covered: Place, layer_rows: usize) -> Result<(Place, usize), LogError> {
     // The index must not get ahead of what is durable.
     shared.segments.sync_last()?;
@@ -125,7 +125,7 @@ fn replay(shared: &Shared, covered: Place, layer_rows: usize) -> Result<(Place, 
             .map_err(|error| LogError::damaged(shared.segments.place(position), error.to_string()))?;
         rows += shared.state().add(draft, shared.segments.start_of(position), &shared.segments);
         if rows >= layer_rows {
-            let full = std::mem::replace(&mut shared.state().layers[0], Arc::default());
+            let full = std::mem::take(&mut shared.state().layers[0]);
             shared.take(&full, end)?;
             rows = 0;
         }
