@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use weir_kernel::log::Record;
 
 use super::directory::{failed, sync_directory};
+use crate::draft::Expiry;
 use crate::error::LogError;
 use crate::layout::Place;
 use crate::limits::{OPEN_SEGMENTS, PENDING_BYTES};
@@ -326,10 +327,23 @@ impl Writer {
             record::encode(&mut pending.bytes, one, position, write, at + 1 == records.len());
             position = pending.start + pending.bytes.len() as u64;
         }
-        let full = pending.bytes.len() >= PENDING_BYTES;
         drop(pending);
-        self.end = Place { position, writes: write };
-        if full { self.flush() } else { Ok(()) }
+        self.appended()
+    }
+
+    /// Appends an expiry.
+    pub(super) fn append_expiry(&mut self, expiry: &Expiry) -> Result<(), LogError> {
+        let (position, write) = (self.end.position, self.end.writes + 1);
+        record::encode_expiry(&mut self.segments.pending().bytes, expiry, position, write);
+        self.appended()
+    }
+
+    fn appended(&mut self) -> Result<(), LogError> {
+        let pending = self.segments.pending();
+        let waiting = pending.bytes.len();
+        self.end = Place { position: pending.start + waiting as u64, writes: self.end.writes + 1 };
+        drop(pending);
+        if waiting >= PENDING_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Sends what waits in memory to the file.
