@@ -18,6 +18,14 @@ use crate::record::record_bytes;
 /// Names a row of a table.
 pub(crate) type RowKey = (Table, Vec<u8>);
 
+/// What is to expire: batches of a scope whose last event is older than a time, at most `limit` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    pub(crate) scope: Scope,
+    pub(crate) before_ms: u64,
+    pub(crate) limit: u32,
+}
+
 /// Rows to set (`Some`) and to remove (`None`).
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -82,15 +90,17 @@ impl Draft {
             run_sequence: batch.sequence,
         };
         // A gap or another home begins a new run, so that within one all keys rise together.
-        let mut first_index = batch.index;
+        let (mut first_index, mut held_sequence) = (batch.index, batch.sequence);
         if let Some(before) = before.filter(|before| before.end() == batch.sequence && before.scope == scope)
         {
             (entry.run_time_ms, entry.run_sequence) = (before.run_time_ms, before.run_sequence);
-            first_index = self.run(&before.run_key(), index)?.first_index;
+            let run = self.run(&before.run_key(), index)?;
+            (first_index, held_sequence) = (run.first_index, run.held_sequence);
         }
         let run = Run {
             key: entry.run_key(),
             last_time_ms: batch.last_time_ms,
+            held_sequence,
             next_sequence: entry.end(),
             first_index,
             last_index: batch.index,
@@ -131,20 +141,53 @@ impl Draft {
                 )));
             }
             if entry.scope.partition == partition {
-                self.remove(&entry, index)?;
+                self.remove_last(&entry, index)?;
             }
             above = Some(entry.sequence);
         }
         Ok(())
     }
 
-    /// Takes the last batch of a run away.
-    fn remove(&mut self, entry: &LaneEntry, index: &impl Index) -> Result<(), LogError> {
-        let key = entry.run_key();
-        let shorter = if entry.sequence == key.first_sequence {
+    /// The changes that take away what is older than a time: whole batches, the `limit` first that are found.
+    pub(crate) fn expiry(expiry: &Expiry, index: &impl Index) -> Result<Self, LogError> {
+        let mut draft = Self::default();
+        let Some(last_ms) = expiry.before_ms.checked_sub(1) else { return Ok(draft) };
+        for run in index.runs(expiry.scope, 0..=last_ms) {
+            let run = run?;
+            let mut sequence = run.held_sequence;
+            while sequence < run.next_sequence {
+                let entry = run.holding(index, sequence)?;
+                if entry.last_time_ms >= expiry.before_ms {
+                    break;
+                }
+                if draft.removed.len() >= expiry.limit as usize {
+                    return Ok(draft);
+                }
+                draft.remove_first(&run, &entry, index)?;
+                sequence = entry.end();
+            }
+        }
+        Ok(draft)
+    }
+
+    /// Takes the first batch of a run away.
+    fn remove_first(&mut self, run: &Run, entry: &LaneEntry, index: &impl Index) -> Result<(), LogError> {
+        let shorter = if entry.end() == run.next_sequence {
             None
         } else {
-            let run = self.run(&key, index)?;
+            let next = run.holding(index, entry.end())?;
+            Some(Run { held_sequence: next.sequence, first_index: next.index, ..*run })
+        };
+        self.remove_entry(entry, shorter, index)
+    }
+
+    /// Takes the last batch of a run away.
+    fn remove_last(&mut self, entry: &LaneEntry, index: &impl Index) -> Result<(), LogError> {
+        let key = entry.run_key();
+        let run = self.run(&key, index)?;
+        let shorter = if entry.sequence == run.held_sequence {
+            None
+        } else {
             let before = self.last_entry_below(entry.lane, Some(entry.sequence), index)?;
             let before = before.filter(|before| before.run_key() == key).ok_or_else(|| {
                 LogError::damaged(entry.place(), "the batch before it in its lane is missing")
@@ -152,11 +195,21 @@ impl Draft {
             let (last_time_ms, next_sequence) = (before.last_time_ms, before.end());
             Some(Run { last_time_ms, next_sequence, last_index: before.index, ..run })
         };
+        self.remove_entry(entry, shorter, index)
+    }
+
+    /// Takes a batch away and leaves its run as `shorter`.
+    fn remove_entry(
+        &mut self,
+        entry: &LaneEntry,
+        shorter: Option<Run>,
+        index: &impl Index,
+    ) -> Result<(), LogError> {
         let mut totals = self.totals(entry.scope.partition, index)?;
         totals.events = totals.events.saturating_sub(u64::from(entry.count));
         totals.batches = totals.batches.saturating_sub(1);
         totals.bytes = totals.bytes.saturating_sub(u64::from(entry.length));
-        self.runs.insert(key, shorter);
+        self.runs.insert(entry.run_key(), shorter);
         self.batches.insert((entry.scope.partition, entry.index), None);
         self.lanes.insert((entry.lane, entry.sequence), None);
         self.appends.insert((entry.scope, entry.index), None);

@@ -1,7 +1,9 @@
-//! A wrapper that fails on purpose: the N-th write, sync or read, with a chosen error; and the power, at any time.
+//! A wrapper that fails on purpose: the N-th write, sync or read, with a chosen error; and the power, at any
+//! time.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use weir_kernel::ids::{PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
 
 use crate::error::{LogError, Poison};
@@ -80,6 +82,12 @@ impl<L> FaultLog<L> {
         *lock(&self.counted) = Counted { plan, ..Counted::default() };
     }
 
+    fn count_write(&self) -> Result<(), LogError> {
+        let mut counted = lock(&self.counted);
+        counted.writes += 1;
+        due(counted.plan.write, counted.writes, "writing to the log")
+    }
+
     /// The log inside.
     pub fn inner_mut(&mut self) -> &mut L {
         &mut self.inner
@@ -121,11 +129,7 @@ fn count_read(counted: &Mutex<Counted>) -> Result<(), LogError> {
 impl<L: EventLog> EventLog for FaultLog<L> {
     fn write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
         self.poison.check()?;
-        let planned = {
-            let mut counted = lock(&self.counted);
-            counted.writes += 1;
-            due(counted.plan.write, counted.writes, "writing to the log")
-        };
+        let planned = self.count_write();
         let result = planned.and_then(|()| self.inner.write(index, records));
         self.poison.watch(result)
     }
@@ -138,6 +142,19 @@ impl<L: EventLog> EventLog for FaultLog<L> {
             due(counted.plan.sync, counted.syncs, "syncing the log")
         };
         let result = planned.and_then(|()| self.inner.sync());
+        self.poison.watch(result)
+    }
+
+    /// Counts as a write.
+    fn expire(
+        &mut self,
+        partition: PartitionId,
+        slot: StreamPartition,
+        before_ms: u64,
+    ) -> Result<u64, LogError> {
+        self.poison.check()?;
+        let planned = self.count_write();
+        let result = planned.and_then(|()| self.inner.expire(partition, slot, before_ms));
         self.poison.watch(result)
     }
 

@@ -100,14 +100,17 @@ pub(crate) struct RunKey {
 pub(crate) struct Run {
     pub(crate) key: RunKey,
     pub(crate) last_time_ms: u64,
+    /// Sequence of the first event that is held: those before it have expired.
+    pub(crate) held_sequence: u64,
     pub(crate) next_sequence: u64,
+    /// Append index of the first batch that is held.
     pub(crate) first_index: u64,
     pub(crate) last_index: u64,
     pub(crate) origin: Address,
 }
 
 impl Run {
-    /// Place of the first event.
+    /// Place of the first event that the run ever had.
     pub(crate) fn first(&self) -> Position {
         Position {
             timestamp_ms: self.key.first_time_ms,
@@ -128,7 +131,7 @@ impl Run {
         index: &impl Index,
         wanted: impl Fn(&LaneEntry) -> bool,
     ) -> Result<Option<LaneEntry>, LogError> {
-        let (mut low, mut high) = (self.key.first_sequence, self.next_sequence);
+        let (mut low, mut high) = (self.held_sequence, self.next_sequence);
         let mut found = None;
         // Most runs are opened at their beginning, so that is looked at before halving.
         let mut probe = low;

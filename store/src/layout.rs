@@ -24,7 +24,7 @@ pub(crate) fn lane_key(lane: LaneId, sequence: u64) -> Vec<u8> {
 }
 
 /// Prefix of a scope: partition u32, stream [20], stream partition u32.
-fn scope_key(scope: Scope) -> Vec<u8> {
+pub(crate) fn scope_key(scope: Scope) -> Vec<u8> {
     let Scope { partition, slot } = scope;
     joined(&[&partition.0.to_be_bytes(), slot.stream.as_bytes(), &slot.partition.to_be_bytes()])
 }
@@ -167,8 +167,8 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
-/// Value of a block of a lane's batches, all of one run, in the order of their sequences: 44 bytes for the run,
-/// then 48 for each batch.
+/// Value of a block of a lane's batches, all of one run, in the order of their sequences: 44 bytes for the
+/// run, then 48 for each batch.
 pub(crate) fn lane_block(entries: &[LaneEntry]) -> Vec<u8> {
     let run = &entries[0];
     let mut value = Vec::with_capacity(44 + entries.len() * LANE_ENTRY_BYTES);
@@ -222,10 +222,11 @@ pub(crate) fn read_lane_block(key: &[u8], value: &[u8]) -> Option<Vec<LaneEntry>
     sound.then_some(entries)
 }
 
-/// Value of a run: 52 bytes.
+/// Value of a run: 60 bytes.
 pub(crate) fn run_value(run: &Run) -> Vec<u8> {
     joined(&[
         &run.last_time_ms.to_be_bytes(),
+        &run.held_sequence.to_be_bytes(),
         &run.next_sequence.to_be_bytes(),
         &run.first_index.to_be_bytes(),
         &run.last_index.to_be_bytes(),
@@ -244,12 +245,13 @@ pub(crate) fn read_run(key: &[u8], value: &[u8]) -> Option<Run> {
             first_sequence: key.u64()?,
         },
         last_time_ms: value.u64()?,
+        held_sequence: value.u64()?,
         next_sequence: value.u64()?,
         first_index: value.u64()?,
         last_index: value.u64()?,
         origin: Address(value.take()?),
     };
-    let sound = run.next_sequence > run.key.first_sequence;
+    let sound = run.held_sequence >= run.key.first_sequence && run.next_sequence > run.held_sequence;
     (key.is_empty() && value.is_empty() && sound).then_some(run)
 }
 
@@ -268,7 +270,8 @@ pub(crate) fn append_block(entries: &[Appended]) -> Vec<u8> {
 /// Bytes of one batch in a block in append order.
 const APPENDED_BYTES: usize = 24;
 
-/// Reads a block in append order; `None` when the lengths or the order do not fit. It holds one batch at least.
+/// Reads a block in append order; `None` when the lengths or the order do not fit. It holds one batch at
+/// least.
 pub(crate) fn read_append_block(key: &[u8], value: &[u8]) -> Option<(Scope, Vec<Appended>)> {
     let (mut key, mut value) = (Reader(key), Reader(value));
     let (scope, first) = (key.scope()?, key.u64()?);
@@ -334,7 +337,7 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.0)
     }
 
-    fn scope(&mut self) -> Option<Scope> {
+    pub(crate) fn scope(&mut self) -> Option<Scope> {
         let partition = PartitionId(self.u32()?);
         let slot = StreamPartition { stream: StreamId(self.take()?), partition: self.u32()? };
         Some(Scope { partition, slot })
@@ -396,6 +399,7 @@ mod tests {
         let run = Run {
             key,
             last_time_ms: 14,
+            held_sequence: 14,
             next_sequence: 15,
             first_index: 16,
             last_index: 17,
@@ -404,7 +408,7 @@ mod tests {
         let scope = format!("01020304{}00000005", "aa".repeat(20));
         let rest = format!("000000000000000c{}000000000000000d", "bb".repeat(32));
         assert_eq!(hex(&run_key(&key)), format!("{scope}{rest}"));
-        let numbers = "000000000000000e000000000000000f00000000000000100000000000000011";
+        let numbers = "000000000000000e000000000000000e000000000000000f00000000000000100000000000000011";
         assert_eq!(hex(&run_value(&run)), format!("{numbers}{}", "cc".repeat(20)));
         assert_eq!(read_run(&run_key(&key), &run_value(&run)), Some(run));
         assert!(run_keys(SCOPE, &(12..=12)).contains(&run_key(&key)));

@@ -7,9 +7,9 @@
 //!                       Draft: records → rows          one algorithm a query
 //!                                   │                             │
 //!                                   ▼                             ▼
-//!                  ┌──────────────── Index: batches, lanes, runs, tables ───────────────┐
-//!                  │ FjallLog: a directory │ MemoryLog: the simulator's │ FaultLog: fails│
-//!                  └────────────────────────────────────────────────────────────────────┘
+//!                  ┌──────── Index: batches, lanes, runs, appends, tables ─────────┐
+//!                  │ SegmentLog: a directory │ MemoryLog: the simulator's │ FaultLog: fails │
+//!                  └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! The rules that keep the indexes in step with the batches, and the canonical merge of a stream partition's
@@ -22,34 +22,77 @@
 //! - Reads see everything written, synced or not, and are consistent: a chunk is read from one moment.
 //! - A chunk holds about the bytes that were asked for, and one batch at least. Memory of a merge is one
 //!   batch for each lane that overlaps the place where it stands.
-//! - Damage is found when it is read, and named.
-//! - Opening costs in proportion to the partitions and to what the journal holds, not to history. Summaries
-//!   of lanes are read when a query needs them: a [`Query::Range`] looks at the summary of each lane that began
-//!   before it.
+//! - Damage is found when it is read, and named. What a crash tears off the end of the log is cut; what is
+//!   missing before the last sync is damage.
+//! - Opening costs in proportion to the partitions and to what is not indexed yet, which is bounded, not to
+//!   history. Summaries of lanes are read when a query needs them: a [`Query::Range`] looks at the summary of
+//!   each lane that began before it.
+//! - A segment of which no batch is held any more gives its space back.
 //!
 //! [`Query::Range`]: weir_kernel::log::Query::Range
 //!
-//! # On disk: format 1
+//! # How it works
 //!
-//! A data directory holds `LOCK` (locked while in use), `FORMAT` (`weir-store 1` and a newline), `SYNCED`
-//! (checksum and u64: how many writes were synced, so that lost ones are noticed) and `db`, a fjall database
-//! with six keyspaces. Integers are big-endian. Every value begins with 4 bytes: the CRC-32 (IEEE) of its key
-//! followed by the rest of the value. A *scope* is 28 bytes: network partition u32, stream \[20\], stream
-//! partition u32.
+//! A write is appended to the log, whose end is in memory until the sync sends it to the last segment file
+//! with one write and one fdatasync. A batch is copied once, on its way there. Beside that, its changes to
+//! the index go to a *layer* in memory. A sync that finds the layer large closes it, and a background thread
+//! takes it into a fjall database: hundreds of batches in one row, many changes of one row as one. So the
+//! index is always some way behind, never ahead of what is durable, and can be made again: a start reads the
+//! log from where the index ends. Queries look at the layers first and at the database below them.
+//!
+//! # Measured
+//!
+//! MEASURED
+//!
+//! # On disk: format 2
+//!
+//! A data directory holds `LOCK` (locked while in use), `FORMAT` (`weir-store 2` and a newline), `SYNCED`
+//! (checksum and u64: up to which position the log was synced, so that lost parts are noticed), the log in
+//! `segments`, and `index`, a fjall database. Integers are big-endian, checksums CRC-32 (IEEE).
+//!
+//! A *position* is a number of bytes from the beginning of the log, over the directory's whole life. The
+//! segment file `NNNNNNNNNNNNNNNNNNNN.segment` holds what begins at position N, twenty digits, up to where
+//! the next file begins. `N.hole` is as long as the segment that it stands for, and empty: no batch of that
+//! one is held. A segment ends before the first write that finds it with 64 MiB or more. It is a sequence of
+//! records:
+//!
+//! | bytes | field |
+//! | --- | --- |
+//! | 4 | checksum over the record's position u64 and all that follows here |
+//! | 4 | bytes of the body |
+//! | 8 | number of the write, from 1, over the directory's whole life |
+//! | 1 | kind; 0x80 is added in the last record of a write |
+//! | … | body |
+//!
+//! | kind | body |
+//! | --- | --- |
+//! | 1 batch | network partition u32, append index u64, stream \[20\], stream partition u32, lane \[32\], origin \[20\], sequence u64, events u32, first time u64, last time u64, the signed batch |
+//! | 2 truncation | network partition u32, lane \[32\], first sequence that goes u64 |
+//! | 3 row set | table u8, bytes of the key u16, key, value |
+//! | 4 row removed | table u8, key |
+//!
+//! Tables are numbered: marker 1, lane 2, mark 3, report 4, cut 5, evidence 6. A write whose last record is
+//! not there, or that has a record whose checksum or number does not fit, is not there; nor is anything after
+//! it.
+//!
+//! The index has six keyspaces. Every value begins with a checksum over its key and the rest of the value. A
+//! *scope* is 28 bytes: network partition u32, stream \[20\], stream partition u32.
 //!
 //! | keyspace | key | value after the checksum |
 //! | --- | --- | --- |
-//! | `batches` | network partition u32, append index u64 | the signed batch |
-//! | `lanes` | lane \[32\], sequence u64 | scope, append index u64, events u32, bytes u32, first time u64, last time u64, first time of its run u64, first sequence of its run u64 |
+//! | `lanes` | lane \[32\], first sequence u64 | scope, first time of the run u64, first sequence of the run u64; then for each of up to 64 batches: sequence u64, append index u64, position u64, events u32, bytes u32, first time u64, last time u64 |
+//! | `appends` | scope, first append index u64 | for each of up to 64 batches: append index u64, position u64, events u32, bytes u32 |
 //! | `runs` | scope, first time u64, lane \[32\], first sequence u64 | last time u64, next sequence u64, first append index u64, last append index u64, origin \[20\] |
-//! | `appends` | scope, append index u64 | events u32, bytes u32 |
 //! | `tables` | table u8, the row's key | the row's value |
 //! | `partitions` | network partition u32 | last append index u64, events u64, batches u64, bytes u64 |
+//! | `segments` | position u64 at which it begins | batches held u64 |
 //!
-//! A *run* is a stretch of a lane without a gap within one scope; most lanes are one run. Tables are
-//! numbered: marker 1, lane 2, mark 3, report 4, cut 5, evidence 6; the key of a lone byte 0 holds the number
-//! of writes ever taken, u64. Values of 1 KiB and more in `batches` and `tables` are kept apart from their
-//! keys, so that compaction moves little.
+//! A *run* is a stretch of a lane without a gap within one scope; most lanes are one run. The key of a lone
+//! byte 0 in `tables` holds up to where the index covers the log: position u64, writes u64. Values of 1 KiB
+//! and more in `tables` are kept apart from their keys, so that compaction moves little.
+//!
+//! Format 1 kept the batches in the database too. A directory of that format is refused: the broker fetches
+//! its data again into an empty one.
 //!
 //! # Example
 //!

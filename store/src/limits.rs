@@ -15,6 +15,9 @@ pub const ROW_VALUE_BYTES_MAXIMUM: usize = 64 * 1024 * 1024;
 /// bound the order could outweigh the batches.
 pub const SLICES_PER_CHUNK: usize = 65_536;
 
+/// Batches that one call may let expire: the call takes milliseconds, and its changes fit a layer.
+pub const EXPIRE_BATCHES: u32 = 4096;
+
 /// Block cache of the index by default, in bytes. Small, because one process may run many brokers.
 pub const CACHE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 
@@ -25,19 +28,19 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Smallest segment size that may be asked for, in bytes.
 pub const SEGMENT_BYTES_MINIMUM: u64 = 4 * 1024;
 
-/// Bytes of writes that wait in memory for the sync that sends them to the file together. What is more goes to
-/// the file at once.
+/// Bytes of writes that wait in memory for the sync that sends them to the file together. What is more goes
+/// to the file at once.
 pub const PENDING_BYTES: usize = 1024 * 1024;
 
 /// Rows of the index that a layer in memory holds before it is handed to the indexer, by default: a few
 /// megabytes, and what is read again after a crash.
-pub const LAYER_ROWS_DEFAULT: usize = 32 * 1024;
+pub const LAYER_ROWS_DEFAULT: usize = 16 * 1024;
 
 /// Bytes of the log that a layer covers at most: what is read again after a crash.
-pub const LAYER_LOG_BYTES: u64 = 128 * 1024 * 1024;
+pub const LAYER_LOG_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Layers in memory before a writer waits for the indexer.
-pub const LAYERS_MAXIMUM: usize = 4;
+pub const LAYERS_MAXIMUM: usize = 3;
 
 /// Batches in one row of the index. Larger rows are fewer; a lookup checks and reads one whole row.
 pub const BLOCK_ENTRIES: usize = 64;

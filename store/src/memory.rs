@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use weir_kernel::ids::{LaneId, PartitionId};
+use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
-use crate::draft::{Draft, RowKey};
+use crate::draft::{Draft, Expiry, RowKey};
 use crate::error::{LogError, Poison};
 use crate::fault::LosesPower;
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
+use crate::limits::EXPIRE_BATCHES;
 use crate::port::{EventLog, LogReader, LogStatistics};
 use crate::query;
 use crate::times::{EventTimes, kernel_times};
@@ -120,6 +121,17 @@ impl MemoryLog {
         Ok(())
     }
 
+    fn try_expire(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
+        let mut state = self.state()?;
+        let draft = Draft::expiry(expiry, &*state)?;
+        let removed = draft.removed.len() as u64;
+        if removed > 0 {
+            let undo = state.apply(draft);
+            state.undo.push(undo);
+        }
+        Ok(removed)
+    }
+
     fn try_sync(&mut self) -> Result<u64, LogError> {
         self.state()?.undo.clear();
         Ok(self.written)
@@ -153,6 +165,18 @@ impl EventLog for MemoryLog {
     fn sync(&mut self) -> Result<u64, LogError> {
         self.poison.check()?;
         let result = self.try_sync();
+        self.poison.watch(result)
+    }
+
+    fn expire(
+        &mut self,
+        partition: PartitionId,
+        slot: StreamPartition,
+        before_ms: u64,
+    ) -> Result<u64, LogError> {
+        self.poison.check()?;
+        let scope = Scope { partition, slot };
+        let result = self.try_expire(&Expiry { scope, before_ms, limit: EXPIRE_BATCHES });
         self.poison.watch(result)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_kernel::ids::{PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
 
 use crate::error::LogError;
@@ -27,6 +28,21 @@ pub trait EventLog: Send {
     /// # Errors
     /// As [`EventLog::write`].
     fn sync(&mut self) -> Result<u64, LogError>;
+
+    /// Drops batches of a stream partition whose last event is older than `before_ms`, in milliseconds since 1970
+    /// UTC: retention (WP 2.4.8). At most [`EXPIRE_BATCHES`] at a time, and durable with the next sync; returns how
+    /// many were dropped, 0 when none is left.
+    ///
+    /// # Errors
+    /// As [`EventLog::write`].
+    ///
+    /// [`EXPIRE_BATCHES`]: crate::limits::EXPIRE_BATCHES
+    fn expire(
+        &mut self,
+        partition: PartitionId,
+        slot: StreamPartition,
+        before_ms: u64,
+    ) -> Result<u64, LogError>;
 
     /// Every row of every table but [`weir_kernel::log::Table::Cut`], and the last append index of each
     /// partition.
@@ -83,6 +99,15 @@ impl<L: EventLog + ?Sized> EventLog for Box<L> {
 
     fn sync(&mut self) -> Result<u64, LogError> {
         (**self).sync()
+    }
+
+    fn expire(
+        &mut self,
+        partition: PartitionId,
+        slot: StreamPartition,
+        before_ms: u64,
+    ) -> Result<u64, LogError> {
+        (**self).expire(partition, slot, before_ms)
     }
 
     fn load(&self) -> Result<Checkpoint, LogError> {

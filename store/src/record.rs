@@ -8,7 +8,8 @@ use std::sync::Arc;
 use weir_kernel::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Record, StoredBatch};
 
-use crate::layout::{Reader, table_byte, table_of};
+use crate::draft::Expiry;
+use crate::layout::{Reader, scope_key, table_byte, table_of};
 use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
 
 /// Bytes before a record's body: checksum u32, length of the body u32, number of the write u64, kind u8.
@@ -29,6 +30,7 @@ const BATCH: u8 = 1;
 const TRUNCATE: u8 = 2;
 const PUT: u8 = 3;
 const REMOVE: u8 = 4;
+const EXPIRY: u8 = 5;
 /// Set in the kind of a write's last record.
 const LAST: u8 = 0x80;
 
@@ -48,10 +50,10 @@ pub(crate) fn batch_record_bytes(length: u32) -> usize {
     HEADER_BYTES + BATCH_FIELDS_BYTES + length as usize
 }
 
-/// Appends a record that begins at `position` of the log. Batches and rows were found to be within their limits.
+/// Appends a record that begins at `position` of the log. Batches and rows were found to be within their
+/// limits.
 pub(crate) fn encode(buffer: &mut Vec<u8>, record: &Record, position: u64, write: u64, last: bool) {
-    let start = buffer.len();
-    buffer.extend([0; HEADER_BYTES]);
+    let start = begin(buffer);
     let kind = match record {
         Record::Batch(batch) => {
             encode_batch(buffer, batch);
@@ -76,12 +78,32 @@ pub(crate) fn encode(buffer: &mut Vec<u8>, record: &Record, position: u64, write
             REMOVE
         }
     };
+    finish(buffer, start, position, write, kind | if last { LAST } else { 0 });
+}
+
+/// Appends an expiry, which is a write of its own, that begins at `position` of the log.
+pub(crate) fn encode_expiry(buffer: &mut Vec<u8>, expiry: &Expiry, position: u64, write: u64) {
+    let start = begin(buffer);
+    buffer.extend(scope_key(expiry.scope));
+    buffer.extend(expiry.before_ms.to_be_bytes());
+    buffer.extend(expiry.limit.to_be_bytes());
+    finish(buffer, start, position, write, EXPIRY | LAST);
+}
+
+/// Leaves room for a header; returns where.
+fn begin(buffer: &mut Vec<u8>) -> usize {
+    buffer.extend([0; HEADER_BYTES]);
+    buffer.len() - HEADER_BYTES
+}
+
+/// Fills the header in.
+fn finish(buffer: &mut [u8], start: usize, position: u64, write: u64, kind: u8) {
     let length = buffer.len() - start - HEADER_BYTES;
     assert!(length <= BODY_BYTES_MAXIMUM, "what is too long was refused before");
     let header = &mut buffer[start..start + HEADER_BYTES];
     header[4..8].copy_from_slice(&(length as u32).to_be_bytes());
     header[8..16].copy_from_slice(&write.to_be_bytes());
-    header[16] = kind | if last { LAST } else { 0 };
+    header[16] = kind;
     let checksum = checksum(position, &buffer[start + 4..]);
     buffer[start..start + 4].copy_from_slice(&checksum.to_be_bytes());
 }
@@ -152,10 +174,23 @@ pub(crate) fn batch_of(record: &[u8], partition: PartitionId, index: u64) -> Opt
     same.then(|| body.get(BATCH_FIELDS_BYTES..)).flatten()
 }
 
+/// What a record of the log says.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Logged {
+    /// What the kernel wrote.
+    Record(Record),
+    /// What was let expire.
+    Expiry(Expiry),
+}
+
 /// Reads a record that was checked; `None` when its fields do not fit.
-pub(crate) fn decode(record: &[u8]) -> Option<Record> {
+pub(crate) fn decode(record: &[u8]) -> Option<Logged> {
     let (header, body) = record.split_at_checked(HEADER_BYTES)?;
     let mut body = Reader(body);
+    if header[16] & !LAST == EXPIRY {
+        let expiry = Expiry { scope: body.scope()?, before_ms: body.u64()?, limit: body.u32()? };
+        return body.is_empty().then_some(Logged::Expiry(expiry));
+    }
     let record = match header[16] & !LAST {
         BATCH => Record::Batch(StoredBatch {
             partition: PartitionId(body.u32()?),
@@ -183,12 +218,13 @@ pub(crate) fn decode(record: &[u8]) -> Option<Record> {
         REMOVE => Record::Remove { table: table_of(body.u8()?)?, key: body.rest().to_vec() },
         _ => return None,
     };
-    body.is_empty().then_some(record)
+    body.is_empty().then_some(Logged::Record(record))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Scope;
     use weir_kernel::log::Table;
 
     fn hex(bytes: &[u8]) -> String {
@@ -243,11 +279,26 @@ mod tests {
             let bytes = encoded(&record);
             assert_eq!(hex(&bytes[4..]), wanted.replace(' ', ""));
             assert_eq!(check(&bytes, 77), Ok(()));
-            assert_eq!(decode(&bytes), Some(record));
+            assert_eq!(decode(&bytes), Some(Logged::Record(record)));
             let header = Header::read(bytes.first_chunk().expect("a header")).expect("sound");
             assert_eq!(header, Header { length: bytes.len() - HEADER_BYTES, write: 5, last: true });
         }
         assert_eq!(hex(&encoded(&batch())[..4]), "99768e23", "the checksum is pinned");
+    }
+
+    #[test]
+    fn expiries_are_pinned_and_read_back() {
+        let slot = StreamPartition { stream: StreamId([0xaa; 20]), partition: 3 };
+        let scope = Scope { partition: PartitionId(1), slot };
+        let expiry = Expiry { scope, before_ms: 6, limit: 7 };
+        let mut bytes = Vec::new();
+        encode_expiry(&mut bytes, &expiry, 77, 5);
+        let wanted = format!(
+            "00000028000000000000000585 00000001{}00000003 0000000000000006 00000007",
+            "aa".repeat(20)
+        );
+        assert_eq!(hex(&bytes[4..]), wanted.replace(' ', ""));
+        assert_eq!((check(&bytes, 77), decode(&bytes)), (Ok(()), Some(Logged::Expiry(expiry))));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Readers beside the writer: every chunk is one moment, whatever is written, indexed, truncated and freed meanwhile;
-//! and devices that fail under the writer.
+//! Readers beside the writer: every chunk is one moment, whatever is written, indexed, truncated and freed
+//! meanwhile; and devices that fail under the writer.
 
 mod common;
 
@@ -24,15 +24,15 @@ fn open(directory: &Path) -> SegmentLog {
 
 const WRITES: u64 = 3_000;
 
-/// The n-th write: lane 1 and 2 grow by an event each at time n; every tenth write drops what lane 3 has and gives it
-/// one event anew.
+/// The n-th write: lane 1 and 2 grow by an event each at time n; every tenth write drops what lane 3 has and
+/// gives it one event anew.
 fn nth(n: u64) -> Vec<Record> {
     let mut records =
         vec![Record::Batch(batch(n * 3, 1, n, &[n], 100)), Record::Batch(batch(n * 3 + 1, 2, n, &[n], 900))];
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         records.push(Record::Truncate { partition: PartitionId(1), lane: lane(3), from: 0 });
     }
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         records.push(Record::Batch(batch(n * 3 + 2, 3, n, &[n], 50)));
     }
     records

@@ -83,6 +83,8 @@ suite![
     statistics_count_what_is_held,
     broken_contracts_poison,
     readers_see_unsynced_writes,
+    what_is_too_old_expires,
+    what_expired_stays_away_after_a_restart,
 ];
 
 fn record(batch: StoredBatch) -> Record {
@@ -357,4 +359,49 @@ fn readers_see_unsynced_writes(rig: &impl Rig) {
         collect(|query, budget| reader.read(query, budget), &range_all(), 200).expect("answered")
     });
     assert_eq!(answer.join().expect("the reader ends").events, model.answer(&range_all()).events);
+}
+
+fn what_is_too_old_expires(rig: &impl Rig) {
+    let (mut log, mut model) = filled(rig);
+    let other = record(StoredBatch { slot: slot(1), ..batch(9, 8, 0, &[1], 50) });
+    log.write(2, std::slice::from_ref(&other)).expect("written");
+    model.apply(&other);
+    for before_ms in [0, 5, 6, 30, 31, 41, 61, 103, u64::MAX] {
+        let wanted = model.expire(PartitionId(1), slot(0), before_ms);
+        assert_eq!(log.expire(PartitionId(1), slot(0), before_ms), Ok(wanted), "before {before_ms}");
+        assert_eq!(log.statistics().batches, model.batches.len() as u64);
+        agree(&*log, &model, &range_all());
+        for up_to_index in [3, 4, 7, u64::MAX] {
+            agree(&*log, &model, &range(Position::at(20), LAST, up_to_index, None));
+            agree(&*log, &model, &last(3, up_to_index));
+            agree(&*log, &model, &last(100, up_to_index));
+        }
+        agree(&*log, &model, &append(0, 0));
+        agree(&*log, &model, &append(1, 0));
+        for number in 1..4 {
+            agree(&*log, &model, &Query::Lane { lane: lane(number), from: 0 });
+        }
+    }
+    assert_eq!(model.batches.len(), 1, "the other stream partition keeps what it has");
+}
+
+fn what_expired_stays_away_after_a_restart(rig: &impl Rig) {
+    let (mut log, mut model) = filled(rig);
+    assert_eq!(log.expire(PartitionId(1), slot(0), 35), Ok(model.expire(PartitionId(1), slot(0), 35)));
+    assert_eq!(log.sync(), Ok(1));
+    drop(log);
+    let mut log = rig.open();
+    agree(&*log, &model, &range_all());
+    // A lane whose first part expired is cut at its end, and grows there.
+    let records = [
+        record(batch(9, 1, 5, &[70], 50)),
+        Record::Truncate { partition: PartitionId(1), lane: lane(1), from: 3 },
+        record(batch(10, 2, 5, &[80], 50)),
+    ];
+    log.write(1, &records).expect("written");
+    records.iter().for_each(|record| model.apply(record));
+    agree(&*log, &model, &range_all());
+    agree(&*log, &model, &last(2, u64::MAX));
+    agree(&*log, &model, &Query::Lane { lane: lane(1), from: 0 });
+    assert_eq!(log.expire(PartitionId(7), slot(0), u64::MAX), Ok(0));
 }

@@ -1,5 +1,5 @@
-//! Processes that are killed, power that fails, segments that are torn: what was durable is there, and writes are
-//! whole.
+//! Processes that are killed, power that fails, segments that are torn: what was durable is there, and writes
+//! are whole.
 //!
 //! `WEIR_STORE_CRASH_ROUNDS=100 cargo test -p weir-store --test crash` goes round a hundred times.
 
@@ -83,7 +83,8 @@ fn rounds() -> u64 {
     rounds.map_or(5, |rounds| rounds.parse().expect("WEIR_STORE_CRASH_ROUNDS is a number"))
 }
 
-/// Lets the child write until it has said that often what is durable, then kills it; returns the last it said.
+/// Lets the child write until it has said that often what is durable, then kills it; returns the last it
+/// said.
 fn killed_after(directory: &Path, lines: usize) -> u64 {
     let mut child = Command::new(std::env::current_exe().expect("this test has a path"))
         .args(["--ignored", "--exact", "child_writes_until_killed", "--nocapture"])

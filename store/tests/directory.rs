@@ -171,7 +171,8 @@ fn a_flipped_bit_in_an_indexed_batch_is_found_by_the_read() {
 
 #[test]
 fn segments_that_are_lost_cut_or_strange_are_named() {
-    let broken: [(&str, fn(&[PathBuf])); 4] = [
+    type Damage = fn(&[PathBuf]);
+    let broken: [(&str, Damage); 4] = [
         ("the segments end at", |files| {
             files.iter().for_each(|file| fs::remove_file(file).expect("removed"))
         }),
@@ -242,7 +243,8 @@ fn segments_without_a_batch_are_freed_and_the_others_stay() {
     assert!(before.len() >= 8, "{before:?}");
     let mut write = 31;
     log.write(write, &truncate(1)).expect("written");
-    // The segments of lanes 2, 3 and 4 stay; those before the first of them go, and those between become holes.
+    // The segments of lanes 2, 3 and 4 stay; those before the first of them go, and those between become
+    // holes.
     let segments = || names(path).iter().filter(|name| name.ends_with(".segment")).count();
     settle(&mut log, &mut write, || segments() <= 5);
     let held = |log: &SegmentLog| collect(|query, budget| log.read(query, budget), &range_all(), 3_000);

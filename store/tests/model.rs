@@ -19,6 +19,7 @@ enum Step {
     Truncate { lane: u8, keep: u8 },
     Put { table: u8, key: Vec<u8> },
     Remove { table: u8, key: Vec<u8> },
+    Expire { partition: u8, number: u8, age_ms: u8 },
     EndWrite,
     Sync,
     Restart,
@@ -39,6 +40,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..LANES, 0..6u8).prop_map(|(lane, keep)| Step::Truncate { lane, keep }),
         2 => (0..6u8, key()).prop_map(|(table, key)| Step::Put { table, key }),
         1 => (0..6u8, key()).prop_map(|(table, key)| Step::Remove { table, key }),
+        1 => (0..2u8, 0..2u8, 0..20u8).prop_map(|(partition, number, age_ms)| Step::Expire {
+            partition,
+            number,
+            age_ms,
+        }),
         4 => Just(Step::EndWrite),
         2 => Just(Step::Sync),
         1 => Just(Step::Restart),
@@ -80,7 +86,7 @@ impl Writer {
             Step::Remove { table, key } => {
                 Record::Remove { table: Table::ALL[usize::from(*table)], key: key.clone() }
             }
-            Step::EndWrite | Step::Sync | Step::Restart => return None,
+            Step::Expire { .. } | Step::EndWrite | Step::Sync | Step::Restart => return None,
         };
         self.model.apply(&record);
         Some(record)
@@ -223,6 +229,14 @@ fn run<R: Rig>(mut rig: R, mut log: Box<dyn EventLog>, steps: &[Step], queries: 
             Step::Sync => {
                 assert_eq!(log.sync(), Ok(written));
                 synced = writer.clone();
+            }
+            Step::Expire { partition, number, age_ms } => {
+                let (partition, slot) = (PartitionId(u32::from(*partition)), slot(*number));
+                let newest = writer.lanes.values().map(|lane| lane.time_ms).max().unwrap_or(0);
+                let before_ms = newest.saturating_sub(u64::from(*age_ms));
+                let wanted = writer.model.expire(partition, slot, before_ms);
+                assert_eq!(log.expire(partition, slot, before_ms), Ok(wanted));
+                assert_eq!(log.expire(partition, slot, before_ms), Ok(0), "that was all");
             }
             Step::Restart => {
                 log = rig.restart(log);

@@ -1,7 +1,7 @@
 //! The load: what a broker's committer is given, with several partitions and many lanes interleaved.
 //!
-//! Each write holds one batch and the row of its mark, as a replica writes them. Every so often an epoch ends: the
-//! marks go, each lane's row is set, and a cut is added for each partition.
+//! Each write holds one batch and the row of its mark, as a replica writes them. Every so often an epoch
+//! ends: the marks go, each lane's row is set, and a cut is added for each partition.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub struct Load {
 }
 
 /// Start of the first event, in milliseconds since 1970.
-pub const START_MS: u64 = 1_800_000_000_000;
+const START_MS: u64 = 1_800_000_000_000;
 
 impl Load {
     /// The load from its first write on. `run` tells lanes of one opening from those of the next.
@@ -90,7 +90,7 @@ impl Load {
         let id = self.lane(lane).0;
         let (sequence, count) = (round * u64::from(self.shape.events), self.shape.events);
         // A round of all lanes takes 100 ms, and a batch spans half of it, so that lanes overlap.
-        let first_time_ms = START_MS + u64::from(self.run) * 1_000_000_000 + round * 100 + lane % 50;
+        let first_time_ms = Self::start_ms(self.run) + round * 100 + lane % 50;
         let key = [&partition.to_be_bytes()[..], &id, &(sequence + u64::from(count)).to_be_bytes()].concat();
         self.template[..8].copy_from_slice(&first_time_ms.to_be_bytes());
         self.template[8..12].copy_from_slice(&count.to_be_bytes());
@@ -115,13 +115,9 @@ impl Load {
         (records, u64::from(count))
     }
 
-    /// What takes everything away again, lane by lane.
-    pub fn truncations(&self) -> impl Iterator<Item = Record> {
-        (0..self.shape.lanes_in_all()).map(|lane| Record::Truncate {
-            partition: PartitionId((lane % u64::from(self.shape.partitions)) as u32),
-            lane: self.lane(lane),
-            from: 0,
-        })
+    /// Before every event of a run and after all of the run before it, in milliseconds since 1970.
+    pub fn start_ms(run: u8) -> u64 {
+        START_MS + u64::from(run) * 1_000_000_000
     }
 
     /// Lane ids are spread as hashes are.

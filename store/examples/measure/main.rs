@@ -34,7 +34,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).map(|text| text.parse::<u64>().expect("a number"));
     let (Some(what), Some(directory)) = (arguments.first(), arguments.get(1).map(PathBuf::from)) else {
-        eprintln!("usage: measure all|write|scan|restart|drop|streams DIRECTORY [NUMBERS]");
+        eprintln!("usage: measure all|write|scan|restart|expire|streams DIRECTORY [NUMBERS]");
         std::process::exit(2);
     };
     match what.as_str() {
@@ -44,7 +44,7 @@ fn main() {
         }
         "scan" => scan(&directory, number(2).unwrap_or(256) as u32),
         "restart" => restart(&directory, number(2).unwrap_or(10_000_000), number(3).unwrap_or(256) as u32),
-        "drop" => drop_oldest(&directory, number(2).unwrap_or(10_000_000), number(3).unwrap_or(256) as u32),
+        "expire" => expire(&directory, number(2).unwrap_or(10_000_000), number(3).unwrap_or(256) as u32),
         "streams" => streams(&directory, number(2).unwrap_or(1_000_000) as u32),
         "child" => child(&directory, number(2).expect("events"), number(3).expect("a batch") as u32),
         "all" => all(&directory),
@@ -69,7 +69,7 @@ fn all(directory: &Path) {
     }
     run("restart", &[10_000_000, 256]);
     run("restart", &[1_000_000, 1]);
-    run("drop", &[10_000_000, 256]);
+    run("expire", &[10_000_000, 256]);
     run("streams", &[1_000_000]);
 }
 
@@ -109,7 +109,8 @@ fn write(directory: &Path, events: u64, batch: u32, group_bytes: u64) {
     let an_event = |cpu: Duration| cpu.as_secs_f64() * 1e6 / written as f64;
     println!(
         "write   batch {batch:4} group {:4} KiB: {:9.0} events/s  {:5.0} MB/s  cpu {:.3} us/event \
-         (committer {:.3})  device bytes {:.2} a byte  sync p50 {:.2} p99 {:.2} max {:.1} ms  peak {} MiB  disk {:.2}",
+         (committer {:.3})  device bytes {:.2} a byte  sync p50 {:.2} \
+         p99 {:.2} max {:.1} ms  peak {} MiB  disk {:.2}",
         group_bytes / 1024,
         written as f64 / used.wall.as_secs_f64(),
         bytes as f64 / used.wall.as_secs_f64() / 1e6,
@@ -264,12 +265,12 @@ fn restart(directory: &Path, events: u64, batch: u32) {
     fs::remove_dir_all(directory).expect("removed");
 }
 
-/// The older half of the lanes goes, batch by batch, while the younger half stays: what retention asks of an index.
-fn drop_oldest(directory: &Path, events: u64, batch: u32) {
+/// The older half of the lanes goes, batch by batch, while the younger half stays: what retention asks of an
+/// index.
+fn expire(directory: &Path, events: u64, batch: u32) {
     let shape = Shape::interleaved(batch);
     let mut log = open(directory);
-    let mut old = Load::new(shape, 1);
-    let (_, bytes, _) = fill(&mut log, &mut old, events, GROUP_BYTES);
+    let (_, bytes, _) = fill(&mut log, &mut Load::new(shape, 1), events, GROUP_BYTES);
     drop(log);
     let mut log = open(directory);
     fill(&mut log, &mut Load::new(shape, 2), events, GROUP_BYTES);
@@ -277,16 +278,20 @@ fn drop_oldest(directory: &Path, events: u64, batch: u32) {
     let mut log = open(directory);
     let before = log.statistics();
     let meter = Meter::start();
-    for (number, record) in (1..).zip(old.truncations()) {
-        log.write(number, &[record]).expect("written");
-        log.sync().expect("synced");
+    for partition in 0..shape.partitions {
+        for stream in 0..shape.streams {
+            let slot = Shape::slot(stream * shape.partitions + partition);
+            while log.expire(PartitionId(partition), slot, Load::start_ms(2)).expect("expired") > 0 {
+                log.sync().expect("synced");
+            }
+        }
     }
     let used = meter.used();
     let dropped = before.batches - log.statistics().batches;
     std::thread::sleep(Duration::from_secs(5));
     let freed = before.disk_bytes.saturating_sub(log.statistics().disk_bytes);
     println!(
-        "drop    batch {batch:4}: {dropped} batches in {:.2} s, cpu {:.2} us a batch, {:.1} MB sent to the device, \
+        "expire  batch {batch:4}: {dropped} batches in {:.2} s, cpu {:.2} us a batch, {:.1} MB sent to the device, \
          freed {:.2} a byte after 5 s",
         used.wall.as_secs_f64(),
         used.cpu.as_secs_f64() * 1e6 / dropped as f64,

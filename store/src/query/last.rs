@@ -12,8 +12,8 @@ use crate::error::LogError;
 use crate::index::{Index, LaneEntry, Run, Scope};
 use crate::times::{EventTimes, Times};
 
-/// Place of the first of the last `count` events, and how many they are; the very beginning when there are fewer;
-/// `None` for none.
+/// Place of the first of the last `count` events, and how many they are; the very beginning when there are
+/// fewer; `None` for none.
 pub(crate) fn start(
     index: &impl Index,
     times: EventTimes,
@@ -144,7 +144,7 @@ impl Walk {
     /// Moves to the batch before; returns the place of its last event, `None` at the run's beginning.
     fn back(&mut self, index: &impl Index) -> Result<Option<Position>, LogError> {
         let (entry, _) = self.open.as_ref().expect("a batch is open");
-        if entry.sequence == self.run.key.first_sequence {
+        if entry.sequence == self.run.held_sequence {
             return Ok(None);
         }
         let sequence = entry.sequence - 1;

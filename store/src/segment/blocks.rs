@@ -55,8 +55,8 @@ pub(super) fn grouped<P: Ord + Copy, E: Copy>(
     })
 }
 
-/// The blocks that take these changes in. `before` gives the blocks there are, from the one that holds the last
-/// change backwards.
+/// The blocks that take these changes in. `before` gives the blocks there are, from the one that holds the
+/// last change backwards.
 ///
 /// What is set comes after all that stays, because lanes and append orders only grow at their end.
 pub(super) fn replaced<E: Entry>(

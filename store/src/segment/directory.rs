@@ -31,8 +31,17 @@ const DATABASE_NEW: &str = "index.new";
 /// A data directory that this process holds.
 pub(super) struct Directory {
     path: PathBuf,
-    /// Closing the file gives the lock back.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    /// Closing the file is not enough: a process that was forked from this one and has not begun its own
+    /// program yet has the file open too.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock of {} was not given back", self.path.display());
+        }
+    }
 }
 
 impl Directory {
@@ -42,7 +51,7 @@ impl Directory {
         // Looked at before the lock file is made, so that nothing is written into a foreign directory.
         refuse_foreign(path)?;
         let lock = lock(path)?;
-        let directory = Self { path: path.to_owned(), _lock: lock };
+        let directory = Self { path: path.to_owned(), lock };
         directory.check_format()?;
         Ok(directory)
     }
@@ -140,9 +149,9 @@ impl Directory {
 
 /// How much of the log was synced, kept beside it.
 ///
-/// A record that cannot be read is taken for the torn end of the log, as after a crash, so a damaged one could
-/// pass for an older state. This file is written after each sync and never synced itself: it may lag behind,
-/// which only makes the check weaker, and it never runs ahead of what is durable.
+/// A record that cannot be read is taken for the torn end of the log, as after a crash, so a damaged one
+/// could pass for an older state. This file is written after each sync and never synced itself: it may lag
+/// behind, which only makes the check weaker, and it never runs ahead of what is durable.
 pub(super) struct Synced {
     file: File,
     path: PathBuf,

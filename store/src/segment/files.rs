@@ -5,8 +5,8 @@
 //!             ├─ segment 0 ─────┼─ segment N, complete and synced ─────┼─ last segment ───┼─ in memory ─┤
 //! ```
 //!
-//! What was written waits in memory for the sync, or for more than fits there, and then goes to the file at once. A
-//! segment is synced before the next one is made, so only the last one can have a torn end.
+//! What was written waits in memory for the sync, or for more than fits there, and then goes to the file at
+//! once. A segment is synced before the next one is made, so only the last one can have a torn end.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use weir_kernel::log::Record;
 
 use super::directory::{failed, sync_directory};
+use crate::draft::Expiry;
 use crate::error::LogError;
 use crate::layout::Place;
 use crate::limits::{OPEN_SEGMENTS, PENDING_BYTES};
@@ -177,13 +178,17 @@ impl Segments {
 
     /// The bytes of the file that holds `position`, with the position at which it begins. For recovery.
     pub(super) fn file_for_scan(&self, position: u64) -> Result<(File, u64, u64), LogError> {
-        let found =
-            self.files().lengths.range(..=position).next_back().map(|(start, length)| (*start, *length));
-        let (start, length) = found.ok_or_else(|| {
-            let cause = format!("no segment holds position {position}");
-            LogError::damaged(self.directory.display().to_string(), cause)
-        })?;
+        let (start, length, freed) = {
+            let files = self.files();
+            let found = files.lengths.range(..=position).next_back();
+            let (start, length) = found.map_or((position, 0), |(start, length)| (*start, *length));
+            (start, length, files.holes.contains(&start))
+        };
         let path = self.path(start);
+        if freed {
+            let cause = "it was freed, and the index that covered it is lost";
+            return Err(LogError::damaged(path.display().to_string(), cause));
+        }
         let file = File::open(&path).map_err(|error| failed("opening", &path, &error))?;
         Ok((file, start, length))
     }
@@ -203,17 +208,17 @@ impl Segments {
         self.files().lengths.range(..=position).next_back().map_or(position, |(start, _)| *start)
     }
 
-    /// Where the file that begins at `start` ended and the next one begins; `u64::MAX` for the last one, `None` when
-    /// it is not there.
+    /// Where the file that begins at `start` ended and the next one begins; `u64::MAX` for the last one,
+    /// `None` when it is not there.
     pub(super) fn end_of(&self, start: u64) -> Option<u64> {
         let files = self.files();
         let there = files.lengths.contains_key(&start) && !files.holes.contains(&start);
         there.then(|| files.lengths.range(start + 1..).next().map_or(u64::MAX, |(next, _)| *next))
     }
 
-    /// Gives back the space of the file that begins at `start`, which is not the last one and of which nothing is
-    /// read any more. A hole of its length takes its place, so that a lost file is told from one that was freed;
-    /// holes before all files go.
+    /// Gives back the space of the file that begins at `start`, which is not the last one and of which
+    /// nothing is read any more. A hole of its length takes its place, so that a lost file is told from one
+    /// that was freed; holes before all files go.
     pub(super) fn free(&self, start: u64) -> Result<(), LogError> {
         let mut files = self.files();
         let (path, hole) = (self.path(start), self.hole(start));
@@ -322,10 +327,23 @@ impl Writer {
             record::encode(&mut pending.bytes, one, position, write, at + 1 == records.len());
             position = pending.start + pending.bytes.len() as u64;
         }
-        let full = pending.bytes.len() >= PENDING_BYTES;
         drop(pending);
-        self.end = Place { position, writes: write };
-        if full { self.flush() } else { Ok(()) }
+        self.appended()
+    }
+
+    /// Appends an expiry.
+    pub(super) fn append_expiry(&mut self, expiry: &Expiry) -> Result<(), LogError> {
+        let (position, write) = (self.end.position, self.end.writes + 1);
+        record::encode_expiry(&mut self.segments.pending().bytes, expiry, position, write);
+        self.appended()
+    }
+
+    fn appended(&mut self) -> Result<(), LogError> {
+        let pending = self.segments.pending();
+        let waiting = pending.bytes.len();
+        self.end = Place { position: pending.start + waiting as u64, writes: self.end.writes + 1 };
+        drop(pending);
+        if waiting >= PENDING_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Sends what waits in memory to the file.

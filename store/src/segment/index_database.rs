@@ -49,7 +49,8 @@ pub(super) enum Making {
 }
 
 impl IndexDatabase {
-    /// Opens or makes a database. The engine panics on some files that it did not make; that is an error here.
+    /// Opens or makes a database. The engine panics on some files that it did not make; that is an error
+    /// here.
     pub(super) fn open(path: &Path, cache_bytes: u64, making: Making) -> Result<Self, LogError> {
         let open = || {
             let database = Database::builder(path)
@@ -107,9 +108,9 @@ impl IndexDatabase {
         self.database.disk_space().unwrap_or_default()
     }
 
-    /// Takes a layer in, in one piece: afterwards the index covers the log up to `covered`, durably. `held` says by
-    /// how many batches the number in each segment changes; returns how many they are then. What it counted of
-    /// `freed` segments is forgotten.
+    /// Takes a layer in, in one piece: afterwards the index covers the log up to `covered`, durably. `held`
+    /// says by how many batches the number in each segment changes; returns how many they are then. What it
+    /// counted of `freed` segments is forgotten.
     pub(super) fn take(
         &self,
         layer: &Draft,
@@ -353,5 +354,91 @@ fn engine_error(doing: &str, error: &fjall::Error) -> LogError {
             LogError::Io { doing: doing.into(), cause: error.to_string() }
         }
         _ => LogError::damaged(place(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_kernel::ids::{StreamId, StreamPartition};
+
+    const LANE: LaneId = LaneId([1; 32]);
+
+    fn entry(sequence: u64) -> LaneEntry {
+        let slot = StreamPartition { stream: StreamId([2; 20]), partition: 0 };
+        LaneEntry {
+            lane: LANE,
+            sequence,
+            scope: Scope { partition: PartitionId(3), slot },
+            index: sequence + 1,
+            position: sequence * 100,
+            count: 1,
+            length: 83,
+            first_time_ms: 5,
+            last_time_ms: 5,
+            run_time_ms: 5,
+            run_sequence: 0,
+        }
+    }
+
+    fn first_block(index: &IndexDatabase) -> Result<Option<Vec<LaneEntry>>, LogError> {
+        index.lane_blocks_back(&index.snapshot(), LANE, 9).next().transpose()
+    }
+
+    #[test]
+    fn a_damaged_misplaced_or_misshapen_row_is_named() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let index = IndexDatabase::open(directory.path(), 1 << 20, Making::New).expect("a new database");
+        let mut layer = Draft::default();
+        layer.lanes.extend((0..3).map(|sequence| ((LANE, sequence), Some(entry(sequence)))));
+        let covered = Place { position: 300, writes: 3 };
+        let held = BTreeMap::from([(0, 3)]);
+        let counts = index.take(&layer, &held, &BTreeSet::new(), covered).expect("taken in");
+        assert_eq!((counts, index.covered()), (held.keys().map(|start| (*start, 3)).collect(), Ok(covered)));
+        assert_eq!(first_block(&index), Ok(Some(vec![entry(0), entry(1), entry(2)])));
+
+        let key = layout::lane_key(LANE, 0);
+        let before = index.snapshot();
+        let sealed = index.lanes.get(&before, &key).expect("read").expect("there").to_vec();
+        let mut flipped = sealed.clone();
+        flipped[60] ^= 4;
+        let named = format!("lanes at key {}", weir_kernel::ids::hex(&key));
+        for (damage, cause) in [
+            (flipped, "checksum"),
+            (layout::seal(&key, b"short"), "another length"),
+            (layout::seal(b"another key", &sealed[4..]), "checksum"),
+        ] {
+            index.lanes.keyspace.insert(key.clone(), damage).expect("written");
+            let error = first_block(&index).expect_err(cause);
+            assert!(error.to_string().contains(&named) && error.to_string().contains(cause), "{error}");
+        }
+        let then = index.lane_blocks_back(&before, LANE, 9).next().expect("a block");
+        assert_eq!(then.expect("a snapshot does not change").len(), 3);
+    }
+
+    #[test]
+    fn what_a_layer_removes_is_gone_and_counted() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let index = IndexDatabase::open(directory.path(), 1 << 20, Making::New).expect("a new database");
+        let mut layer = Draft::default();
+        layer.lanes.extend((0..200).map(|sequence| ((LANE, sequence), Some(entry(sequence)))));
+        let none = BTreeSet::new();
+        index.take(&layer, &BTreeMap::from([(0, 150), (9, 50)]), &none, Place::default()).expect("taken in");
+        let blocks = |index: &IndexDatabase| {
+            let blocks = index.lane_blocks_back(&index.snapshot(), LANE, u64::MAX);
+            blocks.map(|block| block.expect("whole").len()).collect::<Vec<_>>()
+        };
+        assert_eq!(blocks(&index), [8, 64, 64, 64]);
+        let mut layer = Draft::default();
+        layer.lanes.extend((100..200).map(|sequence| ((LANE, sequence), None)));
+        let held = BTreeMap::from([(0, -50), (9, -50)]);
+        let counts = index.take(&layer, &held, &none, Place::default()).expect("taken in");
+        assert_eq!(counts, BTreeMap::from([(0, 100), (9, 0)]));
+        assert_eq!(blocks(&index), [36, 64]);
+        assert_eq!(index.segment_counts(), Ok(counts));
+        index
+            .take(&Draft::default(), &BTreeMap::new(), &BTreeSet::from([9]), Place::default())
+            .expect("taken in");
+        assert_eq!(index.segment_counts(), Ok(BTreeMap::from([(0, 100)])), "a freed segment is forgotten");
     }
 }

@@ -1,5 +1,5 @@
-//! The thread that takes closed layers into the index, the oldest first, once the log under them is durable: the
-//! index never names a record that a crash can take away.
+//! The thread that takes closed layers into the index, the oldest first, once the log under them is durable:
+//! the index never names a record that a crash can take away.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -1,9 +1,9 @@
 //! What the index on disk does not hold yet: layers of changes in memory, the newest on top.
 //!
-//! The newest layer takes each write's changes. When it is large it is closed, and the indexer takes the oldest one
-//! into the index. A view keeps the layers it began with. In the newest one it may see batches that came since,
-//! which it tells by their append index; whatever takes something away begins a new layer, so that no view sees it
-//! half done.
+//! The newest layer takes each write's changes. When it is large it is closed, and the indexer takes the
+//! oldest one into the index. A view keeps the layers it began with. In the newest one it may see batches
+//! that came since, which it tells by their append index; whatever takes something away begins a new layer,
+//! so that no view sees it half done.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;

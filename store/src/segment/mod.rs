@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
 
-use weir_kernel::ids::PartitionId;
+use weir_kernel::ids::{PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, Expiry};
 use crate::error::{LogError, Poison};
-use crate::index::{Index, Totals};
+use crate::index::{Index, Scope, Totals};
 use crate::layout::Place;
 use crate::limits;
 use crate::memory::check_index;
@@ -66,9 +66,9 @@ impl Default for SegmentOptions {
 
 /// An event log on disk.
 ///
-/// Opening reads the end of the log that is not indexed yet and one row a partition, no history. The directory
-/// stays locked until the log and all its readers are dropped. Dropping the log sends what was not synced to the
-/// system, but not to the device.
+/// Opening reads the end of the log that is not indexed yet and one row a partition, no history. The
+/// directory stays locked until the log and all its readers are dropped. Dropping the log sends what was not
+/// synced to the system, but not to the device.
 pub struct SegmentLog {
     shared: Arc<Shared>,
     writer: Writer,
@@ -76,6 +76,8 @@ pub struct SegmentLog {
     /// Rows in the newest layer, and where in the log it began.
     layer_rows: usize,
     layer_start: u64,
+    /// Whether the newest layer takes batches away, whose space is wanted back.
+    removes: bool,
     written: u64,
     options: SegmentOptions,
     poison: Poison,
@@ -138,6 +140,17 @@ impl State {
         newest.count(&draft, segment, segments);
         newest.add(draft)
     }
+
+    /// Closes the newest layer and begins another one. A layer without rows gives way to it.
+    fn begin_layer(&mut self, end: Place, rows: usize) {
+        match self.layers.last_mut() {
+            Some(newest) if rows == 0 => *newest = Arc::default(),
+            newest => {
+                newest.expect("one layer takes what is written").close(end);
+                self.layers.push(Arc::default());
+            }
+        }
+    }
 }
 
 impl SegmentLog {
@@ -155,18 +168,41 @@ impl SegmentLog {
         if !records.is_empty() {
             self.writer.make_room()?;
             let draft = Draft::of(records, &View::of_writer(&self.shared), self.writer.end().position)?;
-            if records.iter().any(|record| matches!(record, Record::Truncate { .. })) {
-                // Views do not see lanes shrink.
-                self.close_layer();
-            }
+            let before = self.writer.end();
             self.writer.append(records)?;
-            self.layer_rows += self.shared.state().add(draft, self.writer.start(), &self.shared.segments);
-            if self.layer_rows >= 2 * self.options.layer_rows || self.layers() > limits::LAYERS_MAXIMUM {
-                // Whoever never syncs must not fill the memory.
-                self.make_durable()?;
-            }
+            self.add(draft, before)?;
         }
         self.written = index;
+        Ok(())
+    }
+
+    fn try_expire(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
+        let draft = Draft::expiry(expiry, &View::of_writer(&self.shared))?;
+        let removed = draft.removed.len() as u64;
+        if removed > 0 {
+            self.writer.make_room()?;
+            let before = self.writer.end();
+            self.writer.append_expiry(expiry)?;
+            self.add(draft, before)?;
+        }
+        Ok(removed)
+    }
+
+    /// Takes the changes of a write that began at `before`.
+    fn add(&mut self, draft: Draft, before: Place) -> Result<(), LogError> {
+        let mut state = self.shared.state();
+        if !draft.removed.is_empty() {
+            // No view sees a lane shrink while it is in use: those that are have not got the layer that takes away,
+            // and those to come have it whole.
+            state.begin_layer(before, self.layer_rows);
+            (self.layer_rows, self.layer_start, self.removes) = (0, before.position, true);
+        }
+        self.layer_rows += state.add(draft, self.writer.start(), &self.shared.segments);
+        drop(state);
+        if self.layer_rows >= 2 * self.options.layer_rows || self.layers() > limits::LAYERS_MAXIMUM {
+            // Whoever never syncs must not fill the memory.
+            self.make_durable()?;
+        }
         Ok(())
     }
 
@@ -178,9 +214,12 @@ impl SegmentLog {
     fn make_durable(&mut self) -> Result<(), LogError> {
         let position = self.writer.sync()?;
         self.synced.write(position)?;
-        let log_bytes = position - self.layer_start;
-        if self.layer_rows >= self.options.layer_rows || log_bytes >= limits::LAYER_LOG_BYTES {
-            self.close_layer();
+        let full = self.layer_rows >= self.options.layer_rows
+            || position - self.layer_start >= limits::LAYER_LOG_BYTES
+            || self.removes;
+        if full && self.layer_rows > 0 {
+            self.shared.state().begin_layer(self.writer.end(), self.layer_rows);
+            (self.layer_rows, self.layer_start, self.removes) = (0, position, false);
         }
         let mut state = self.shared.state();
         state.durable = position;
@@ -195,18 +234,6 @@ impl SegmentLog {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
-    }
-
-    /// Begins a new layer.
-    fn close_layer(&mut self) {
-        if self.layer_rows == 0 {
-            return;
-        }
-        let mut state = self.shared.state();
-        let end = self.writer.end();
-        state.layers.last().expect("one layer takes what is written").close(end);
-        state.layers.push(Arc::default());
-        (self.layer_rows, self.layer_start) = (0, end.position);
     }
 
     fn try_sync(&mut self) -> Result<u64, LogError> {
@@ -242,6 +269,18 @@ impl EventLog for SegmentLog {
     fn sync(&mut self) -> Result<u64, LogError> {
         self.poison.check()?;
         let result = self.try_sync();
+        self.poison.watch(result)
+    }
+
+    fn expire(
+        &mut self,
+        partition: PartitionId,
+        slot: StreamPartition,
+        before_ms: u64,
+    ) -> Result<u64, LogError> {
+        self.poison.check()?;
+        let scope = Scope { partition, slot };
+        let result = self.try_expire(&Expiry { scope, before_ms, limit: limits::EXPIRE_BATCHES });
         self.poison.watch(result)
     }
 

@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::files::{Segments, Writer};
 use super::index_database::{IndexDatabase, Making};
 use super::layers::Layer;
-use super::scan::scan;
+use super::scan::{Written, scan};
 use super::view::View;
 use super::{SegmentLog, SegmentOptions, Shared, State, Unused, exchange, indexer};
 use crate::draft::Draft;
@@ -42,7 +42,18 @@ pub(super) fn open(path: &Path, options: SegmentOptions) -> Result<SegmentLog, L
     let indexer = Some(indexer::start(shared.clone())?);
     let layer_start = covered.position;
     let poison = Poison::default();
-    Ok(SegmentLog { shared, writer, synced, layer_rows, layer_start, written: 0, options, poison, indexer })
+    Ok(SegmentLog {
+        shared,
+        writer,
+        synced,
+        layer_rows,
+        layer_start,
+        removes: false,
+        written: 0,
+        options,
+        poison,
+        indexer,
+    })
 }
 
 fn open_index(directory: &Directory, options: &SegmentOptions) -> Result<IndexDatabase, LogError> {
@@ -114,18 +125,23 @@ fn shared(
     })
 }
 
-/// Puts what is not indexed into a layer; returns where the log ends and how many rows the layer has. Full layers
-/// are indexed on the way, so that memory is bounded however far the index is behind.
+/// Puts what is not indexed into a layer; returns where the log ends and how many rows the layer has. Full
+/// layers are indexed on the way, so that memory is bounded however far the index is behind.
 fn replay(shared: &Shared, covered: Place, layer_rows: usize) -> Result<(Place, usize), LogError> {
     // The index must not get ahead of what is durable.
     shared.segments.sync_last()?;
     let mut rows = 0;
-    let scanned = scan(&shared.segments, covered, |position, records, end| {
-        let draft = Draft::of(records, &View::of_writer(shared), position)
-            .map_err(|error| LogError::damaged(shared.segments.place(position), error.to_string()))?;
+    let scanned = scan(&shared.segments, covered, |position, written, end| {
+        let view = View::of_writer(shared);
+        let draft = match written {
+            Written::Records(records) => Draft::of(records, &view, position),
+            Written::Expiry(expiry) => Draft::expiry(expiry, &view),
+        };
+        let place = || shared.segments.place(position);
+        let draft = draft.map_err(|error| LogError::damaged(place(), error.to_string()))?;
         rows += shared.state().add(draft, shared.segments.start_of(position), &shared.segments);
         if rows >= layer_rows {
-            let full = std::mem::replace(&mut shared.state().layers[0], Arc::default());
+            let full = std::mem::take(&mut shared.state().layers[0]);
             shared.take(&full, end)?;
             rows = 0;
         }

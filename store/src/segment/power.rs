@@ -1,5 +1,5 @@
-//! Power failure, as far as a program can stage it: of what was sent to the last file since its sync, some is there
-//! and some is not.
+//! Power failure, as far as a program can stage it: of what was sent to the last file since its sync, some is
+//! there and some is not.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;

@@ -6,11 +6,20 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use weir_kernel::log::Record;
 
 use super::files::Segments;
+use crate::draft::Expiry;
 use crate::error::LogError;
 use crate::layout::Place;
-use crate::record::{self, HEADER_BYTES, Header};
+use crate::record::{self, HEADER_BYTES, Header, Logged};
 
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// One write.
+pub(super) enum Written {
+    /// The kernel's.
+    Records(Vec<Record>),
+    /// What was let expire.
+    Expiry(Expiry),
+}
 
 /// Where the log ends.
 #[derive(Debug)]
@@ -27,7 +36,7 @@ pub(super) struct Scanned {
 pub(super) fn scan(
     segments: &Segments,
     from: Place,
-    mut each: impl FnMut(u64, &[Record], Place) -> Result<(), LogError>,
+    mut each: impl FnMut(u64, &Written, Place) -> Result<(), LogError>,
 ) -> Result<Scanned, LogError> {
     let (_, end) = segments.span().unwrap_or_default();
     let mut at = from;
@@ -37,8 +46,8 @@ pub(super) fn scan(
             .map_err(|error| LogError::io(format!("reading {}", segments.place(at.position)), &error))?;
         let torn = loop {
             match source.next_write(at.writes + 1) {
-                Ok(Some((records, after))) => {
-                    each(at.position, &records, after)?;
+                Ok(Some((written, after))) => {
+                    each(at.position, &written, after)?;
                     at = after;
                 }
                 Ok(None) => break None,
@@ -83,20 +92,27 @@ impl Source {
         Ok(Self { file: BufReader::with_capacity(BUFFER_BYTES, file), position, end, record: Vec::new() })
     }
 
-    /// The records of the next write; `None` at the end of the file.
-    fn next_write(&mut self, write: u64) -> Result<Option<(Vec<Record>, Place)>, Stop> {
+    /// The next write; `None` at the end of the file.
+    fn next_write(&mut self, write: u64) -> Result<Option<(Written, Place)>, Stop> {
         let mut records = Vec::new();
         while self.position < self.end {
-            let (record, last) = self.next_record(write)?;
-            records.push(record);
+            let (logged, last) = self.next_record(write)?;
+            let end = Place { position: self.position, writes: write };
+            match logged {
+                Logged::Record(record) => records.push(record),
+                Logged::Expiry(expiry) if records.is_empty() && last => {
+                    return Ok(Some((Written::Expiry(expiry), end)));
+                }
+                Logged::Expiry(_) => return Err(Stop::Torn("an expiry stands among other records".into())),
+            }
             if last {
-                return Ok(Some((records, Place { position: self.position, writes: write })));
+                return Ok(Some((Written::Records(records), end)));
             }
         }
         if records.is_empty() { Ok(None) } else { Err(Stop::Torn("a write has no last record".into())) }
     }
 
-    fn next_record(&mut self, write: u64) -> Result<(Record, bool), Stop> {
+    fn next_record(&mut self, write: u64) -> Result<(Logged, bool), Stop> {
         let left = self.end - self.position;
         if left < HEADER_BYTES as u64 {
             return Err(Stop::Torn(format!("{left} bytes are too few for a record")));
@@ -115,9 +131,9 @@ impl Source {
         if header.write != write {
             return Err(Stop::Torn(format!("write {} stands where {write} belongs", header.write)));
         }
-        let record =
+        let logged =
             record::decode(&self.record).ok_or_else(|| "a record has impossible fields".to_owned())?;
         self.position += length as u64;
-        Ok((record, header.last))
+        Ok((logged, header.last))
     }
 }

@@ -1,4 +1,5 @@
-//! What the log holds at one moment, as an [`Index`]: layers in memory over the index on disk, over the segments.
+//! What the log holds at one moment, as an [`Index`]: layers in memory over the index on disk, over the
+//! segments.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;

@@ -167,6 +167,15 @@ impl Model {
         }
     }
 
+    /// Drops what is older than a time; returns how many batches that were.
+    pub fn expire(&mut self, partition: PartitionId, slot: StreamPartition, before_ms: u64) -> u64 {
+        let before = self.batches.len();
+        self.batches.retain(|batch| {
+            batch.partition != partition || batch.slot != slot || batch.last_time_ms >= before_ms
+        });
+        (before - self.batches.len()) as u64
+    }
+
     /// What [`collect`] must give, but for the number of chunks.
     pub fn answer(&self, query: &Query) -> Collected {
         let mut answer = Collected::default();
