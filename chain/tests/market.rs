@@ -6,7 +6,7 @@ mod common;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use common::{CHAIN_ID, Network, kernel_address, params, wallet};
-use weir_chain::bindings::{DataLicense, DataLicenseFactory, EventDelivery, IStream, Stream};
+use weir_chain::bindings::{DataLicense, DataLicenseFactory, EventDelivery, Stream};
 use weir_chain::calldata;
 use weir_chain::calldata::market;
 use weir_chain::deploy::{deploy_market, event_delivery_code, license_factory_code};
@@ -66,15 +66,7 @@ fn product(network: &mut Network, factory: Address, stream: StreamId) -> Address
     };
     network.ok(1, factory, market::offer(&product));
     let license = network.view(factory, DataLicenseFactory::productAtCall { index: U256::ZERO });
-    let permission = IStream::Permission {
-        subscribeUntil: 0,
-        publishUntil: 0,
-        canGrant: true,
-        canEdit: false,
-        canDelete: false,
-    };
-    let call = Stream::setPermissionCall { user: license, permission };
-    network.ok(1, Address::from(stream.0), call.abi_encode().into());
+    network.ok(1, Address::from(stream.0), market::let_grant(license));
     license
 }
 

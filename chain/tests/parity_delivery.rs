@@ -6,10 +6,10 @@ mod common;
 
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::SolCall;
-use common::foresee::{Dice, Sent, Tally, variant};
+use common::foresee::{Dice, Sent, Tally, rounds, variant};
 use common::session::{SESSION_KEY, SPOILT, recovered};
 use common::{CHAIN_ID, Network, SUPPLY, kernel_address, params, session, wallet};
-use weir_chain::bindings::{EventDelivery, IStream, Stream};
+use weir_chain::bindings::EventDelivery;
 use weir_chain::calldata;
 use weir_chain::calldata::market;
 use weir_chain::deploy::deploy_market;
@@ -222,18 +222,9 @@ impl Run {
         let user = wallet(1 + self.dice.roll(PUBLISHERS) as u8).address();
         let publish_until = self.dice.pick(&[0, u64::MAX, u64::MAX]);
         let permission = Permission { publish_until, ..Permission::default() };
-        let data = Stream::setPermissionCall {
-            user,
-            permission: IStream::Permission {
-                subscribeUntil: 0,
-                publishUntil: publish_until,
-                canGrant: false,
-                canEdit: false,
-                canDelete: false,
-            },
-        };
+        let data = calldata::set_permission(user, &permission);
         let call = Call::SetPermission { stream, user: kernel_address(user), permission };
-        Some((1, Address::from(stream.0), data.abi_encode().into(), call))
+        Some((1, Address::from(stream.0), data, call))
     }
 
     fn deliver(&mut self) -> Option<Sent> {
@@ -449,21 +440,15 @@ const MET: [&str; 31] = [
 
 #[test]
 fn the_delivery_contract_does_what_the_twin_foresees() {
-    let calls: u64 = std::env::var("WEIR_PARITY_CALLS").map_or(CALLS, |text| text.parse().expect("a number"));
-    let mut seen = Tally::default();
-    for round in 0..4 {
-        let mut run = Run::new(SEED + round);
-        let mut done = 0;
-        while done < calls / 4 {
-            done += u64::from(run.step());
-        }
+    let step = |run: &mut Run, _| run.step();
+    let seen = rounds(SEED..SEED + 4, CALLS, Run::new, step, |run| {
         run.network.check();
         assert_eq!(run.network.twin.supply(), SUPPLY, "tokens are neither made nor lost");
         for subscriber in &run.subscribers {
             let reentered = run.network.view(subscriber.at, HostileSubscriber::reenteredCall {});
             assert_eq!(reentered, U256::ZERO, "nothing can be called while a subscriber runs");
         }
-        seen.add(run.seen);
-    }
+        run.seen
+    });
     seen.complete(MET.into_iter().chain(["WrongStream"]));
 }

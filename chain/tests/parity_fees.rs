@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
-use common::foresee::{Dice, Sent, Tally, variant};
+use common::foresee::{Dice, Sent, Tally, rounds, variant};
 use common::session::recovered;
 use common::{Network, SUPPLY, error_names, kernel_address, wallet};
 use lanes::{Lanes, hostile};
@@ -28,7 +28,7 @@ const SENDERS: u64 = 6;
 /// It is a creditor, so that credits are called from outside too.
 const CREDITOR: u8 = 6;
 const PARTITIONS: u32 = 2;
-const STEPS: usize = 4_200;
+const CALLS: u64 = 21_000;
 const SEEDS: u64 = 5;
 
 struct Run {
@@ -417,24 +417,23 @@ const UNREACHABLE: [&str; 5] = [
 
 #[test]
 fn the_chain_does_what_the_twin_of_fees_and_karma_foresees() {
-    let mut seen = Tally::default();
     let mut burned = 0;
-    for seed in 0..SEEDS {
-        let mut run = Run::new(seed);
-        for step in 0..STEPS {
-            run.step();
-            run.check_books();
-            if step % 5 == 0 {
-                run.check_balance();
-            }
-            if step % 700 == 0 {
-                run.check_views();
-            }
+    let step = |run: &mut Run, number: u64| {
+        run.step();
+        run.check_books();
+        if number % 5 == 0 {
+            run.check_balance();
         }
+        if number % 700 == 0 {
+            run.check_views();
+        }
+        true
+    };
+    let seen = rounds(0..SEEDS, CALLS, Run::new, step, |run| {
         run.check_views();
         burned += run.network.twin.balance(BURNED);
-        seen.add(run.seen);
-    }
+        run.seen
+    });
     let mut wanted: BTreeSet<String> = MET.iter().map(|name| name.to_string()).collect();
     wanted.extend(error_names("LaneFees"));
     wanted.extend(error_names("Karma"));

@@ -3,14 +3,16 @@
 //! facts in the same order or the error of the same name, and the same balances and views afterwards.
 
 mod common;
+#[path = "parity_licenses/views.rs"]
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
-use common::foresee::{Dice, Sent, Tally, variant};
+use common::foresee::{Dice, Sent, Tally, rounds, variant};
 use common::{Network, SUPPLY, kernel_address, wallet};
-use weir_chain::bindings::{DataLicense, DataLicenseFactory, IStream, Stream};
+use weir_chain::bindings::Stream;
 use weir_chain::calldata;
 use weir_chain::calldata::market;
 use weir_chain::deploy::deploy_market;
@@ -359,18 +361,9 @@ impl Run {
             return Some((sender, Address::from(stream.0), data, Call::RemoveStream { stream }));
         }
         let permission = Permission { can_grant: self.dice.roll(12) != 0, ..Permission::default() };
-        let data = Stream::setPermissionCall {
-            user: to(license),
-            permission: IStream::Permission {
-                subscribeUntil: 0,
-                publishUntil: 0,
-                canGrant: permission.can_grant,
-                canEdit: false,
-                canDelete: false,
-            },
-        };
+        let data = calldata::set_permission(to(license), &permission);
         let call = Call::SetPermission { stream, user: license, permission };
-        Some((sender, Address::from(stream.0), data.abi_encode().into(), call))
+        Some((sender, Address::from(stream.0), data, call))
     }
 
     fn step(&mut self) -> bool {
@@ -391,80 +384,6 @@ impl Run {
             self.check(call);
         }
         true
-    }
-
-    /// After a call: the product's books balance, and its views say what the twin says.
-    fn check(&self, call: &licenses::Call) {
-        use licenses::Call as C;
-        let address = match call {
-            C::Offer(_) => return self.check_factory(),
-            C::Order { license, .. } | C::Pay { license, .. } | C::Prove { license, .. } => *license,
-            C::Settle { license, .. } | C::Withdraw { license } => *license,
-            C::SetForSale { license, .. } | C::SetBeneficiary { license, .. } => *license,
-        };
-        let held = self.network.twin.licenses.license(address).unwrap();
-        let locked: u128 = held.licences.values().map(|l| held.product.price_of(l.end - l.settled)).sum();
-        assert_eq!(locked, held.locked, "what is not decided is locked");
-        assert_eq!(held.owed.values().sum::<u128>(), held.unclaimed, "what is decided is owed");
-        let balance = self.network.twin.balance(address);
-        assert_eq!(balance, held.locked + held.unclaimed, "a product's balance is its escrow");
-        let at = to(address);
-        assert_eq!(self.network.tokens(at), balance);
-        assert_eq!(self.network.view(at, DataLicense::lockedCall {}), held.locked);
-        assert_eq!(self.network.view(at, DataLicense::unclaimedCall {}), held.unclaimed);
-        let count: u64 = self.network.view(at, DataLicense::licenceCountCall {}).to();
-        assert_eq!(count, held.licences.len() as u64);
-        match call {
-            C::Order { order, .. } | C::Pay { order, .. } => {
-                self.check_licence(at, held, if order.licence == 0 { count } else { order.licence });
-            }
-            C::Settle { licence, .. } => self.check_licence(at, held, *licence),
-            C::Prove { delivery, .. } => self.check_lane(at, held, delivery),
-            _ => {}
-        }
-    }
-
-    fn check_factory(&self) {
-        let factory = self.network.addresses.license_factory.unwrap();
-        let count: usize = self.network.view(factory, DataLicenseFactory::productCountCall {}).to();
-        assert_eq!(count, self.network.twin.licenses.products.len());
-    }
-
-    fn check_licence(&self, at: Address, held: &License, number: u64) {
-        let found = self.network.view(at, DataLicense::licenceOfCall { licence: U256::from(number) });
-        let Some(expected) = held.licences.get(&number) else {
-            return assert_eq!((found.buyer, found.end), (Address::ZERO, 0));
-        };
-        assert_eq!(kernel_address(found.buyer), expected.buyer);
-        assert_eq!((found.start, found.end, found.settled), (expected.start, expected.end, expected.settled));
-        for account in [expected.buyer, held.product.beneficiary] {
-            let owed: u128 = self.network.view(at, DataLicense::owedCall { account: to(account) }).to();
-            assert_eq!(owed, held.owed.get(&account).copied().unwrap_or(0));
-        }
-        for stream in &held.product.streams {
-            let call = DataLicense::deliveredSecondsCall {
-                stream: stream.0.into(),
-                from: expected.start,
-                to: expected.end,
-            };
-            let windows = held.windows.get(stream).cloned().unwrap_or_default();
-            let window_seconds = held.product.window_seconds;
-            let delivered = windows.delivered_within(expected.start, expected.end, window_seconds);
-            assert_eq!(self.network.view(at, call), delivered);
-            if self.network.twin.stream(*stream).is_some_and(|s| s.removed_block.is_none()) {
-                let call = Stream::permissionOfCall { user: to(expected.buyer) };
-                let permission = self.network.view(Address::from(stream.0), call);
-                let known = self.network.twin.stream(*stream).unwrap().permission(expected.buyer);
-                assert_eq!(permission.subscribeUntil, known.subscribe_until);
-                assert!(permission.subscribeUntil >= expected.end, "who paid may read");
-            }
-        }
-    }
-
-    fn check_lane(&self, at: Address, held: &License, delivery: &Delivery) {
-        let lane = delivery.lane.lane();
-        let proved = self.network.view(at, DataLicense::provedOfCall { lane: lane.0.into() });
-        assert_eq!(proved, held.proved.get(&lane).copied().unwrap_or(0));
     }
 }
 
@@ -522,17 +441,11 @@ const MET: [&str; 39] = [
 
 #[test]
 fn the_market_does_what_the_twin_foresees() {
-    let calls: u64 = std::env::var("WEIR_PARITY_CALLS").map_or(CALLS, |text| text.parse().expect("a number"));
-    let mut seen = Tally::default();
-    for round in 0..4 {
-        let mut run = Run::new(SEED + round);
-        let mut done = 0;
-        while done < calls / 4 {
-            done += u64::from(run.step());
-        }
+    let step = |run: &mut Run, _| run.step();
+    let seen = rounds(SEED..SEED + 4, CALLS, Run::new, step, |run| {
         run.network.check();
         assert_eq!(run.network.twin.supply(), SUPPLY, "tokens are neither made nor lost");
-        seen.add(run.seen);
-    }
+        run.seen
+    });
     seen.complete(MET.into_iter().chain(["Withdrawn"]));
 }

@@ -9,7 +9,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use common::foresee::{Dice, Tally, variant};
+use common::foresee::{Dice, Tally, rounds, variant};
 use common::{Network, kernel_address, params, wallet};
 use weir_chain::bindings::{Stream as S, StreamRegistry as R};
 use weir_chain::calldata;
@@ -342,22 +342,23 @@ fn ids(addresses: impl IntoIterator<Item = Address>) -> BTreeSet<StreamId> {
     addresses.into_iter().map(|address| StreamId(address.into_array())).collect()
 }
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
 #[test]
 fn streams_do_what_the_twin_foresees() {
-    let dice = Dice(number("WEIR_PARITY_SEED", SEED));
-    let network = Network::new(params());
-    let mut run = Run { network, dice, recent: Vec::new(), met: Tally::default() };
-    for step in 0..number("WEIR_PARITY_CALLS", CALLS) {
-        run.step(step);
-        if step % 250 == 0 {
+    let new = |seed| {
+        let network = Network::new(params());
+        Run { network, dice: Dice(seed), recent: Vec::new(), met: Tally::default() }
+    };
+    let step = |run: &mut Run, number: u64| {
+        run.step(number);
+        if number % 250 == 0 {
             run.check_lists();
         }
-    }
-    run.check_lists();
-    run.network.check();
-    run.met.complete(MET);
+        true
+    };
+    let met = rounds(SEED..SEED + 1, CALLS, new, step, |run| {
+        run.check_lists();
+        run.network.check();
+        run.met
+    });
+    met.complete(MET);
 }

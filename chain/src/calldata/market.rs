@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
+use weir_kernel::coordinator::Permission;
 use weir_kernel::coordinator::delivery::{self, Terms};
 use weir_kernel::coordinator::licenses::{self, Order, Product};
 
@@ -89,6 +90,12 @@ pub fn set_for_sale(for_sale: bool) -> Bytes {
 /// `DataLicense.setBeneficiary`.
 pub fn set_beneficiary(beneficiary: Address) -> Bytes {
     DataLicense::setBeneficiaryCall { beneficiary_: beneficiary }.abi_encode().into()
+}
+
+/// `Stream.setPermission`: lets a product's contract grant, as it must to let buyers in.
+pub fn let_grant(license: Address) -> Bytes {
+    let permission = Permission { can_grant: true, ..Permission::default() };
+    super::set_permission(license, &permission)
 }
 
 /// `EventDelivery.subscribe`; the contract must be allowed to take the budget.

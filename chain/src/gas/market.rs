@@ -1,11 +1,11 @@
 //! The market: products, licences, and events delivered to contracts.
 
-use crate::bindings::{DataLicenseFactory, IStream, Stream};
+use crate::bindings::DataLicenseFactory;
 use crate::calldata;
 use crate::calldata::market;
 use crate::deploy::deploy_market;
 use alloy_primitives::{Address, B256, TxKind, U256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::sol;
 use weir_kernel::agreement::cut::{Cut, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent, Session};
 use weir_kernel::coordinator::delivery::{self, Terms};
@@ -61,15 +61,7 @@ fn offered(table: &mut Table, network: &mut Network, stream: StreamId) -> Addres
     let offer = network.ok(1, factory, market::offer(&product)).gas_used;
     table.row("DataLicenseFactory.offer, 1 stream", offer);
     let license = network.view(factory, DataLicenseFactory::productAtCall { index: U256::ZERO });
-    let permission = IStream::Permission {
-        subscribeUntil: 0,
-        publishUntil: 0,
-        canGrant: true,
-        canEdit: false,
-        canDelete: false,
-    };
-    let call = Stream::setPermissionCall { user: license, permission };
-    network.ok(1, Address::from(stream.0), call.abi_encode().into());
+    network.ok(1, Address::from(stream.0), market::let_grant(license));
     license
 }
 

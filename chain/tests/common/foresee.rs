@@ -2,6 +2,7 @@
 //! foreseen, and a count of what was met.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use alloy_primitives::{Address, Bytes};
 use weir_chain::facts::decode_block;
@@ -66,6 +67,37 @@ impl Network {
             }
         }
     }
+}
+
+/// Runs of random calls, one a seed, and what all of them met. `WEIR_PARITY_SEED` gives another first seed and
+/// `WEIR_PARITY_CALLS` another number of calls in all than the committed ones.
+///
+/// `step` gets how many calls its run has made and says whether it made one more; `end` checks the run once more.
+pub fn rounds<R>(
+    seeds: Range<u64>,
+    calls: u64,
+    new: impl Fn(u64) -> R,
+    step: impl Fn(&mut R, u64) -> bool,
+    mut end: impl FnMut(R) -> Tally,
+) -> Tally {
+    let count = seeds.end - seeds.start;
+    let first = number("WEIR_PARITY_SEED", seeds.start);
+    let calls = number("WEIR_PARITY_CALLS", calls) / count;
+    let mut seen = Tally::default();
+    for seed in first..first + count {
+        let mut run = new(seed);
+        let mut made = 0;
+        while made < calls {
+            made += u64::from(step(&mut run, made));
+        }
+        seen.add(end(run));
+    }
+    seen
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable)
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 /// The name that a debug text begins with.
