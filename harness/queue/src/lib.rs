@@ -1,4 +1,4 @@
-//! The two places in a node where threads meet over shared memory and order matters, as types of their own, small
+//! The places in a node where threads meet over shared memory and order matters, as types of their own, small
 //! enough that [loom](https://docs.rs/loom) tries every interleaving of them.
 //!
 //! ```text
@@ -15,11 +15,12 @@
 //!   yet, so that room is credit from the disk.
 //! - [`fan_out`]: what waits for one reader. It is bounded in items and in bytes; a reader that does not take what it
 //!   is sent loses its buffer and is told why, and whoever feeds it never waits.
+//! - [`Share`]: frames that are verified on several cores, and come back in their order.
 //!
-//! The models are in `tests/loom.rs`:
+//! The models are in `tests/loom.rs` and `tests/loom_share.rs`:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --package weir-queue --test loom --release --target-dir target/loom
+//! RUSTFLAGS="--cfg loom" cargo test --package weir-queue --tests --release --target-dir target/loom
 //! ```
 //!
 //! # Example
@@ -44,6 +45,8 @@
 
 pub mod fan_out;
 mod group;
+mod share;
 mod sync;
 
 pub use group::{Group, GroupQueue};
+pub use share::Share;
