@@ -61,7 +61,7 @@ pub fn withdraw(slot: StreamPartition) -> Bytes {
 pub fn settle(signed: &SignedHeader, proof: &kernel::CutProof) -> Bytes {
     let call = C::settleCall {
         header: header(&signed.header).into(),
-        signature: Bytes::copy_from_slice(signed.signature.as_bytes()),
+        signature: signed.proof().into(),
         proof: cut_proof(proof),
     };
     call.abi_encode().into()
@@ -71,9 +71,9 @@ pub fn settle(signed: &SignedHeader, proof: &kernel::CutProof) -> Bytes {
 pub fn prove_fork(first: &SignedHeader, second: &SignedHeader) -> Bytes {
     let call = C::proveForkCall {
         first: header(&first.header).into(),
-        firstSignature: Bytes::copy_from_slice(first.signature.as_bytes()),
+        firstSignature: first.proof().into(),
         second: header(&second.header).into(),
-        secondSignature: Bytes::copy_from_slice(second.signature.as_bytes()),
+        secondSignature: second.proof().into(),
     };
     call.abi_encode().into()
 }

@@ -49,4 +49,5 @@ pub mod mirror;
 pub mod port;
 pub mod revert;
 pub mod rpc;
+pub mod stand_in;
 pub mod wallet;

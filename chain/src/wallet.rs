@@ -7,7 +7,7 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use k256::ecdsa::SigningKey;
 
-use crate::limits;
+use crate::{limits, stand_in};
 
 /// Why bytes are no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,8 @@ pub enum KeyError {
 pub struct Wallet {
     key: SigningKey,
     address: Address,
+    /// Whether stand-ins come instead of signatures.
+    stands_in: bool,
 }
 
 impl fmt::Debug for Wallet {
@@ -39,7 +41,7 @@ impl Wallet {
         let key = SigningKey::from_bytes(key.into()).map_err(|_| KeyError::Range)?;
         let point = key.verifying_key().to_encoded_point(false);
         let address = Address::from_slice(&keccak256(&point.as_bytes()[1..])[12..]);
-        Ok(Self { key, address })
+        Ok(Self { key, address, stands_in: false })
     }
 
     /// The wallet of a private key written in hexadecimal digits, with or without `0x`.
@@ -48,6 +50,11 @@ impl Wallet {
         let mut key = [0; 32];
         hex::decode_to_slice(digits, &mut key).map_err(|_| KeyError::Format)?;
         Self::from_bytes(&key)
+    }
+
+    /// The same account, which signs with stand-ins, as only simulations take them: [`stand_in`].
+    pub fn standing_in(self) -> Self {
+        Self { stands_in: true, ..self }
     }
 
     /// The private key.
@@ -67,6 +74,9 @@ impl Wallet {
     }
 
     fn sign(&self, digest: B256) -> Signature {
+        if self.stands_in {
+            return Signature::from_raw_array(&stand_in::sign(self.address, digest)).expect("v is 27");
+        }
         let (signature, recovery) =
             self.key.sign_prehash_recoverable(digest.as_slice()).expect("a 32-byte digest can be signed");
         Signature::from((signature, recovery)).normalized_s()

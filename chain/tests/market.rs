@@ -96,11 +96,12 @@ fn deliver(batch: &Batch, index: u32) -> Bytes {
     let delivery = Delivery {
         header: *batch.header(),
         recovered: None,
+        session: None,
         index,
         path: batch.proof(index).unwrap().path,
         encoded: batch.event_bytes(index).unwrap().to_vec(),
     };
-    market::deliver(1, &delivery, batch.signature().as_bytes())
+    market::deliver(1, &delivery, &batch.signed_header().proof())
 }
 
 /// A subscriber of wallet 2 with a subscription to the stream; its address.

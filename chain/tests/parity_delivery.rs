@@ -7,12 +7,13 @@ mod common;
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::SolCall;
 use common::foresee::{Dice, Sent, Tally, variant};
-use common::{CHAIN_ID, Network, SUPPLY, kernel_address, params, wallet};
+use common::session::{SESSION_KEY, SPOILT, recovered};
+use common::{CHAIN_ID, Network, SUPPLY, kernel_address, params, session, wallet};
 use weir_chain::bindings::{EventDelivery, IStream, Stream};
 use weir_chain::calldata;
 use weir_chain::calldata::market;
 use weir_chain::deploy::deploy_market;
-use weir_kernel::batch::{Batch, LaneWriter, NewEvent};
+use weir_kernel::batch::{Batch, LaneWriter, NewEvent, Session};
 use weir_kernel::coordinator::delivery::{self, Callee, Delivery, Terms};
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Call, Fact, Permission};
@@ -95,13 +96,33 @@ impl Run {
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.dice.roll(u64::MAX).to_be_bytes());
         let mut lane = LaneWriter::new(slot, origin, 1, nonce, Hash::ZERO, SECP256K1);
+        let mut signer = key;
+        if self.dice.roll(3) == 0 {
+            lane = self.in_session(lane, key);
+            signer = SESSION_KEY;
+        }
         let events = (0..1 + self.dice.roll(7))
             .map(|n| NewEvent::new(1_000 + n, 1, vec![b'x'; self.dice.roll(90) as usize]))
             .collect();
         let unsigned = lane.next_batch(events).unwrap();
         let digest = B256::from(unsigned.signing_hash(CHAIN_ID).0);
-        let signature = Signature::Secp256k1(wallet(key).sign_digest(digest));
+        let signature = Signature::Secp256k1(wallet(signer).sign_digest(digest));
         self.batches.push(unsigned.sign(signature).unwrap());
+    }
+
+    /// Lets the session key sign in a lane; some sessions end soon.
+    fn in_session(&mut self, lane: LaneWriter, key: u8) -> LaneWriter {
+        let expiry_block = self.network.mirror.height() + self.dice.roll(80) + 2;
+        let session = Session {
+            stream: lane.slot().stream,
+            origin: lane.origin(),
+            key: kernel_address(wallet(SESSION_KEY).address()),
+            expiry_block,
+            signature_type: SECP256K1,
+        };
+        let digest = B256::from(session.signing_hash(CHAIN_ID).0);
+        let certificate = session.certified(Signature::Secp256k1(wallet(key).sign_digest(digest)));
+        lane.in_session(&session, certificate).unwrap()
     }
 
     fn call(&mut self) -> Option<Sent> {
@@ -230,13 +251,16 @@ impl Run {
         let index = self.dice.roll(batch.len().into()) as u32;
         let mut delivery = Delivery {
             header: *batch.header(),
-            recovered: Some(batch.header().origin),
+            recovered: None,
+            session: None,
             index,
             path: batch.proof(index).unwrap().path,
             encoded: batch.event_bytes(index).unwrap().to_vec(),
         };
-        let mut signature = batch.signature().as_bytes().to_vec();
+        let mut signature = batch.signed_header().proof();
         self.spoil(&mut delivery, &mut signature);
+        let found = recovered(&delivery.header, &signature);
+        (delivery.recovered, delivery.session) = (found.signer, found.session);
         let accepted = subscribed.is_some_and(|s| self.accepts(&s.terms));
         let data = market::deliver(subscription, &delivery, &signature);
         let call = delivery::Call::Deliver { subscription, delivery, accepted };
@@ -268,19 +292,10 @@ impl Run {
                 header.last_time_ms = header.first_time_ms;
                 (header.first_time_ms, header.last_time_ms) = (0, 1);
             }
-            16 => {
-                // High s: the same signature with the other root, which is refused.
-                signature[32..64].fill(0xFF);
-                delivery.recovered = None;
-            }
-            17 => {
-                signature[64] = 29;
-                delivery.recovered = None;
-            }
-            18 => {
-                signature.pop();
-                delivery.recovered = None;
-            }
+            // High s: the same signature with the other root, which is refused.
+            16 => signature[32..64].fill(0xFF),
+            17 => signature[64] = 29,
+            18 => drop(signature.pop()),
             19 => {
                 header.origin = kernel_address(wallet(9).address());
                 header.signer = header.origin;
@@ -289,14 +304,24 @@ impl Run {
             20 => {
                 let digest = B256::from(header.signing_hash(CHAIN_ID).0);
                 *signature = wallet(11).sign_digest(digest).to_vec();
-                delivery.recovered = Some(kernel_address(wallet(11).address()));
+            }
+            21 if signature.len() > 65 => {
+                // One byte of a certificate: expiry, type, length, r, s or v.
+                let at = 65 + self.dice.roll(75) as usize;
+                signature[at] ^= 1 + self.dice.roll(255) as u8;
+            }
+            22 => {
+                let origin = delivery.header.origin;
+                let key = (1..=PUBLISHERS as u8).find(|key| kernel_address(wallet(*key).address()) == origin);
+                let spoilt = session::spoilt(&delivery.header, key.unwrap(), self.dice.roll(SPOILT));
+                delivery.header = spoilt.header;
+                *signature = spoilt.proof();
             }
             _ => {}
         }
         if resign {
             let digest = B256::from(delivery.header.signing_hash(CHAIN_ID).0);
             *signature = wallet(9).sign_digest(digest).to_vec();
-            delivery.recovered = Some(delivery.header.origin);
         }
     }
 
@@ -388,7 +413,7 @@ fn name(fact: &Fact) -> String {
 }
 
 /// What random calls must have met. The rest has its own tests.
-const MET: [&str; 29] = [
+const MET: [&str; 31] = [
     "AlreadyDelivered",
     "AmountOutOfRange",
     "Approval",
@@ -411,6 +436,8 @@ const MET: [&str; 29] = [
     "PermissionSet",
     "PublisherNotPermitted",
     "RateExceeded",
+    "SessionEnded",
+    "SessionInvalid",
     "SignatureMismatch",
     "Subscribed",
     "SubscriberWithoutCode",

@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use common::foresee::{Dice, Sent, Tally, variant};
+use common::session::recovered;
 use common::{Network, SUPPLY, error_names, kernel_address, wallet};
 use lanes::{Lanes, hostile};
 use weir_chain::bindings::Karma;
 use weir_chain::bindings::fees::{ILaneFees, LaneFees};
 use weir_chain::deploy::Economy;
 use weir_chain::{calldata, fees as data};
-use weir_kernel::coordinator::fees::{self, BURNED, Receipt, RecoveredHeader};
+use weir_kernel::coordinator::fees::{self, BURNED, Receipt};
 use weir_kernel::coordinator::karma;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Call, Fact, Params, Seats};
@@ -180,42 +181,47 @@ impl Run {
     fn settle(&mut self, sender: u8) -> Option<Sent> {
         let fees = self.network.addresses.fees.unwrap();
         let (mut signed, mut proof) = self.lanes.sealed(&mut self.dice)?;
-        let mut signer = Some(signed.header.origin);
-        match self.dice.roll(30) {
+        match self.dice.roll(32) {
             0 => proof.partition = PartitionId(9),
             1 => proof.path.count += 1 + self.dice.roll(4) as u32,
             2 => proof.previous = Hash([9; 32]),
             3 => proof.later.resize(257, (1, Hash([1; 32]))),
             4 => proof.later.extend([(5, Hash([5; 32]))]),
-            5 => signer = hostile(&mut signed.signature, &mut self.dice),
+            5 => {
+                hostile(&mut signed.signature, &mut self.dice);
+            }
             6 => lanes::break_rule(&mut signed.header, &mut self.dice),
             7 => proof.epoch += 1,
             8 => {
                 signed.header.volume = signed.header.volume.saturating_sub(2_000);
                 signed.header.count += 1;
-                lanes::sign(&mut signed);
+                signed = lanes::sign(signed.header);
             }
+            9 | 10 => signed = lanes::spoilt(&signed.header, &mut self.dice),
             _ => {}
         }
         let data = data::settle(&signed, &proof);
-        let signed = RecoveredHeader { header: signed.header, signer };
+        let signed = recovered(&signed.header, &signed.proof());
         Some((sender, fees, data, Call::Fees(fees::Call::Settle { signed, proof })))
     }
 
     fn fork(&mut self, sender: u8) -> Option<Sent> {
         let fees = self.network.addresses.fees.unwrap();
-        let (mut pair, mut signers) = self.lanes.pair(&mut self.dice)?;
+        let mut pair = self.lanes.pair(&mut self.dice)?;
         match self.dice.roll(12) {
             0 => lanes::break_rule(&mut pair[1].header, &mut self.dice),
             1 => {
                 let at = self.dice.roll(2) as usize;
-                signers[at] = hostile(&mut pair[at].signature, &mut self.dice);
+                hostile(&mut pair[at].signature, &mut self.dice);
+            }
+            2 => {
+                let at = self.dice.roll(2) as usize;
+                pair[at] = lanes::spoilt(&pair[at].header, &mut self.dice);
             }
             _ => {}
         }
         let data = data::prove_fork(&pair[0], &pair[1]);
-        let [first, second] =
-            [0, 1].map(|at: usize| RecoveredHeader { header: pair[at].header, signer: signers[at] });
+        let [first, second] = pair.map(|signed| recovered(&signed.header, &signed.proof()));
         Some((sender, fees, data, Call::Fees(fees::Call::ProveFork { first, second })))
     }
 

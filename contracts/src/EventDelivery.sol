@@ -142,11 +142,9 @@ contract EventDelivery is IEventDelivery, ITokenReceiver, ReentrancyGuard {
         if (fields.timestamp < header.firstTime || fields.timestamp > header.lastTime) {
             revert TimeOutOfRange(fields.timestamp, header.firstTime, header.lastTime);
         }
-        (address recovered,,) = ECDSA.tryRecoverCalldata(Batches.signingHash(header), d.signature);
-        if (recovered != header.origin || recovered == address(0)) {
-            revert SignatureMismatch(header.origin, recovered);
-        }
-        if (!IStream(stream).canPublish(recovered)) revert PublisherNotPermitted(stream, recovered);
+        _checkSigner(header, d.signature);
+        address publisher = header.origin;
+        if (!IStream(stream).canPublish(publisher)) revert PublisherNotPermitted(stream, publisher);
         bytes32 lane = Batches.laneOf(
             stream,
             header.streamPartition,
@@ -158,7 +156,7 @@ contract EventDelivery is IEventDelivery, ITokenReceiver, ReentrancyGuard {
         e = IEventSubscriber.Event({
             stream: stream,
             streamPartition: header.streamPartition,
-            publisher: recovered,
+            publisher: publisher,
             lane: lane,
             sequence: sequence,
             timestamp: fields.timestamp,
@@ -166,6 +164,18 @@ contract EventDelivery is IEventDelivery, ITokenReceiver, ReentrancyGuard {
             encryptionType: fields.encryptionType,
             content: content
         });
+    }
+
+    /// @dev The header is its origin's. A session must go on now, as the publisher's permission must hold now: the
+    /// contract has no other way to know when an event was made.
+    function _checkSigner(Batches.Header calldata header, bytes calldata signature) private view {
+        (bool certified, address recovered, uint64 expiryBlock) =
+            Batches.recoverSigner(header, Batches.digestOf(header), signature);
+        if (!certified) revert SessionInvalid(header.certificate);
+        if (recovered != header.signer || recovered == address(0)) {
+            revert SignatureMismatch(header.signer, recovered);
+        }
+        if (block.number >= expiryBlock) revert SessionEnded(header.certificate, expiryBlock);
     }
 
     /// @dev Returns the number of the event in its lane.

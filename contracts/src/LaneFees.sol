@@ -363,11 +363,9 @@ contract LaneFees is ILaneFees, EIP712 {
         bytes32 digest,
         bytes calldata signature
     ) private view {
-        (address signer, ECDSA.RecoverError problem,) =
-            ECDSA.tryRecoverCalldata(Batches.signingHashOf(header.stream, digest), signature);
-        if (problem != ECDSA.RecoverError.NoError || signer != header.origin) {
-            revert InvalidHeaderSignature(digest);
-        }
+        (bool certified, address signer,) = Batches.recoverSigner(header, digest, signature);
+        if (!certified) revert InvalidSession(digest, header.certificate);
+        if (signer != header.signer || signer == address(0)) revert InvalidHeaderSignature(digest);
     }
 
     function _laneOf(Batches.Header calldata header) private pure returns (bytes32) {

@@ -9,14 +9,14 @@ use weir_kernel::broker::lane::Mark;
 use weir_kernel::broker::rows::{PartitionRow, ReportRow};
 use weir_kernel::broker::{Message, SignedEntry};
 use weir_kernel::coordinator::{Entry, report_signing_hash};
-use weir_kernel::ids::{Hash, PartitionId, StreamId, StreamPartition};
+use weir_kernel::ids::{Address, Hash, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Record, Slice};
 use weir_kernel::signature::{KEYED_HASH, keyed_report};
 use weir_kernel::wire::{encode, encode_row};
 
 use crate::derive::Numbers;
 use crate::targets::SENDER;
-use crate::verifier::{DOMAIN, sign_batch};
+use crate::verifier::{DOMAIN, in_session, sign_batch};
 
 const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 2 };
 
@@ -27,6 +27,14 @@ fn batches(branch: u8) -> [Batch; 2] {
         let events = (0..count).map(|at| NewEvent::new(1000 + at, content_type::TEXT, [branch; 5])).collect();
         sign_batch(lane.next_batch(events).expect("small events fit"))
     })
+}
+
+/// A batch that a session key signed.
+fn session_batch() -> Batch {
+    let lane = LaneWriter::new(SLOT, SENDER, 12, [8; 16], Hash::ZERO, KEYED_HASH);
+    let mut lane = in_session(lane, Address([0xE0; 20]), 400).expect("a session of its own");
+    let events = (0..2).map(|at| NewEvent::new(1000 + at, content_type::TEXT, [b's'; 5])).collect();
+    sign_batch(lane.next_batch(events).expect("small events fit"))
 }
 
 fn head() -> LaneHead {
@@ -129,8 +137,14 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let whole = || batches(b'a').map(|batch| batch.bytes().to_vec()).to_vec();
     let signed = || batches(b'a').map(|batch| batch.signed_header().encode()).to_vec();
     match target {
-        "batch" => whole(),
-        "signed_header" => signed().into_iter().chain([encode_row(&fork().first)]).collect(),
+        "batch" => whole().into_iter().chain([session_batch().bytes().to_vec()]).collect(),
+        "signed_header" => {
+            let session = session_batch().signed_header();
+            signed()
+                .into_iter()
+                .chain([encode_row(&fork().first), session.encode(), encode_row(&session)])
+                .collect()
+        }
         "frame" => frames(),
         "row" => rows(),
         "seats" => vec![vec![0; 32], [vec![1; 32], vec![0x83, 0, 0, 1, 2, 7]].concat()],

@@ -8,6 +8,13 @@ pub const HEADER_BYTES: usize = 223;
 /// Longest signature in bytes: its length is one byte on the wire.
 pub const MAX_SIGNATURE_BYTES: usize = 255;
 
+/// Bytes of a session certificate beside its signature: expiry block 8, signature type 1, signature length 1.
+pub const CERTIFICATE_FIELD_BYTES: usize = 10;
+
+/// Most bytes before the events of a batch.
+pub const MAX_SIGNED_HEADER_BYTES: usize =
+    HEADER_BYTES + 1 + MAX_SIGNATURE_BYTES + CERTIFICATE_FIELD_BYTES + MAX_SIGNATURE_BYTES;
+
 /// Fewest encoded bytes of an event: time 8, content type 1, encryption type 1, key id length 1, content length 4.
 pub const MIN_EVENT_BYTES: usize = 15;
 
@@ -29,13 +36,11 @@ pub const MAX_MERKLE_PATH: usize = 32;
 
 /// The event of the greatest size alone is a batch.
 const _: () = assert!(
-    HEADER_BYTES + 1 + MAX_SIGNATURE_BYTES + MIN_EVENT_BYTES + MAX_KEY_ID_BYTES + MAX_CONTENT_BYTES
-        <= MAX_BATCH_BYTES
+    MAX_SIGNED_HEADER_BYTES + MIN_EVENT_BYTES + MAX_KEY_ID_BYTES + MAX_CONTENT_BYTES <= MAX_BATCH_BYTES
 );
 /// The greatest count can be reached.
-const _: () = assert!(
-    HEADER_BYTES + 1 + MAX_SIGNATURE_BYTES + MAX_BATCH_EVENTS as usize * MIN_EVENT_BYTES <= MAX_BATCH_BYTES
-);
+const _: () =
+    assert!(MAX_SIGNED_HEADER_BYTES + MAX_BATCH_EVENTS as usize * MIN_EVENT_BYTES <= MAX_BATCH_BYTES);
 /// Offsets in a batch, and so content lengths, fit in 32 bits.
 const _: () = assert!(MAX_BATCH_BYTES <= u32::MAX as usize);
 const _: () = assert!(MAX_CONTENT_BYTES <= MAX_BATCH_BYTES);
@@ -179,6 +184,10 @@ pub const SUBSCRIPTION_WINDOW_BYTES: u64 = 1 << 20;
 /// How long an event may be on its way from its publisher's clock to a replica's disk: as long as an edge tries. A
 /// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap.
 pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
+
+/// Changes of seats that a view of the chain remembers, so that brokers look at what changed and not at everything: more
+/// than a few blocks hold. Whoever missed more looks at everything.
+pub const RESEATINGS_KEPT: usize = 1 << 12;
 
 /// Requests open at the same time in one session.
 pub const MAX_REQUESTS: usize = 1024;

@@ -19,8 +19,33 @@ pub const DOMAIN_NAME: &str = "weir";
 /// Version of every signing domain of this protocol.
 pub const DOMAIN_VERSION: &str = "1";
 
-const DOMAIN_TYPE: &[u8] =
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+/// Keccak-256 of `EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)`.
+const DOMAIN_TYPE_HASH: [u8; 32] = hex("8b73c3c69bb8fe3d512ecc4cf759cc79239f7b179b0ffacaa9a75d522b39400f");
+
+/// Keccak-256 of [`DOMAIN_NAME`].
+const DOMAIN_NAME_HASH: [u8; 32] = hex("fd6cce17040eb11b0838ac7e9c51cf92e33d7b56ecc282f9d77928f2cfed2717");
+
+/// Keccak-256 of [`DOMAIN_VERSION`].
+const DOMAIN_VERSION_HASH: [u8; 32] = hex("c89efdaa54c0f20c7adf612882df0950f5a951637e0307cdcb4c672f298b8bc6");
+
+/// The bytes that 64 hexadecimal digits stand for.
+pub(crate) const fn hex(digits: &str) -> [u8; 32] {
+    const fn value(digit: u8) -> u8 {
+        match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => panic!("a hash is written in lower case hexadecimal digits"),
+        }
+    }
+    let digits = digits.as_bytes();
+    assert!(digits.len() == 64, "a hash has 64 digits");
+    let (mut bytes, mut at) = ([0; 32], 0);
+    while at < 32 {
+        bytes[at] = value(digits[2 * at]) << 4 | value(digits[2 * at + 1]);
+        at += 1;
+    }
+    bytes
+}
 
 /// An unsigned integer as an ABI word.
 pub fn uint_word(value: u64) -> [u8; 32] {
@@ -100,9 +125,10 @@ impl Default for WordHasher {
 /// The separator of the domain that a contract checks signatures under: batches under their stream's contract,
 /// reports under the coordinator's.
 pub fn domain_separator(chain_id: u64, verifying_contract: &Address) -> Hash {
-    WordHasher::of_type(DOMAIN_TYPE)
-        .word(&keccak256(&[DOMAIN_NAME.as_bytes()]).0)
-        .word(&keccak256(&[DOMAIN_VERSION.as_bytes()]).0)
+    WordHasher::new()
+        .word(&DOMAIN_TYPE_HASH)
+        .word(&DOMAIN_NAME_HASH)
+        .word(&DOMAIN_VERSION_HASH)
         .uint(chain_id)
         .address(&verifying_contract.0)
         .finish()
@@ -125,10 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_type_hash_is_the_one_in_the_eip() {
-        assert_eq!(
-            keccak256(&[DOMAIN_TYPE]),
-            "0x8b73c3c69bb8fe3d512ecc4cf759cc79239f7b179b0ffacaa9a75d522b39400f".parse().expect("a hash")
-        );
+    fn the_hashes_of_the_domain_are_of_what_they_say() {
+        let domain_type: &[u8] =
+            b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+        assert_eq!(keccak256(&[domain_type]).0, DOMAIN_TYPE_HASH);
+        assert_eq!(keccak256(&[DOMAIN_NAME.as_bytes()]).0, DOMAIN_NAME_HASH);
+        assert_eq!(keccak256(&[DOMAIN_VERSION.as_bytes()]).0, DOMAIN_VERSION_HASH);
     }
 }

@@ -1,7 +1,7 @@
 //! Verification as a type (WP 2.4.9): what has passed it is [`Verified`], and nothing else can be.
 //!
 //! ```text
-//!   bytes ──decode──► Batch ──signature──► Verified<Batch>
+//!   bytes ──decode──► Batch ──signatures──► Verified<Batch>
 //!                       │                     │
 //!                  BatchError           signed_header() ──► Verified<SignedHeader>
 //! ```
@@ -15,12 +15,35 @@ use core::ops::Deref;
 use crate::batch::{Batch, BatchError, Event, EventError, Header, SignedHeader, event_leaf};
 use crate::ids::{Address, Hash};
 use crate::merkle::MerkleProof;
-use crate::signature::Signature;
+use crate::typed_data::{domain_separator, signing_hash};
 
 /// Checks signatures of the types that it knows.
 pub trait Verifier {
     /// Whether `signature` is by `signer` over `signing_hash`. `false` for a type that it does not know.
     fn verify(&self, signature_type: u8, signer: &Address, signing_hash: &Hash, signature: &[u8]) -> bool;
+
+    /// The same for a session certificate, which comes with every batch of its session: a verifier may remember it.
+    fn verify_certificate(
+        &self,
+        signature_type: u8,
+        wallet: &Address,
+        signing_hash: &Hash,
+        signature: &[u8],
+    ) -> bool {
+        self.verify(signature_type, wallet, signing_hash, signature)
+    }
+
+    /// A batch of these bytes that passed here before, on the same chain. Only a simulation remembers: there, many
+    /// brokers get the same batch.
+    fn recall(&self, bytes: &[u8]) -> Option<Verified<Batch>> {
+        let _ = bytes;
+        None
+    }
+
+    /// A batch has passed.
+    fn passed(&self, batch: &Verified<Batch>) {
+        let _ = batch;
+    }
 }
 
 /// Something whose format and signature were checked. Only this module makes it.
@@ -61,6 +84,13 @@ pub enum InvalidBatch {
         /// Who should have signed.
         signer: Address,
     },
+    /// The session certificate is not signed by the origin.
+    Certificate {
+        /// The type of the signature.
+        signature_type: u8,
+        /// The wallet that should have signed.
+        origin: Address,
+    },
 }
 
 impl fmt::Display for InvalidBatch {
@@ -71,6 +101,11 @@ impl fmt::Display for InvalidBatch {
                 f,
                 "signature of type {signature_type} is not by {signer}, or not for this chain, or not accepted here"
             ),
+            Self::Certificate { signature_type, origin } => write!(
+                f,
+                "session certificate's signature of type {signature_type} is not by {origin}, or not for this stream, \
+                 key, expiry and chain, or not accepted here"
+            ),
         }
     }
 }
@@ -79,7 +114,7 @@ impl core::error::Error for InvalidBatch {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Malformed(error) => Some(error),
-            Self::Signature { .. } => None,
+            Self::Signature { .. } | Self::Certificate { .. } => None,
         }
     }
 }
@@ -96,9 +131,31 @@ pub fn verify(
     chain_id: u64,
     verifier: &(impl Verifier + ?Sized),
 ) -> Result<Verified<Batch>, InvalidBatch> {
-    let batch = Batch::decode(bytes)?;
-    check_signature(batch.header(), batch.signature(), &batch.signing_hash(chain_id), verifier)?;
+    verify_batch(Batch::decode(bytes)?, chain_id, verifier)
+}
+
+/// Checks the signatures of a batch that obeys all other rules.
+pub fn verify_batch(
+    batch: Batch,
+    chain_id: u64,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<Verified<Batch>, InvalidBatch> {
+    check_signatures(&batch.signed_header(), &batch.digest(), chain_id, verifier)?;
     Ok(Verified(batch))
+}
+
+/// The same as [`verify`] of bytes that somebody else holds; a batch that the verifier recalls is not checked again.
+pub fn verify_bytes(
+    bytes: &[u8],
+    chain_id: u64,
+    verifier: &(impl Verifier + ?Sized),
+) -> Result<Verified<Batch>, InvalidBatch> {
+    if let Some(known) = verifier.recall(bytes).filter(|known| known.bytes()[..] == *bytes) {
+        return Ok(known);
+    }
+    let batch = verify(bytes.into(), chain_id, verifier)?;
+    verifier.passed(&batch);
+    Ok(batch)
 }
 
 /// Checks a header alone: what its fields can show, and its signature for the chain with that id.
@@ -107,20 +164,33 @@ pub fn verify_header(
     chain_id: u64,
     verifier: &(impl Verifier + ?Sized),
 ) -> Result<Verified<SignedHeader>, InvalidBatch> {
-    signed.header.check()?;
-    check_signature(&signed.header, &signed.signature, &signed.header.signing_hash(chain_id), verifier)?;
+    signed.check()?;
+    check_signatures(&signed, &signed.header.digest(), chain_id, verifier)?;
     Ok(Verified(signed))
 }
 
-fn check_signature(
-    header: &Header,
-    signature: &Signature,
-    signing_hash: &Hash,
+/// The wallet's signature under the certificate, if there is one, then the signer's under the header.
+fn check_signatures(
+    signed: &SignedHeader,
+    digest: &Hash,
+    chain_id: u64,
     verifier: &(impl Verifier + ?Sized),
 ) -> Result<(), InvalidBatch> {
+    let SignedHeader { header, signature, certificate } = signed;
+    // Under one domain: the stream's.
+    let domain = domain_separator(chain_id, &Address(header.stream.0));
+    if let Some(certificate) = certificate {
+        let (signature_type, origin) = (certificate.signature.signature_type(), header.origin);
+        // The header's field is the digest of the certificate: the format says so.
+        let hash = signing_hash(&domain, &header.certificate);
+        if !verifier.verify_certificate(signature_type, &origin, &hash, certificate.signature.as_bytes()) {
+            return Err(InvalidBatch::Certificate { signature_type, origin });
+        }
+    }
     let of_the_type_named = signature.signature_type() == header.signature_type;
+    let hash = signing_hash(&domain, digest);
     let accepted = of_the_type_named
-        && verifier.verify(header.signature_type, &header.signer, signing_hash, signature.as_bytes());
+        && verifier.verify(header.signature_type, &header.signer, &hash, signature.as_bytes());
     if accepted {
         Ok(())
     } else {

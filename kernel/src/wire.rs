@@ -29,7 +29,7 @@ use crate::coordinator::report_signing_hash;
 use crate::ids::Address;
 use crate::limits::{MAX_FRAME_BATCHES, MAX_FRAME_BYTES};
 use crate::signature::SECP256K1;
-use crate::verify::{InvalidBatch, Verified, Verifier, verify, verify_header};
+use crate::verify::{InvalidBatch, Verified, Verifier, verify_bytes, verify_header};
 
 /// The version of frames that this kernel speaks.
 pub const FRAME_VERSION: u8 = 2;
@@ -176,7 +176,7 @@ pub fn decode(
     }
     let batches = attached
         .into_iter()
-        .map(|bytes| verify(bytes.into(), domain.chain_id, verifier).map_err(FrameError::Batch))
+        .map(|bytes| verify_bytes(bytes, domain.chain_id, verifier).map_err(FrameError::Batch))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(match message {
         Message::Answer { .. } => {

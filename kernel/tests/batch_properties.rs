@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use weir_kernel::batch::{Batch, Header, LaneWriter, NewEvent, SignedHeader};
+use weir_kernel::batch::{Batch, Header, LaneWriter, NewEvent, Session, SignedHeader};
 use weir_kernel::ids::{Hash, StreamId, StreamPartition};
 use weir_kernel::signature::{
     KEYED_HASH, KeyedHashVerifier, SECP256K1, Secp256k1Verifier, SecretKey, Signature, keyed_hash,
@@ -32,22 +32,51 @@ fn events() -> impl Strategy<Value = Vec<NewEvent>> {
 }
 
 fn lane() -> impl Strategy<Value = LaneWriter> {
-    let kind = prop_oneof![Just(SECP256K1), Just(KEYED_HASH)];
-    (any::<[u8; 20]>(), any::<u32>(), any::<u64>(), any::<[u8; 16]>(), any::<[u8; 32]>(), kind).prop_map(
-        |(stream, partition, opening_block, nonce, previous, kind)| {
+    let kind = || prop_oneof![Just(SECP256K1), Just(KEYED_HASH)];
+    let parts = (any::<[u8; 20]>(), any::<u32>(), any::<u64>(), any::<[u8; 16]>(), any::<[u8; 32]>(), kind());
+    (parts, proptest::option::of((kind(), any::<u64>()))).prop_map(
+        |((stream, partition, opening_block, nonce, previous, kind), session)| {
             let slot = StreamPartition { stream: StreamId(stream), partition };
-            LaneWriter::new(slot, key().address(), opening_block, nonce, Hash(previous), kind)
+            let lane = LaneWriter::new(slot, key().address(), opening_block, nonce, Hash(previous), kind);
+            match session {
+                Some((wallets, blocks)) if opening_block < u64::MAX => {
+                    in_session(lane, wallets, opening_block.saturating_add(blocks.max(1)))
+                }
+                _ => lane,
+            }
         },
     )
+}
+
+fn session_key() -> SecretKey {
+    SecretKey::from_bytes(&[0x43; 32]).expect("a valid key")
+}
+
+/// Has the session key sign in a lane; the wallet signs the certificate with that type.
+fn in_session(lane: LaneWriter, wallets: u8, expiry_block: u64) -> LaneWriter {
+    let session = Session {
+        stream: lane.slot().stream,
+        origin: key().address(),
+        key: session_key().address(),
+        expiry_block,
+        signature_type: wallets,
+    };
+    let signature = signed(&key(), wallets, &session.signing_hash(CHAIN_ID));
+    lane.in_session(&session, session.certified(signature)).expect("the session is the lane's")
+}
+
+fn signed(key: &SecretKey, kind: u8, hash: &Hash) -> Signature {
+    match kind {
+        SECP256K1 => Signature::Secp256k1(key.sign_hash(hash)),
+        _ => keyed_hash(&key.address(), hash),
+    }
 }
 
 fn sign(lane: &mut LaneWriter, events: Vec<NewEvent>) -> Batch {
     let unsigned = lane.next_batch(events).expect("within bounds");
     let hash = unsigned.signing_hash(CHAIN_ID);
-    let signature = match unsigned.header.signature_type {
-        SECP256K1 => Signature::Secp256k1(key().sign_hash(&hash)),
-        _ => keyed_hash(&key().address(), &hash),
-    };
+    let signer = if unsigned.header.certificate.is_zero() { key() } else { session_key() };
+    let signature = signed(&signer, unsigned.header.signature_type, &hash);
     unsigned.sign(signature).expect("of the lane's type")
 }
 
@@ -142,9 +171,16 @@ fn written_header(batch: &Batch) -> verify::Verified<SignedHeader> {
 /// Every bit of a batch of each signature type, and every length short of it.
 #[test]
 fn no_changed_bit_and_no_cut_verifies() {
-    for kind in [SECP256K1, KEYED_HASH] {
+    let kinds = [SECP256K1, KEYED_HASH];
+    for (kind, wallets) in
+        kinds.into_iter().flat_map(|kind| [(kind, None), (kind, Some(kinds[0])), (kind, Some(kinds[1]))])
+    {
         let slot = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
-        let mut lane = LaneWriter::new(slot, key().address(), 9, [2; 16], Hash::ZERO, kind);
+        let lane = LaneWriter::new(slot, key().address(), 9, [2; 16], Hash::ZERO, kind);
+        let mut lane = match wallets {
+            Some(wallets) => in_session(lane, wallets, 500),
+            None => lane,
+        };
         sign(&mut lane, vec![NewEvent::new(7, 0, b"before")]);
         let events = vec![
             NewEvent { key_id: vec![1, 2], ..NewEvent::new(8, 1, b"{}") },

@@ -235,10 +235,11 @@ fn a_writer_refuses_by_name_and_stays_as_it_was() {
     let unknown = self::lane(9).next_batch(vec![event(1, b"")]).map(|_| ());
     assert_eq!(unknown, Err(LaneError::Signature(SignatureError::Type(9))));
 
-    let last = Header { sequence: u64::MAX - 1, count: 1, ..*good().header() };
+    let signed = |header| SignedHeader { header, ..good().signed_header() };
+    let last = signed(Header { sequence: u64::MAX - 1, count: 1, ..*good().header() });
     let exhausted = LaneWriter::resume(&last).next_batch(vec![event(2000, b"")]).map(|_| ());
     assert_eq!(exhausted, Err(LaneError::Exhausted));
-    let metered = Header { volume: u64::MAX, ..*good().header() };
+    let metered = signed(Header { volume: u64::MAX, ..*good().header() });
     let exhausted = LaneWriter::resume(&metered).next_batch(vec![event(2000, b"x")]).map(|_| ());
     assert_eq!(exhausted, Err(LaneError::Exhausted));
 }
@@ -247,7 +248,7 @@ fn a_writer_refuses_by_name_and_stays_as_it_was() {
 fn a_lane_is_a_chain_and_can_be_resumed() {
     let mut writer = lane(KEYED_HASH);
     let first = sign(&mut writer, vec![event(1, b"abc"), event(2, b"")]);
-    let mut resumed = LaneWriter::resume(first.header());
+    let mut resumed = LaneWriter::resume(&first.signed_header());
     let second = sign(&mut writer, vec![event(2, b"de")]);
     assert_eq!(sign(&mut resumed, vec![event(2, b"de")]), second);
     assert_eq!((second.lane(), writer.lane()), (first.lane(), first.lane()));

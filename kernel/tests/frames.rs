@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use weir_kernel::agreement::cut::kept;
 use weir_kernel::agreement::{Cut, Fork, LaneHead};
-use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
+use weir_kernel::batch::{Batch, LaneWriter, NewEvent, Session, content_type};
 use weir_kernel::broker::{Message, RefusalCode, SignedEntry};
 use weir_kernel::coordinator::{Entry, report_signing_hash};
 use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition, hex};
@@ -33,6 +33,26 @@ fn batch(content: &str) -> Batch {
     let event = NewEvent::new(1_700_000_000_000, content_type::JSON, content.as_bytes());
     let unsigned = lane.next_batch(vec![event]).expect("one small event fits");
     let signature = Signature::Secp256k1(key().sign_hash(&unsigned.signing_hash(DOMAIN.chain_id)));
+    unsigned.sign(signature).expect("the lane is signed with this type")
+}
+
+/// A batch that a session key signed.
+fn session_batch(content: &str) -> Batch {
+    let session_key = SecretKey::from_bytes(&[8; 32]).expect("a valid key");
+    let session = Session {
+        stream: slot().stream,
+        origin: key().address(),
+        key: session_key.address(),
+        expiry_block: 3_600,
+        signature_type: SECP256K1,
+    };
+    let signature = Signature::Secp256k1(key().sign_hash(&session.signing_hash(DOMAIN.chain_id)));
+    let mut lane = LaneWriter::new(slot(), key().address(), 12, [9; 16], Hash::ZERO, SECP256K1)
+        .in_session(&session, session.certified(signature))
+        .expect("the session is the lane's");
+    let event = NewEvent::new(1_700_000_000_000, content_type::JSON, content.as_bytes());
+    let unsigned = lane.next_batch(vec![event]).expect("one small event fits");
+    let signature = Signature::Secp256k1(session_key.sign_hash(&unsigned.signing_hash(DOMAIN.chain_id)));
     unsigned.sign(signature).expect("the lane is signed with this type")
 }
 
@@ -97,6 +117,10 @@ fn samples() -> Vec<(&'static str, Message, Vec<Batch>)> {
         heads: heads.clone(),
         forks: forks.clone(),
     };
+    let branches = ["1", "2"].map(|content| session_batch(content).signed_header());
+    let session_fork = Fork::new(branches[0], branches[1]).expect("two branches of one lane");
+    let decline_session =
+        Message::Decline { partition, epoch, round: 1, heads: heads.clone(), forks: vec![session_fork] };
     vec![
         ("append", Message::Append { partition }, one()),
         ("acknowledge", Message::Acknowledge { partition, epoch, heads: heads.clone() }, vec![]),
@@ -130,6 +154,8 @@ fn samples() -> Vec<(&'static str, Message, Vec<Batch>)> {
         ("unfollow", Message::Unfollow { partition, slot: slot() }, vec![]),
         ("live", Message::Live { partition, slot: slot(), previous_index: 76, index: 77 }, one()),
         ("withdrawn", Message::Withdrawn { partition, slot: slot(), lane, from: 300 }, vec![]),
+        ("decline, a fork in a session", decline_session, vec![]),
+        ("append, in a session", Message::Append { partition }, vec![session_batch("1")]),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weir_kernel::batch::{Batch, Header, LaneWriter, NewEvent, SignedHeader, content_type};
+use weir_kernel::batch::{Batch, Header, LaneWriter, NewEvent, Session, SignedHeader, content_type};
 use weir_kernel::ids::{Address, Hash, LaneId, StreamId, StreamPartition};
 use weir_kernel::partition_key::partition_of_key;
 use weir_kernel::signature::{
@@ -19,6 +19,8 @@ use weir_kernel::{merkle::MerkleProof, typed_data, verify};
 const CHAIN_ID: u64 = 31337;
 /// The first account of the development chains: known to everybody, worth nothing.
 const SECRET_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+/// The second of them.
+const SESSION_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors/batch.json")
@@ -30,7 +32,15 @@ fn committed() -> Value {
 }
 
 fn key() -> SecretKey {
-    let bytes: Hash = SECRET_KEY.parse().expect("32 bytes in hexadecimal");
+    key_of(SECRET_KEY)
+}
+
+fn session_key() -> SecretKey {
+    key_of(SESSION_KEY)
+}
+
+fn key_of(text: &str) -> SecretKey {
+    let bytes: Hash = text.parse().expect("32 bytes in hexadecimal");
     SecretKey::from_bytes(&bytes.0).expect("a valid key")
 }
 
@@ -83,6 +93,10 @@ fn generate() -> Value {
                 LaneWriter::new(slot(u32::MAX), Address([0x51; 20]), 0, [0; 16], Hash::ZERO, KEYED_HASH);
             sign(&mut simulated, vec![NewEvent::new(0, content_type::BINARY, []); 3])
         }),
+        ("signed by a session key", {
+            let mut lane = session_lane();
+            sign(&mut lane, vec![NewEvent::new(1_500_000_000_000, content_type::JSON, b"{}"); 2])
+        }),
     ];
     let partition_keys: Vec<Value> = ["", "sensor-17", "größer"]
         .iter()
@@ -97,15 +111,34 @@ fn generate() -> Value {
         "about": "See README.md beside this file.",
         "chain_id": CHAIN_ID.to_string(),
         "secret_key": SECRET_KEY,
+        "session_key": SESSION_KEY,
         "batches": batches.iter().map(|(name, batch)| describe(name, batch)).collect::<Vec<_>>(),
         "partition_keys": partition_keys,
     })
+}
+
+/// A lane in which the session key signs for the other.
+fn session_lane() -> LaneWriter {
+    let session = Session {
+        stream: slot(0).stream,
+        origin: key().address(),
+        key: session_key().address(),
+        expiry_block: 3_600,
+        signature_type: SECP256K1,
+    };
+    let signature = Signature::Secp256k1(key().sign_hash(&session.signing_hash(CHAIN_ID)));
+    LaneWriter::new(slot(0), key().address(), 12, *b"weir in session!", Hash::ZERO, SECP256K1)
+        .in_session(&session, session.certified(signature))
+        .expect("the session is the lane's")
 }
 
 fn sign(lane: &mut LaneWriter, events: Vec<NewEvent>) -> Batch {
     let unsigned = lane.next_batch(events).expect("the events are within bounds");
     let hash = unsigned.signing_hash(CHAIN_ID);
     let signature = match unsigned.header.signature_type {
+        SECP256K1 if unsigned.header.signer == session_key().address() => {
+            Signature::Secp256k1(session_key().sign_hash(&hash))
+        }
         SECP256K1 => Signature::Secp256k1(key().sign_hash(&hash)),
         _ => keyed_hash(&unsigned.header.signer, &hash),
     };
@@ -117,7 +150,17 @@ fn describe(name: &str, batch: &Batch) -> Value {
     let index = header.count - 1;
     let proof = batch.proof(index).expect("the last event exists");
     let domain = typed_data::domain_separator(CHAIN_ID, &Address(header.stream.0));
-    json!({
+    let session = batch.certificate().map(|certificate| {
+        let session = certificate.session(header);
+        json!({
+            "expiryBlock": session.expiry_block.to_string(),
+            "signatureType": session.signature_type,
+            "digest": session.digest().to_string(),
+            "signingHash": session.signing_hash(CHAIN_ID).to_string(),
+            "signature": hex(certificate.signature.as_bytes()),
+        })
+    });
+    let mut vector = json!({
         "name": name,
         "header": {
             "version": header.version,
@@ -158,7 +201,11 @@ fn describe(name: &str, batch: &Batch) -> Value {
             "path": proof.path.iter().map(Hash::to_string).collect::<Vec<_>>(),
         },
         "bytes": hex(batch.bytes()),
-    })
+    });
+    if let Some(session) = session {
+        vector["session"] = session;
+    }
+    vector
 }
 
 fn text_of(vectors: &Value) -> String {
@@ -184,7 +231,7 @@ fn what_is_committed_reads_back_as_described() {
     let vectors = committed();
     let chain_id = number(&vectors["chain_id"]);
     let batches = vectors["batches"].as_array().expect("a list");
-    assert_eq!(batches.len(), 4);
+    assert_eq!(batches.len(), 5);
     for vector in batches {
         let name = vector["name"].as_str().expect("a name");
         let bytes: Arc<[u8]> = unhex(&vector["bytes"]).into();
@@ -201,6 +248,14 @@ fn what_is_committed_reads_back_as_described() {
         assert_eq!(batch.digest(), Hash(bytes_of(&vector["digest"])), "{name}");
         assert_eq!(expected.signing_hash(chain_id), Hash(bytes_of(&vector["signingHash"])), "{name}");
         assert_eq!(batch.signature().as_bytes(), unhex(&vector["signature"]), "{name}");
+        let session = batch.certificate().map(|certificate| certificate.session(&expected));
+        assert_eq!(session.is_some(), vector.get("session").is_some(), "{name}");
+        if let Some(session) = session {
+            let described = &vector["session"];
+            assert_eq!(session.expiry_block, number(&described["expiryBlock"]), "{name}");
+            assert_eq!(session.digest(), Hash(bytes_of(&described["digest"])), "{name}");
+            assert_eq!(session.signing_hash(chain_id), Hash(bytes_of(&described["signingHash"])), "{name}");
+        }
         assert_eq!(
             SignedHeader::decode(&batch.signed_header().encode()),
             Ok(*batch.signed_header()),

@@ -7,8 +7,9 @@ import { readFileSync } from "node:fs";
 import { strict as assert } from "node:assert";
 import { AbiCoder, TypedDataEncoder, Wallet, keccak256, verifyTypedData } from "ethers";
 
-const { chain_id, secret_key, batches, partition_keys } = JSON.parse(readFileSync("batch.json", "utf8"));
+const { chain_id, secret_key, session_key, batches, partition_keys } = JSON.parse(readFileSync("batch.json", "utf8"));
 const wallet = new Wallet(secret_key);
+const sessionWallet = new Wallet(session_key);
 const bytes = (hex) => Buffer.from(hex.slice(2), "hex");
 const hex = (buffer) => "0x" + Buffer.from(buffer).toString("hex");
 const sha256 = (...parts) => createHash("sha256").update(Buffer.concat(parts)).digest();
@@ -23,6 +24,32 @@ const types = {
     ["uint8", "signatureType"],
   ].map(([type, name]) => ({ type, name })),
 };
+
+const sessionTypes = {
+  Session: [
+    ["address", "stream"], ["address", "origin"], ["address", "key"], ["uint64", "expiryBlock"],
+    ["uint8", "signatureType"],
+  ].map(([type, name]) => ({ type, name })),
+};
+
+// The certificate of a batch: what the wallet signs, and its bytes after the batch's signature.
+async function certificate(domain, h, session) {
+  if (session === undefined) {
+    assert.equal(h.signer, h.origin);
+    assert.equal(BigInt(h.certificate), 0n);
+    return Buffer.alloc(0);
+  }
+  const { expiryBlock, signatureType, signature } = session;
+  const signed = { stream: h.stream, origin: h.origin, key: h.signer, expiryBlock, signatureType };
+  assert.equal(TypedDataEncoder.from(sessionTypes).hashStruct("Session", signed), h.certificate);
+  assert.equal(session.digest, h.certificate);
+  assert.equal(TypedDataEncoder.hash(domain, sessionTypes, signed), session.signingHash);
+  assert.equal(await wallet.signTypedData(domain, sessionTypes, signed), signature);
+  assert.equal(verifyTypedData(domain, sessionTypes, signed, signature).toLowerCase(), h.origin);
+  assert.ok(BigInt(h.openingBlock) < BigInt(expiryBlock));
+  const bare = bytes(signature);
+  return Buffer.concat([integer(expiryBlock, 8), integer(signatureType, 1), integer(bare.length, 1), bare]);
+}
 
 // RFC 9162 section 2.1.1, recursively.
 function root(leaves) {
@@ -75,7 +102,8 @@ for (const batch of batches) {
   assert.equal(TypedDataEncoder.hashDomain(domain), batch.domainSeparator);
   assert.equal(TypedDataEncoder.hash(domain, types, h), batch.signingHash);
   if (h.signatureType === 1) {
-    assert.equal(await wallet.signTypedData(domain, types, h), batch.signature);
+    const signer = batch.session === undefined ? wallet : sessionWallet;
+    assert.equal(await signer.signTypedData(domain, types, h), batch.signature);
     assert.equal(verifyTypedData(domain, types, h, batch.signature).toLowerCase(), h.signer);
   } else {
     assert.equal(h.signatureType, 0xf0);
@@ -89,7 +117,8 @@ for (const batch of batches) {
   assert.equal(hex(encoded[proof.index]), proof.event);
   assert.equal(hex(rootFromPath(leaves[proof.index], proof.index, proof.count, proof.path.map(bytes))), h.root);
   const signature = bytes(batch.signature);
-  const whole = Buffer.concat([encodeHeader(h), integer(signature.length, 1), signature, ...encoded]);
+  const shown = Buffer.concat([signature, await certificate(domain, h, batch.session)]);
+  const whole = Buffer.concat([encodeHeader(h), integer(signature.length, 1), shown, ...encoded]);
   assert.equal(hex(whole), batch.bytes);
 }
 

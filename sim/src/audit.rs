@@ -14,6 +14,8 @@ pub enum AuditLevel {
     /// The last link of each node: enough for the digest.
     #[default]
     Digest,
+    /// Nothing: what the audit costs is seen beside a run without it. The digest says nothing then.
+    Nothing,
     /// One link in so many steps.
     Every(u32),
     /// Every step of one node from a step on, this many.
@@ -53,7 +55,7 @@ impl NodeAudit {
     /// The audit of node `number` at a level.
     pub fn new(number: u32, level: AuditLevel) -> Self {
         let kept = match level {
-            AuditLevel::Digest => None,
+            AuditLevel::Digest | AuditLevel::Nothing => None,
             AuditLevel::Every(steps) => Some((1, u64::MAX, u64::from(steps.max(1)))),
             AuditLevel::Stretch { node, from_step, count } => {
                 (node == number).then_some((from_step, from_step.saturating_add(count), 1))

@@ -1,23 +1,27 @@
-//! The chain as an actor: the contracts' real bytecode, blocks on virtual time, one follower for all nodes.
+//! The chain as an actor: the contracts' real bytecode, blocks on virtual time, one follower for all nodes but those
+//! whose provider is on a [`branch`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use alloy_primitives::{Address as EthereumAddress, B256, Bytes, TxKind, U256};
-use weir_chain::calldata;
-use weir_chain::deploy::{Addresses, Deployment, deploy};
+use weir_chain::deploy::{Addresses, Deployment, Economy, deploy_with};
 use weir_chain::facts::decode_block;
 use weir_chain::limits::{BROKER_ETHER_WEI, TX_GAS_LIMIT};
 use weir_chain::mirror::{Genesis, Mirror};
 use weir_chain::port::{Chain as _, SharedMirror};
 use weir_chain::wallet::{Account, Wallet};
+use weir_chain::{calldata, fees};
+use weir_kernel::coordinator::fees::Params as Prices;
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::coordinator::{Fact, Intent, Params, State};
-use weir_kernel::ids::{Address, StreamId};
+use weir_kernel::ids::{Address, StreamId, StreamPartition};
 use weir_kernel::signature::SecretKey;
 use weir_node::follower::Follower;
 
 use crate::scenario::{Scenario, key_bytes};
+
+pub mod branch;
 
 /// The development chain's id.
 pub const CHAIN_ID: u64 = 31_337;
@@ -27,6 +31,12 @@ pub const START_MS: u64 = 1_800_000_000_000;
 
 /// All tokens.
 pub const SUPPLY: u128 = 1_000_000_000 * DATA;
+
+/// What an event costs where not everything is free.
+const EVENT_PRICE: u128 = DATA / 1_000;
+
+/// What honest publishers deposit then for each stream partition: more than any run publishes.
+const DEPOSIT: u128 = 1_000 * DATA;
 
 const RESERVE: u128 = 1_000_000 * DATA;
 
@@ -47,10 +57,12 @@ pub struct ChainActor {
     mirror: SharedMirror,
     addresses: Addresses,
     follower: Follower<SharedMirror>,
+    /// Blocks that make a block count, itself included.
+    confirmations: u64,
     known_streams: BTreeSet<StreamId>,
     /// The newest first.
     views: VecDeque<Arc<State>>,
-    waiting: BTreeMap<B256, ()>,
+    waiting: BTreeSet<B256>,
     /// Transactions that were included and failed, by reason.
     pub reverts: BTreeMap<String, u64>,
 }
@@ -59,26 +71,39 @@ impl ChainActor {
     /// A chain with the contracts, the streams, and tokens for every broker.
     pub fn new(seed: u64, scenario: &Scenario, brokers: &[Wallet]) -> Self {
         let owner = Wallet::from_bytes(&key_bytes(seed, "owner", 0)).expect("the key is in range");
+        let owner = if scenario.real_signatures { owner } else { owner.standing_in() };
         let mut alloc: BTreeMap<EthereumAddress, U256> =
             brokers.iter().map(|wallet| (wallet.address(), BROKER_ETHER_WEI)).collect();
         // It pays for a transfer to each broker, and what waits is held back at its gas limit.
         let share = U256::from(1 + brokers.len() / 256);
         alloc.insert(owner.address(), BROKER_ETHER_WEI * share);
+        alloc.extend(payers(seed, scenario).map(|wallet| (wallet.address(), BROKER_ETHER_WEI)));
         let start_s = START_MS / 1_000 - 1_000;
         let mut mirror = Mirror::in_memory(&Genesis { chain_id: CHAIN_ID, timestamp_s: start_s, alloc });
+        if !scenario.real_signatures {
+            mirror.take_stand_ins();
+        }
         let params = params(scenario);
         let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
-        let addresses =
-            deploy(&mut mirror, &owner, &deployment, start_s).expect("a fresh chain takes the contracts");
+        let fees = scenario.free_events.map_or_else(Prices::default, |free_events| Prices {
+            free_events,
+            event_price: EVENT_PRICE,
+            ..Prices::default()
+        });
+        let economy = Economy { fees, ..Economy::default() };
+        let addresses = deploy_with(&mut mirror, &owner, &deployment, &economy, start_s);
+        let addresses = addresses.expect("a fresh chain takes the contracts");
         let mirror = SharedMirror::new(mirror);
-        let follower = Follower::new(mirror.clone(), addresses, params, 1);
+        let confirmations = u64::from(scenario.confirmations);
+        let follower = Follower::new(mirror.clone(), addresses, params, confirmations);
         let mut chain = Self {
             mirror,
             addresses,
             follower,
+            confirmations,
             known_streams: BTreeSet::new(),
             views: VecDeque::new(),
-            waiting: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             reverts: BTreeMap::new(),
         };
         chain.set_up(seed, scenario, &owner, brokers, start_s);
@@ -104,6 +129,9 @@ impl ChainActor {
         if scenario.guests > 0 {
             self.admit_guests(seed, scenario, owner, start_s + 2);
         }
+        if scenario.free_events.is_some() {
+            self.deposit(seed, scenario, owner, start_s + 4);
+        }
         assert!(self.reverts.is_empty(), "the set-up succeeds: {:?}", self.reverts);
     }
 
@@ -121,11 +149,31 @@ impl ChainActor {
         self.settle(at_s + 1);
     }
 
-    /// Makes blocks until everything that was sent is included.
+    /// Every honest publisher has a deposit for every stream partition.
+    fn deposit(&mut self, seed: u64, scenario: &Scenario, owner: &Wallet, at_s: u64) {
+        let view = self.view();
+        let slots: Vec<StreamPartition> = { view.streams.iter() }
+            .flat_map(|(id, stream)| (0..stream.partitions).map(|at| (*id, at)))
+            .map(|(stream, partition)| StreamPartition { stream, partition })
+            .collect();
+        let (lane_fees, all) = (self.addresses.fees.expect("it was deployed"), DEPOSIT * slots.len() as u128);
+        for wallet in payers(seed, scenario) {
+            self.send(owner, self.addresses.token, calldata::transfer(wallet.address(), all), CALL_GAS);
+            self.settle(at_s);
+            self.send(&wallet, self.addresses.token, calldata::approve(lane_fees, all), CALL_GAS);
+            slots
+                .iter()
+                .for_each(|slot| self.send(&wallet, lane_fees, fees::allot(*slot, DEPOSIT), CALL_GAS));
+            self.settle(at_s + 1);
+        }
+    }
+
+    /// Makes blocks until everything that was sent is included and counts.
     fn settle(&mut self, timestamp_s: u64) {
         while !self.waiting.is_empty() {
             self.produce(timestamp_s);
         }
+        (1..self.confirmations).for_each(|_| drop(self.produce(timestamp_s)));
     }
 
     /// The stream that only guests may read, if there are any.
@@ -174,7 +222,9 @@ impl ChainActor {
         let nonce = self.mirror.nonce(wallet.address());
         let raw = Account::new(wallet.clone(), CHAIN_ID, nonce).sign(TxKind::Call(to), U256::ZERO, data, gas);
         match self.mirror.submit(&raw) {
-            Ok(hash) => drop(self.waiting.insert(hash, ())),
+            Ok(hash) => {
+                self.waiting.insert(hash);
+            }
             Err(error) => self.count(format!("not taken: {error}")),
         }
     }
@@ -183,25 +233,47 @@ impl ChainActor {
         *self.reverts.entry(reason).or_default() += 1;
     }
 
-    /// Makes a block; returns the new view and what the block's logs say.
-    pub fn produce(&mut self, timestamp_s: u64) -> (Arc<State>, Vec<Fact>) {
+    /// Makes a block; returns the new view and what the logs of the block say that counts from now on. None does while
+    /// the chain is shorter than its confirmations.
+    pub fn produce(&mut self, timestamp_s: u64) -> Option<(Arc<State>, Vec<Fact>)> {
         let block = self.mirror.lock().produce_block(timestamp_s).expect("a chain in memory does not fail");
-        let hashes: Vec<B256> = block.transactions.iter().map(|transaction| transaction.hash).collect();
-        for hash in hashes {
-            self.waiting.remove(&hash);
-            let receipt = self.mirror.receipt(hash).expect("a chain in memory does not fail");
+        for transaction in &block.transactions {
+            self.waiting.remove(&transaction.hash);
+        }
+        let view = self.follower.advance().expect("what counts is never replaced")?;
+        let block = self.mirror.lock().block(view.height).expect("a chain in memory does not fail");
+        let block = block.expect("it was followed");
+        for transaction in &block.transactions {
+            let receipt = self.mirror.receipt(transaction.hash).expect("a chain in memory does not fail");
             if let Some(reason) = receipt.and_then(|receipt| receipt.failure()) {
                 let name = reason.split('(').next().unwrap_or_default().to_string();
                 self.count(name);
             }
         }
         let facts = decode_block(&self.addresses, &mut self.known_streams, block.logs());
-        let view = self.follower.advance().expect("the chain never goes back");
-        let view = view.expect("a block is there");
         self.views.push_front(Arc::clone(&view));
         self.views.truncate(KEPT_VIEWS);
-        (view, facts)
+        Some((view, facts))
     }
+
+    /// The newest blocks are replaced by as many others, fewer than make a block count. Their transactions wait again.
+    pub fn reorganise(&mut self, blocks: u64, timestamp_s: u64) {
+        assert!(blocks < self.confirmations, "everybody would have acted on what is replaced");
+        let mut mirror = self.mirror.lock();
+        mirror.reorg(blocks as usize).expect("the mirror can drop more blocks than that");
+        for _ in 0..blocks {
+            mirror.produce_block(timestamp_s).expect("a chain in memory does not fail");
+        }
+    }
+}
+
+/// The accounts of honest publishers that pay for what they publish: where everything is free nobody does.
+fn payers(seed: u64, scenario: &Scenario) -> impl Iterator<Item = Wallet> + use<> {
+    let count = if scenario.free_events.is_some() { scenario.publishers } else { 0 };
+    (0..count).map(move |number| {
+        let bytes = key_bytes(seed, "publisher", u64::from(number));
+        Wallet::from_bytes(&bytes).expect("the key is in range")
+    })
 }
 
 /// The account of a guest.

@@ -33,6 +33,7 @@
 //! | see what happens in another way | an [`Observer`] gets every [`Happening`] in order, with times, by reference |
 //! | choose a scenario by name or file | [`library::Choice`] |
 //! | find where two runs of one tape part | [`audit::Audit::bisect`] |
+//! | measure how fast it runs | [`speed::measure`] |
 //! | plant a mistake | [`Options::rules`] |
 //!
 //! # What to add, and where
@@ -43,8 +44,11 @@
 //!   [`tape::Decider::happens`] (nothing without a record). Its ordinal is counted by the actor's [`tape::Counts`], or
 //!   given where something else tells decisions apart, such as a block's height. The default must be the calm case:
 //!   shrinking removes records. Never draw from [`random::Random`] for anything that a tape should hold.
-//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`].
+//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`]. One that cheats makes
+//!   its batches in advance, see [`clients::cheat`], and says what the network owes each.
 //! - A rate: a field of [`Scenario`] with its check in `scenario/validity.rs`, planned in [`faults::plan`].
+//! - A mistake to find: a [`weir_kernel::rules::Bug`], and in `tests/common/mistakes.rs` the oracle that finds it and a
+//!   scenario. `tests/planted.rs` counts the seeds that it takes, `tests/regressions.rs` keeps the shrunk tape.
 //! - An oracle: a file in [`oracles`] that notes violations, each about the actors where it was seen, so that the causal
 //!   slice knows where to begin. Its name is what shrinking holds on to.
 //!
@@ -96,6 +100,7 @@ mod report;
 pub mod scenario;
 pub mod shrink;
 mod simulation;
+pub mod speed;
 mod surroundings;
 pub mod tape;
 mod verifier;
@@ -104,7 +109,7 @@ mod world;
 
 pub use faults::{Fault, FaultKind};
 pub use observer::{Happening, Observer};
-pub use report::{Report, Violation};
+pub use report::{Progress, Report, Violation};
 pub use scenario::{CrashAt, Forking, Join, LinkFaults, Moment, Scenario, ScenarioError};
 pub use shrink::{ShrinkError, Shrunk, shrink};
 pub use simulation::{Options, Outcome, PANIC, Source, run, simulate};

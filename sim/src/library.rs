@@ -10,7 +10,7 @@ use crate::faults::mix;
 use crate::scenario::{Scenario, ScenarioError};
 
 /// Scenarios that come with the program: name and file.
-pub const BUILT_IN: [(&str, &str); 13] = [
+pub const BUILT_IN: [(&str, &str); 15] = [
     ("calm", include_str!("../scenarios/calm.toml")),
     ("rough", include_str!("../scenarios/rough.toml")),
     ("swarm", include_str!("../scenarios/swarm.toml")),
@@ -22,6 +22,8 @@ pub const BUILT_IN: [(&str, &str); 13] = [
     ("silent-leader", include_str!("../scenarios/silent-leader.toml")),
     ("forks", include_str!("../scenarios/forks.toml")),
     ("handover", include_str!("../scenarios/handover.toml")),
+    ("reorgs", include_str!("../scenarios/reorgs.toml")),
+    ("cheats", include_str!("../scenarios/cheats.toml")),
     ("guests", include_str!("../scenarios/guests.toml")),
     ("all-disks-lost", include_str!("../scenarios/all-disks-lost.toml")),
 ];

@@ -66,13 +66,14 @@ impl Process {
 
 impl Node {
     /// A machine with an empty disk, not started yet.
-    pub fn new(seed: u64, number: u32) -> Self {
+    pub fn new(seed: u64, number: u32, real_signatures: bool) -> Self {
         let bytes = key_bytes(seed, "broker", u64::from(number));
         let key = SecretKey::from_bytes(&bytes).expect("the key is in range");
+        let wallet = Wallet::from_bytes(&bytes).expect("the key is in range");
         Self {
             address: key.address(),
             key,
-            wallet: Wallet::from_bytes(&bytes).expect("the key is in range"),
+            wallet: if real_signatures { wallet } else { wallet.standing_in() },
             audit: NodeAudit::default(),
             counts: Counts::default(),
             incarnation: 0,

@@ -29,6 +29,23 @@ impl fmt::Display for Violation {
 /// Violations of one run that are kept: the first say most.
 pub const MAX_VIOLATIONS: usize = 50;
 
+/// What a run has done by a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The block's time, in virtual microseconds.
+    pub at_us: u64,
+    /// Turns of engines.
+    pub steps: u64,
+    /// Frames that came through.
+    pub frames: u64,
+    /// Bytes of the frames that were sent.
+    pub frame_bytes: u64,
+    /// Events that publishers signed.
+    pub published_events: u64,
+    /// Promises that did not hold.
+    pub violations: usize,
+}
+
 /// The outcome of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -38,6 +55,8 @@ pub struct Report {
     pub steps: u64,
     /// Frames that came through.
     pub frames: u64,
+    /// Bytes of the frames that were sent.
+    pub frame_bytes: u64,
     /// Virtual time that passed, in milliseconds.
     pub virtual_ms: u64,
     /// Events that honest publishers signed.

@@ -6,7 +6,7 @@ use weir_kernel::rules::Rules;
 
 use crate::audit::{Audit, AuditLevel};
 use crate::observer::Observer;
-use crate::report::Report;
+use crate::report::{Progress, Report};
 use crate::scenario::Scenario;
 use crate::surroundings::note;
 use crate::tape::{Decider, Tape};
@@ -37,6 +37,8 @@ pub struct Options<'a> {
     pub rules: Rules,
     /// Who is told what happens.
     pub observer: Option<&'a mut dyn Observer>,
+    /// Told at each block what the run has done so far.
+    pub progress: Option<&'a mut dyn FnMut(Progress)>,
 }
 
 /// What a run comes to.
@@ -62,7 +64,8 @@ pub fn simulate(source: Source<'_>, options: Options<'_>) -> Outcome {
     let seed = decider.seed();
     // As one that lives as long as this run.
     let observer = options.observer.map(|observer| observer as &mut dyn Observer);
-    let options = Options { observer, ..options };
+    let progress = options.progress.map(|progress| progress as &mut dyn FnMut(Progress));
+    let options = Options { observer, progress, ..options };
     let mut world = World::new(&scenario, decider, options);
     // Assertions are live in every build, so a panic is a finding like any other and shrinks like one.
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {

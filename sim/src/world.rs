@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use weir_kernel::broker::{Reply, SessionId, Token, Trace};
-use weir_kernel::coordinator::{Fact, Intent, State};
+use weir_kernel::coordinator::Intent;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
 use weir_kernel::log::{Query, Record, Table};
 use weir_kernel::rules::Rules;
@@ -14,6 +14,7 @@ use weir_store::EventLog;
 
 use crate::audit::Audit;
 use crate::byzantine;
+use crate::chain::branch::Branch;
 use crate::chain::{ChainActor, START_MS};
 use crate::clients::Client;
 use crate::clients::published::Publications;
@@ -24,14 +25,16 @@ use crate::links::Links;
 use crate::nodes::Node;
 use crate::observer::{Happening, Observer};
 use crate::oracles::Oracles;
-use crate::report::Report;
+use crate::report::{Progress, Report};
 use crate::scenario::{Moment, Scenario};
 use crate::surroundings::note_about;
 use crate::tape::{Actor, Counts, Decider, Purpose};
 use crate::verifier::SimulationVerifier;
 
+mod blocks;
 mod end;
 mod population;
+mod progress;
 mod sessions;
 
 /// What happens.
@@ -83,6 +86,8 @@ pub(crate) struct World<'a> {
     pub scenario: &'a Scenario,
     pub decider: Decider,
     pub observer: Option<&'a mut dyn Observer>,
+    /// Told at each block.
+    pub progress: Option<&'a mut dyn FnMut(Progress)>,
     /// The run ends at the first violation of this oracle.
     pub stop_at: Option<&'a str>,
     pub now_us: u64,
@@ -108,7 +113,8 @@ pub(crate) struct World<'a> {
     pub oracles: Oracles,
     pub verifier: SimulationVerifier,
     pub rules: Rules,
-    pub transaction_loss: u32,
+    /// Brokers whose provider of the chain is on a branch of its own.
+    pub branches: BTreeMap<usize, Branch>,
     pub healed: bool,
     /// Replicas that were ready to serve readers at a block near the end.
     pub serving: BTreeSet<(Address, PartitionId)>,
@@ -192,8 +198,8 @@ impl World<'_> {
                 if self.nodes[node].incarnation == incarnation && self.nodes[node].is_up() {
                     let violations = &mut self.report.violations;
                     self.oracles.cuts.on_sign(self.now_us, node, digest, violations);
-                    let signature = self.nodes[node].key.sign_hash(&digest);
-                    self.verifier.signed(self.nodes[node].address, digest, signature);
+                    let signer = &self.nodes[node];
+                    let signature = self.verifier.sign(&signer.key, signer.address, &digest);
                     self.turn(node, Some(Completion::Signed(token, signature)));
                 }
             }
@@ -311,8 +317,9 @@ impl World<'_> {
             }
             Operation::Submit(intent) => {
                 let delay_us = self.delay_us(node, Purpose::Transaction, self.scenario.transaction_us);
+                let loss = self.transaction_loss();
                 let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
-                if !decide.chance(Purpose::TransactionLoss, self.transaction_loss) {
+                if !decide.chance(Purpose::TransactionLoss, loss) {
                     let at_us = now_us + delay_us + self.inclusion_us(node);
                     self.heap.schedule(at_us, Event::Transaction { node, intent });
                 }
@@ -357,6 +364,7 @@ impl World<'_> {
             self.shape(from, to, &mut frame, &mut delivery);
         }
         let (ordinal, sent_us) = (delivery.ordinal, self.now_us);
+        self.report.frame_bytes += frame.len() as u64;
         let delays_us = delivery.delays_us();
         self.observe(&Happening::Sent { from, to, ordinal, frame: &frame, delays_us });
         for delay_us in delays_us {
@@ -434,61 +442,10 @@ impl World<'_> {
         self.turn(node, Some(Completion::Chain(view)));
     }
 
-    // ---- Chain ----------------------------------------------------------------------------------------------
-
-    fn on_block(&mut self) {
-        let timestamp_s = (START_MS + self.now_us / 1_000) / 1_000;
-        let (view, facts) = self.chain.produce(timestamp_s);
-        self.observe(&Happening::Block { view: &view, facts: &facts });
-        let slashed = facts.iter().filter(|fact| matches!(fact, Fact::BrokerSlashed { .. })).count();
-        self.report.slashed += slashed as u64;
-        let replaced = self.replaced(&view, &facts);
-        self.oracles.on_block(self.now_us, &view, &facts, &mut self.report.violations);
-        replaced.into_iter().for_each(|node| self.at(Moment::Replaced, node));
-        if self.now_us + self.scenario.heal_ms * 250 > self.scenario.end_us() {
-            self.note_serving();
-        }
-        for node in 0..self.nodes.len() {
-            let Some(view) = self.seen_by(node) else { continue };
-            if self.nodes[node].is_up() {
-                let incarnation = self.nodes[node].incarnation;
-                let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
-                let range_us = self.scenario.view_us;
-                let delay_us = decide
-                    .choose_at(Purpose::View, view.height, range_us.0, |random| random.between(range_us));
-                let completion = Completion::Chain(view);
-                let event = Event::Completion { node, incarnation, completion };
-                self.heap.schedule(self.now_us + delay_us, event);
-            }
-        }
-        self.heap.schedule(self.now_us + self.scenario.block_ms * 1_000, Event::Block);
-    }
-
-    fn note_serving(&mut self) {
-        for node in &self.nodes {
-            let summaries = node.engine().into_iter().flat_map(|engine| engine.shard().summaries());
-            let ready = summaries.filter(|summary| summary.serves);
-            self.serving.extend(ready.map(|summary| (node.address, summary.partition)));
-        }
-    }
-
-    /// Brokers that lose a seat in this block, after the founding.
-    fn replaced(&self, view: &State, facts: &[Fact]) -> Vec<usize> {
-        let mut replaced = Vec::new();
-        for fact in facts {
-            let Fact::MembersInstalled { partition, members, .. } = fact else { continue };
-            let before = self.oracles.seals.members(*partition);
-            let gone = before.brokers().filter(|broker| !members.contains(*broker));
-            replaced.extend(gone.filter_map(|broker| self.numbers.get(&view.address_of(broker)?).copied()));
-        }
-        replaced
-    }
-
     fn on_heal(&mut self) {
         self.healed = true;
         self.links.heal();
         self.end_all();
-        self.transaction_loss = 0;
         self.observe(&Happening::Heal);
         self.oracles.seals.on_heal(&self.chain.view());
         let down: Vec<usize> = (0..self.nodes.len())

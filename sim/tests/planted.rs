@@ -7,9 +7,8 @@
 use std::sync::Mutex;
 
 use weir_kernel::rules::{Bug, Rules};
-use weir_sim::{FaultKind, Join, LinkFaults, Options, Scenario, Source, simulate};
 
-use common::{crashes_at_reports, fault};
+use common::mistakes::{Case, case, caught_by};
 
 mod common;
 
@@ -22,153 +21,7 @@ const MOST_SEEDS: usize = 40;
 /// The median number of seeds may be this.
 const MOST_MEDIAN: usize = 20;
 
-/// A mistake, the oracle that catches it, and a scenario for a seed.
-struct Case {
-    bug: Bug,
-    oracle: &'static str,
-    scenario: fn(u64) -> Scenario,
-}
-
-fn case(bug: Bug) -> Case {
-    let (oracle, scenario): (_, fn(u64) -> Scenario) = match bug {
-        Bug::AcknowledgesBeforeWrite => ("receipts", |_| small()),
-        Bug::ReleasesBeforeDurable => ("receipts", |_| busy()),
-        Bug::QuorumOffByOne => ("stored by a quorum", |_| small()),
-        Bug::CountsVoteTwice => ("stored by a quorum", |_| half_isolated()),
-        Bug::ForgetsForks => ("receipts", |_| forks_and_restarts()),
-        Bug::AcknowledgesBelowCut => ("receipts", |_| long_absences()),
-        Bug::EntersEpochEarly => ("receipts", |_| small()),
-        Bug::RepeatsNoReceipts => ("receipts", |_| small()),
-        Bug::FetchTimerStops => ("durability", |_| isolated_in_turn()),
-        Bug::MissesAmnesia => ("receipts", |_| lost_disk()),
-        Bug::SignsBelowClosing => ("closing heads", |_| heard_by_nobody()),
-        Bug::ForgetsReports => ("one report", |_| crashes_at_reports(small())),
-        Bug::CutGoesBack => ("cuts rise", |_| Scenario { crash_interval_ms: 4_000, ..small() }),
-        Bug::AdoptsWhatItSigned => ("one checksum", |_| Scenario { transaction_loss: 500_000, ..small() }),
-        Bug::ForkDropsSealed => ("sealed is kept", |_| Scenario { forks: 2, ..small() }),
-        Bug::PaysTwice => ("paid once", |_| small()),
-        Bug::RestsBeforeHandover => ("liveness", handover_and_lost_disk),
-        Bug::DeliversPastGap => ("lane order", |_| lossy(Scenario::rough(7), 100_000)),
-        Bug::DeliversTwiceAfterMove | Bug::MoveDropsTail => ("lane order", |_| moving_feeds()),
-        Bug::CachesPermission => ("access", |_| Scenario { guests: 3, ..small() }),
-        Bug::CountsOnFromDisk => ("lane order", |_| Scenario { sync_us: (20_000, 90_000), ..moving_feeds() }),
-        Bug::FoundsUntouchedOnly => ("liveness", |_| late_founding()),
-        Bug::LooksBackTooLittle => ("lane order", |_| lossy(moving_feeds(), 100_000)),
-        Bug::SendsToNewestHome => ("admission", |_| growing()),
-        Bug::ReadsNewestHome => ("durability", |_| growing()),
-        Bug::ForgetsWhatItSent => ("paid once", |_| small()),
-        Bug::NeverSettlesTallies => ("paid for work", |_| Scenario { epoch_blocks: 2, ..small() }),
-    };
-    Case { bug, oracle, scenario }
-}
-
-// ---- Scenarios ----------------------------------------------------------------------------------------------
-
-/// Four brokers, each with a seat in both partitions, over links that lose, repeat and reorder.
-fn small() -> Scenario {
-    Scenario { partitions: 2, streams: 1, duration_ms: 70_000, heal_ms: 25_000, ..Scenario::rough(4) }
-}
-
-fn lossy(scenario: Scenario, loss: u32) -> Scenario {
-    Scenario { links: LinkFaults { loss, ..scenario.links.clone() }, ..scenario }
-}
-
-/// Slow disks and publishers that do not wait for them: writes queue up behind each other.
-fn busy() -> Scenario {
-    Scenario { sync_us: (5_000, 40_000), publish_interval_ms: 60, ..small() }
-}
-
-/// Two of four are away when epochs change, again and again: the others' receipts are all that edges get.
-fn half_isolated() -> Scenario {
-    let both = |at_ms| [1, 2].map(|broker| fault(at_ms, broker, FaultKind::Isolated, 5_000));
-    let faults = [28_000, 34_000, 40_000].into_iter().flat_map(both).collect();
-    Scenario { epoch_blocks: 4, faults, ..small() }
-}
-
-/// Lanes fork at 30 s; everybody restarts shortly before the epoch ends at 40 s, too late to find the forks again.
-fn forks_and_restarts() -> Scenario {
-    let restart = |broker: u32| fault(39_600 + 350 * u64::from(broker), broker, FaultKind::Crash, 200);
-    Scenario { forks: 2, epoch_blocks: 12, faults: (0..4).map(restart).collect(), ..small() }
-}
-
-/// Brokers are down for epochs and miss seals.
-fn long_absences() -> Scenario {
-    Scenario { crash_interval_ms: 4_000, crash_down_ms: (3_000, 12_000), epoch_blocks: 4, ..small() }
-}
-
-/// One broker after the other misses what is stored, over links on which asking for it often fails.
-fn isolated_in_turn() -> Scenario {
-    let isolated = |n: u64| fault(22_000 + 5_000 * n, (n % 4) as u32, FaultKind::Isolated, 4_000);
-    lossy(Scenario { faults: (0..5).map(isolated).collect(), duration_ms: 80_000, ..small() }, 200_000)
-}
-
-fn lost_disk() -> Scenario {
-    Scenario { faults: vec![fault(36_000, 1, FaultKind::LostDisk, 500)], ..small() }
-}
-
-/// One broker after the other hears everything and is heard by nobody when an epoch ends.
-fn heard_by_nobody() -> Scenario {
-    let silenced = |n: u64| {
-        let kind = FaultKind::Cut { side: vec![(n % 4) as u32], both: false };
-        fault(22_500 + 4_000 * n, 0, kind, 3_500)
-    };
-    Scenario { epoch_blocks: 4, faults: (0..5).map(silenced).collect(), ..small() }
-}
-
-/// Seats change hands, and one of those who keep theirs loses its disk meanwhile: only with the replaced one's word
-/// is there a quorum of the old set.
-fn handover_and_lost_disk(seed: u64) -> Scenario {
-    let at_ms = 33_000 + seed * 7_919 % 16_000;
-    let join = |at_ms| Join { at_ms, tickets: 4 };
-    Scenario {
-        replicas: 3,
-        partitions: 4,
-        joins: vec![join(28_000), join(30_000)],
-        faults: vec![fault(at_ms, (seed % 3) as u32, FaultKind::LostDisk, 500)],
-        duration_ms: 110_000,
-        heal_ms: 45_000,
-        ..Scenario::rough(3)
-    }
-}
-
-/// More brokers than seats, so that edges follow others, which crash.
-fn moving_feeds() -> Scenario {
-    Scenario {
-        crash_interval_ms: 2_000,
-        crash_down_ms: (3_000, 5_000),
-        streams: 1,
-        subscribers: 8,
-        ..Scenario::rough(7)
-    }
-}
-
-/// Brokers hear of the founding late, and publishers begin before.
-fn late_founding() -> Scenario {
-    Scenario { view_us: (1_000, 2_500_000), epoch_blocks: 3, publish_interval_ms: 80, ..small() }
-}
-
-/// Two brokers join, and partitions are added while events are published.
-fn growing() -> Scenario {
-    let join = |at_ms| Join { at_ms, tickets: 4 };
-    Scenario {
-        partitions_per_broker: 2,
-        joins: vec![join(28_000), join(34_000)],
-        lane_batches: 40,
-        duration_ms: 110_000,
-        heal_ms: 35_000,
-        ..Scenario::rough(4)
-    }
-}
-
 // ---- The search ---------------------------------------------------------------------------------------------
-
-/// The oracle that is the first to speak up, if one does.
-fn caught_by(seed: u64, case: &Case, rules: Rules) -> Option<&'static str> {
-    let scenario = (case.scenario)(seed);
-    let options = Options { rules, stop_at: Some(case.oracle), ..Options::default() };
-    let report = simulate(Source::Seed(seed, &scenario), options).report;
-    report.violations.first().map(|violation| violation.oracle)
-}
 
 /// Seeds that it takes from each start on, and the oracles that caught the mistake.
 fn search(case: &Case) -> (Vec<usize>, Vec<&'static str>) {

@@ -12,8 +12,8 @@ use weir_kernel::log::{Record, StoredBatch, Table};
 
 use crate::error::LogError;
 use crate::index::{Appended, Index, LaneEntry, Run, RunKey, Scope, Totals};
-use crate::record::record_bytes;
 use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
+use crate::record::record_bytes;
 
 /// Names a row of a table.
 pub(crate) type RowKey = (Table, Vec<u8>);
@@ -27,6 +27,9 @@ pub(crate) struct Draft {
     pub(crate) appends: BTreeMap<(Scope, u64), Option<Appended>>,
     pub(crate) rows: BTreeMap<RowKey, Option<Arc<[u8]>>>,
     pub(crate) totals: BTreeMap<PartitionId, Option<Totals>>,
+    /// Places in the log of the batches that were appended, and of those that were removed.
+    pub(crate) placed: Vec<u64>,
+    pub(crate) removed: Vec<u64>,
 }
 
 impl Draft {
@@ -103,6 +106,7 @@ impl Draft {
         self.runs.insert(run.key, Some(run));
         self.appends.insert((scope, batch.index), Some(appended));
         self.totals.insert(batch.partition, Some(totals));
+        self.placed.push(position);
         Ok(())
     }
 
@@ -157,6 +161,7 @@ impl Draft {
         self.lanes.insert((entry.lane, entry.sequence), None);
         self.appends.insert((entry.scope, entry.index), None);
         self.totals.insert(entry.scope.partition, Some(totals));
+        self.removed.push(entry.position);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! A wrapper that fails on purpose: the N-th write, sync or read, with a chosen error.
+//! A wrapper that fails on purpose: the N-th write, sync or read, with a chosen error; and the power, at any time.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -41,6 +41,15 @@ pub struct FaultPlan {
     pub read: Option<(u64, Fault)>,
 }
 
+/// A log whose device may lose what it has not synced.
+pub trait LosesPower: EventLog {
+    /// Power fails. What was synced is there when the log is opened again; of the rest, what `seed` says.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] when the failure could not be staged.
+    fn lose_power(self, seed: u64) -> Result<(), LogError>;
+}
+
 #[derive(Debug, Default)]
 struct Counted {
     plan: FaultPlan,
@@ -79,6 +88,16 @@ impl<L> FaultLog<L> {
     /// Takes the wrapper off.
     pub fn into_inner(self) -> L {
         self.inner
+    }
+}
+
+impl<L: LosesPower> FaultLog<L> {
+    /// As [`LosesPower::lose_power`].
+    ///
+    /// # Errors
+    /// As [`LosesPower::lose_power`].
+    pub fn lose_power(self, seed: u64) -> Result<(), LogError> {
+        self.inner.lose_power(seed)
     }
 }
 

@@ -115,7 +115,7 @@ mod segment;
 mod times;
 
 pub use error::LogError;
-pub use fault::{Fault, FaultLog, FaultPlan};
+pub use fault::{Fault, FaultLog, FaultPlan, LosesPower};
 pub use memory::{MemoryDisk, MemoryLog};
 pub use port::{EventLog, LogReader, LogStatistics};
 pub use segment::{SegmentLog, SegmentOptions};

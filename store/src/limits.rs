@@ -70,7 +70,8 @@ const _: () = assert!(BATCH_BYTES_MAXIMUM <= u32::MAX as usize, "lengths are sto
 const _: () =
     assert!(ROW_VALUE_BYTES_MAXIMUM <= u32::MAX as usize, "values are below the engine's 2^32 bytes");
 const _: () = assert!(SLICES_PER_CHUNK <= u32::MAX as usize, "a slice names its batch in 32 bits");
-const _: () = assert!(ROW_KEY_BYTES_MAXIMUM <= u16::MAX as usize, "a record stores a key's length in 16 bits");
+const _: () =
+    assert!(ROW_KEY_BYTES_MAXIMUM <= u16::MAX as usize, "a record stores a key's length in 16 bits");
 const _: () = assert!(SEGMENT_BYTES_MINIMUM <= SEGMENT_BYTES_DEFAULT);
 const _: () = assert!(MEMTABLE_BYTES <= JOURNAL_BYTES, "the journal outlives a memtable");
 const _: () = assert!(LAYERS_MAXIMUM >= 2, "one layer fills while another is indexed");

@@ -12,6 +12,7 @@ use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
 use crate::draft::{Draft, RowKey};
 use crate::error::{LogError, Poison};
+use crate::fault::LosesPower;
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
 use crate::port::{EventLog, LogReader, LogStatistics};
 use crate::query;
@@ -125,6 +126,15 @@ impl MemoryLog {
     }
 }
 
+impl LosesPower for MemoryLog {
+    fn lose_power(self, seed: u64) -> Result<(), LogError> {
+        let unsynced = read(&self.disk.shared).undo.len() as u64;
+        self.disk.keep((seed % (unsynced + 1)) as usize);
+        self.disk.crash();
+        Ok(())
+    }
+}
+
 /// Write indexes rise from call to call.
 pub(crate) fn check_index(index: u64, written: u64) -> Result<(), LogError> {
     if index > written {
@@ -223,6 +233,7 @@ impl State {
             appends: exchange(&mut self.appends, draft.appends),
             rows: exchange(&mut self.rows, draft.rows),
             totals: exchange(&mut self.totals, draft.totals),
+            ..Draft::default()
         }
     }
 }

@@ -169,9 +169,11 @@ pub(crate) fn decode(record: &[u8]) -> Option<Record> {
             last_time_ms: body.u64()?,
             bytes: Arc::from(body.rest()),
         }),
-        TRUNCATE => {
-            Record::Truncate { partition: PartitionId(body.u32()?), lane: LaneId(body.take()?), from: body.u64()? }
-        }
+        TRUNCATE => Record::Truncate {
+            partition: PartitionId(body.u32()?),
+            lane: LaneId(body.take()?),
+            from: body.u64()?,
+        },
         PUT => {
             let table = table_of(body.u8()?)?;
             let length = usize::from(body.u16()?);
@@ -245,7 +247,7 @@ mod tests {
             let header = Header::read(bytes.first_chunk().expect("a header")).expect("sound");
             assert_eq!(header, Header { length: bytes.len() - HEADER_BYTES, write: 5, last: true });
         }
-        assert_eq!(hex(&encoded(&batch())[..4]), "CHECKSUM", "the checksum is pinned");
+        assert_eq!(hex(&encoded(&batch())[..4]), "99768e23", "the checksum is pinned");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use common::{LAST, Model, batch, collect, fake_times, lane, range_all, slot};
 use tempfile::TempDir;
 use weir_kernel::ids::{Address, PartitionId};
 use weir_kernel::log::{Checkpoint, Position, Query, Record, StoredBatch, Table};
-use weir_store::{EventLog, FaultLog, FaultPlan, SegmentLog, SegmentOptions, LogError, MemoryDisk};
+use weir_store::{EventLog, FaultLog, FaultPlan, LogError, MemoryDisk, SegmentLog, SegmentOptions};
 
 /// A log and how to stop and start it. What was synced survives.
 trait Rig {

@@ -4,7 +4,7 @@ use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
 use weir_kernel::ids::{Address, Hash, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Record, StoredBatch};
 use weir_kernel::signature::{KEYED_HASH, keyed_hash};
-use weir_store::{EventLog, SegmentLog, SegmentOptions, LogError, MemoryLog};
+use weir_store::{EventLog, LogError, MemoryLog, SegmentLog, SegmentOptions};
 
 const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
 

@@ -8,7 +8,7 @@ use common::{Collected, LAST, Model, collect, fake_bytes, fake_times, lane, slot
 use proptest::prelude::*;
 use weir_kernel::ids::{Address, LaneId, PartitionId};
 use weir_kernel::log::{Checkpoint, Position, Query, Record, StoredBatch, Table};
-use weir_store::{EventLog, SegmentLog, SegmentOptions, MemoryDisk, limits};
+use weir_store::{EventLog, MemoryDisk, SegmentLog, SegmentOptions, limits};
 
 const LANES: u8 = 5;
 

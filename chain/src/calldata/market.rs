@@ -121,12 +121,12 @@ pub fn withdraw_budget(subscription: u64, amount: u128) -> Bytes {
     EventDelivery::withdrawCall { subscription, amount }.abi_encode().into()
 }
 
-/// `EventDelivery.deliver`, with the signature of the event's batch header.
-pub fn deliver(subscription: u64, delivery: &delivery::Delivery, signature: &[u8]) -> Bytes {
+/// `EventDelivery.deliver`, with the [`proof`](weir_kernel::batch::SignedHeader::proof) of the event's batch header.
+pub fn deliver(subscription: u64, delivery: &delivery::Delivery, proof: &[u8]) -> Bytes {
     let delivery = IEventDelivery::Delivery {
         subscription: U256::from(subscription),
         header: header(&delivery.header).into(),
-        signature: Bytes::copy_from_slice(signature),
+        signature: Bytes::copy_from_slice(proof),
         index: delivery.index,
         path: delivery.path.iter().map(|hash| hash.0.into()).collect(),
         encoded: Bytes::copy_from_slice(&delivery.encoded),

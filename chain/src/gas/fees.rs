@@ -3,15 +3,16 @@
 use alloy_primitives::U256;
 use weir_kernel::agreement::LaneHead;
 use weir_kernel::agreement::cut::Cut;
-use weir_kernel::batch::{Header, Signature, SignedHeader};
+use weir_kernel::batch::{Header, Session, Signature, SignedHeader};
 use weir_kernel::coordinator::Params;
 use weir_kernel::coordinator::fees::{self, CutProof, Receipt};
 use weir_kernel::coordinator::params::DATA;
 use weir_kernel::ids::{Hash, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::merkle;
+use weir_kernel::signature::SECP256K1;
 
 use super::Table;
-use super::harness::{CHAIN_ID, Network, kernel_address, wallet};
+use super::harness::{CHAIN_ID, Network, SESSION_KEY, kernel_address, wallet};
 use crate::deploy::Economy;
 use crate::{calldata, fees as data};
 
@@ -42,7 +43,20 @@ fn header(sequence: u64, previous: Hash) -> SignedHeader {
         signature_type: 1,
     };
     let hash = header.signing_hash(CHAIN_ID);
-    SignedHeader { header, signature: Signature::Secp256k1(wallet(PAYER).sign_digest(hash.0.into())) }
+    SignedHeader::by_origin(header, Signature::Secp256k1(wallet(PAYER).sign_digest(hash.0.into())))
+}
+
+/// The same in a session: another key signs, and the publisher certifies it.
+fn in_session(signed: &SignedHeader) -> SignedHeader {
+    let header = &signed.header;
+    let key = kernel_address(wallet(SESSION_KEY).address());
+    let (stream, origin) = (header.stream, header.origin);
+    let session = Session { stream, origin, key, expiry_block: 1_000_000, signature_type: SECP256K1 };
+    let sign = |by: u8, hash: Hash| Signature::Secp256k1(wallet(by).sign_digest(hash.0.into()));
+    let header = Header { signer: key, certificate: session.digest(), ..*header };
+    let signature = sign(SESSION_KEY, header.signing_hash(CHAIN_ID));
+    let certificate = session.certified(sign(PAYER, session.signing_hash(CHAIN_ID)));
+    SignedHeader { header, signature, certificate: Some(certificate) }
 }
 
 /// Seals a cut of 1,000 lanes, this one among them; the proof.
@@ -132,6 +146,10 @@ pub(super) fn rows(table: &mut Table) {
     }
     let call = data::settle(&third, &proof);
     table.row("LaneFees.settle, 10 seals later", network.ok(0, fees, call).gas_used);
+    let fourth = in_session(&header(300, third.header.digest()));
+    let proof = seal(&mut network, &fourth);
+    let call = data::settle(&fourth, &proof);
+    table.row("LaneFees.settle, 1 of 1,000 lanes, in a session", network.ok(0, fees, call).gas_used);
     let fork = header(200, first.header.digest());
     table.row("LaneFees.proveFork", network.ok(0, fees, data::prove_fork(&third, &fork)).gas_used);
     let call = data::request_withdrawal(slot, DATA);

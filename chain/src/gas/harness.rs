@@ -25,6 +25,9 @@ pub(super) const CHAIN_ID: u64 = 31337;
 /// How many accounts have ether.
 const ACCOUNTS: u8 = 40;
 
+/// Signs batches in sessions.
+pub(super) const SESSION_KEY: u8 = 30;
+
 /// Contracts, their chain, and the twin.
 pub(super) struct Network {
     pub mirror: Mirror,

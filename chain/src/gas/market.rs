@@ -7,7 +7,7 @@ use crate::deploy::deploy_market;
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::{SolCall, sol};
 use weir_kernel::agreement::cut::{Cut, LaneHead};
-use weir_kernel::batch::{Batch, LaneWriter, NewEvent};
+use weir_kernel::batch::{Batch, LaneWriter, NewEvent, Session};
 use weir_kernel::coordinator::delivery::{self, Terms};
 use weir_kernel::coordinator::licenses::{Delivery, LaneParts, Order, Product};
 use weir_kernel::coordinator::params::DATA;
@@ -17,7 +17,7 @@ use weir_kernel::merkle;
 use weir_kernel::signature::{SECP256K1, Signature};
 
 use super::Table;
-use super::harness::{CHAIN_ID, Network, kernel_address, wallet};
+use super::harness::{CHAIN_ID, Network, SESSION_KEY, kernel_address, wallet};
 
 sol!(
     #[derive(Debug)]
@@ -147,28 +147,42 @@ fn deliveries(table: &mut Table, network: &mut Network, stream: StreamId) {
     table.row("EventDelivery.topUp", network.ok(2, at, market::top_up(1, 100)).gas_used);
     let call = market::pay_for_subscription(at, 1, 100);
     table.row("EventDelivery, topped up by transferAndCall", network.ok(2, token, call).gas_used);
-    let batch = batch(stream, 64);
-    for (index, what) in [(0, "first of a lane"), (1, "next")] {
+    let own = batch(stream, 64, None);
+    let session = batch(stream, 64, Some(u64::MAX));
+    for (batch, index, what) in
+        [(&own, 0, "first of a lane"), (&own, 1, "next"), (&session, 2, "next, in a session")]
+    {
         let delivery = delivery::Delivery {
             header: *batch.header(),
             recovered: None,
+            session: None,
             index,
             path: batch.proof(index).expect("as deployed and made above").path,
             encoded: batch.event_bytes(index).expect("as deployed and made above").to_vec(),
         };
-        let call = market::deliver(1, &delivery, batch.signature().as_bytes());
+        let call = market::deliver(1, &delivery, &batch.signed_header().proof());
         let what = format!("EventDelivery.deliver, of 64 events, {what}");
         table.row(&what, network.ok(3, at, call).gas_used);
     }
     table.row("EventDelivery.withdraw", network.ok(2, at, market::withdraw_budget(1, 100)).gas_used);
 }
 
-fn batch(stream: StreamId, events: u8) -> Batch {
+/// A batch of wallet 1, signed by itself or in a session up to a block.
+fn batch(stream: StreamId, events: u8, session_end: Option<u64>) -> Batch {
     let slot = StreamPartition { stream, partition: 0 };
     let origin = kernel_address(wallet(1).address());
     let mut lane = LaneWriter::new(slot, origin, 1, [3; 16], Hash::ZERO, SECP256K1);
+    let mut signer = wallet(1);
+    if let Some(expiry_block) = session_end {
+        signer = wallet(SESSION_KEY);
+        let key = kernel_address(signer.address());
+        let session = Session { stream, origin, key, expiry_block, signature_type: SECP256K1 };
+        let digest = B256::from(session.signing_hash(CHAIN_ID).0);
+        let certificate = session.certified(Signature::Secp256k1(wallet(1).sign_digest(digest)));
+        lane = lane.in_session(&session, certificate).expect("as deployed and made above");
+    }
     let events = (0..events).map(|n| NewEvent::new(10, 1, vec![n; 32])).collect();
     let unsigned = lane.next_batch(events).expect("as deployed and made above");
     let digest = B256::from(unsigned.signing_hash(CHAIN_ID).0);
-    unsigned.sign(Signature::Secp256k1(wallet(1).sign_digest(digest))).expect("as deployed and made above")
+    unsigned.sign(Signature::Secp256k1(signer.sign_digest(digest))).expect("as deployed and made above")
 }

@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256};
 use alloy_rlp::Decodable;
 use bincode::{Decode, Encode};
 
-use crate::limits;
+use crate::{limits, stand_in};
 
 /// A signed transaction with its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,7 +267,7 @@ pub enum DecodeTransactionError {
 }
 
 /// Decodes a raw transaction and recovers its sender.
-pub(crate) fn decode_transaction(raw: &[u8]) -> Result<Transaction, DecodeTransactionError> {
+pub(crate) fn decode_transaction(raw: &[u8], stand_ins: bool) -> Result<Transaction, DecodeTransactionError> {
     if raw.len() > limits::MAX_TX_BYTES {
         return Err(DecodeTransactionError::TooLong(raw.len()));
     }
@@ -276,9 +276,19 @@ pub(crate) fn decode_transaction(raw: &[u8]) -> Result<Transaction, DecodeTransa
     if !matches!(envelope, TxEnvelope::Legacy(_) | TxEnvelope::Eip2930(_) | TxEnvelope::Eip1559(_)) {
         return Err(DecodeTransactionError::Type(envelope.tx_type() as u8));
     }
-    let sender = envelope.recover_signer().map_err(|_| DecodeTransactionError::Signature)?;
+    let stand_in = stand_ins.then(|| stand_in_sender(&envelope)).flatten();
+    let sender = match stand_in {
+        Some(sender) => sender,
+        None => envelope.recover_signer().map_err(|_| DecodeTransactionError::Signature)?,
+    };
     let raw = Bytes::from(envelope.encoded_2718());
     Ok(Transaction { hash: keccak256(&raw), envelope, sender, raw })
+}
+
+/// Who sent a transaction that a stand-in is under.
+fn stand_in_sender(envelope: &TxEnvelope) -> Option<Address> {
+    let signature = envelope.signature().as_bytes();
+    stand_in::recover(signature.first_chunk()?, envelope.signature_hash())
 }
 
 /// The most wei that a transaction can cost its sender.

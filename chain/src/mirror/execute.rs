@@ -9,7 +9,7 @@ use revm::{ExecuteEvm, MainBuilder, MainContext};
 
 use super::block::{Outcome, StoredLog, Transaction};
 use super::state::StateView;
-use crate::limits;
+use crate::{limits, stand_in};
 
 /// The rules by which transactions run.
 pub(crate) const SPEC: SpecId = SpecId::OSAKA;
@@ -22,6 +22,8 @@ pub(crate) struct Surroundings {
     pub timestamp_s: u64,
     pub prevrandao: B256,
     pub base_fee_wei: u64,
+    /// Whether `ecrecover` takes stand-ins for signatures.
+    pub stand_ins: bool,
 }
 
 /// A call that is tried and then forgotten.
@@ -79,6 +81,7 @@ fn run(
     let mut cfg = CfgEnv::new().with_spec_and_mainnet_gas_params(SPEC).with_chain_id(at.chain_id);
     cfg.disable_nonce_check = !check_nonce;
     let mut evm = Context::mainnet().with_db(view).with_block(block).with_cfg(cfg).build_mainnet();
+    let _accepting = stand_in::accepting(at.stand_ins);
     evm.transact(tx).map_err(|error| match error {
         EVMError::Transaction(invalid) => invalid,
         EVMError::Database(never) => match never {},

@@ -93,6 +93,8 @@ pub struct Mirror {
     /// Held as long as the chain is open, so that no second process writes the same files.
     _lock: Option<File>,
     stopped: bool,
+    /// Whether stand-ins for signatures are taken: [`crate::stand_in`].
+    stand_ins: bool,
 }
 
 impl Mirror {
@@ -110,7 +112,15 @@ impl Mirror {
             directory: None,
             _lock: None,
             stopped: false,
+            stand_ins: false,
         }
+    }
+
+    /// From now on takes stand-ins for signatures beside real ones, as simulations make them: [`crate::stand_in`]. Only a
+    /// chain in memory does.
+    pub fn take_stand_ins(&mut self) {
+        assert!(self.directory.is_none(), "what is on disk is signed");
+        self.stand_ins = true;
     }
 
     /// EIP-155 chain id.
@@ -134,7 +144,7 @@ impl Mirror {
         if self.stopped {
             return Err(SubmitError::Stopped);
         }
-        let tx = block::decode_transaction(raw)?;
+        let tx = block::decode_transaction(raw, self.stand_ins)?;
         let hash = tx.hash;
         if self.archive.transaction(hash).is_some() {
             return Err(SubmitError::AlreadyKnown(hash));
@@ -267,6 +277,7 @@ impl Mirror {
             timestamp_s: timestamp_s.max(parent.header.timestamp),
             prevrandao: prevrandao(parent.hash),
             base_fee_wei: limits::BASE_FEE_WEI,
+            stand_ins: self.stand_ins,
         }
     }
 
@@ -356,6 +367,7 @@ fn genesis_block(genesis: &Genesis, state: &State) -> Block {
         // The chain id goes in here, so that two chains never share a block hash.
         prevrandao: prevrandao(B256::from(U256::from(genesis.chain_id))),
         base_fee_wei: limits::BASE_FEE_WEI,
+        stand_ins: false,
     };
     let header = bare_header(&at, B256::ZERO, state.root());
     block::assemble(header, Vec::new(), Vec::new()).expect("a block without log entries")

@@ -101,6 +101,7 @@ impl Mirror {
             directory: Some(directory.to_owned()),
             _lock: Some(lock),
             stopped: false,
+            stand_ins: false,
         };
         let (number, state) = newest_state(directory, genesis, &mirror.archive);
         mirror.state = state;
@@ -132,6 +133,7 @@ impl Mirror {
             timestamp_s: block.header.timestamp,
             prevrandao: block.header.mix_hash,
             base_fee_wei: block.header.base_fee_per_gas.unwrap_or_default(),
+            stand_ins: false,
         };
         for (tx, receipt) in block.transactions.iter().zip(&block.receipts) {
             let (outcome, changes) = execute::transaction(self.view(), &at, tx).ok()?;

@@ -174,6 +174,7 @@ impl Mirror {
             timestamp_s: head.header.timestamp,
             prevrandao: head.header.mix_hash,
             base_fee_wei: limits::BASE_FEE_WEI,
+            stand_ins: self.stand_ins,
         }
     }
 }

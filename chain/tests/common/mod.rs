@@ -4,6 +4,7 @@
 
 pub mod foresee;
 pub mod permit;
+pub mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

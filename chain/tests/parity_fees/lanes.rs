@@ -11,7 +11,7 @@ use weir_kernel::ids::{self, Address, Epoch, Hash, LaneId, PartitionId, StreamId
 use weir_kernel::merkle;
 
 use crate::Dice;
-use crate::common::{CHAIN_ID, kernel_address, wallet};
+use crate::common::{CHAIN_ID, kernel_address, session, wallet};
 
 /// Publishers: keys 0 to this.
 const PUBLISHERS: u64 = 5;
@@ -40,16 +40,19 @@ fn key_of(account: Address) -> u8 {
     (0..40).find(|key| kernel_address(wallet(*key).address()) == account).expect("a publisher of ours")
 }
 
-/// Signs a header as its origin.
-pub fn sign(signed: &mut SignedHeader) {
-    let hash = signed.header.signing_hash(CHAIN_ID);
-    signed.signature = Signature::Secp256k1(wallet(key_of(signed.header.origin)).sign_digest(hash.0.into()));
+/// Signs a header as its origin, or in every third lane as a session key for it.
+pub fn sign(header: Header) -> SignedHeader {
+    let key = key_of(header.origin);
+    if header.nonce[7] % 3 == 0 {
+        return session::certified(&header, &session::session(&header, header.opening_block + 1), key);
+    }
+    let hash = header.signing_hash(CHAIN_ID);
+    SignedHeader::by_origin(header, Signature::Secp256k1(wallet(key).sign_digest(hash.0.into())))
 }
 
-fn signed(header: Header) -> SignedHeader {
-    let mut signed = SignedHeader { header, signature: Signature::Secp256k1([0; 65]) };
-    sign(&mut signed);
-    signed
+/// The same header in a session that is not good for it.
+pub fn spoilt(header: &Header, dice: &mut Dice) -> SignedHeader {
+    session::spoilt(header, key_of(header.origin), dice.roll(session::SPOILT))
 }
 
 /// The partition that seals a lane: any rule does.
@@ -88,7 +91,7 @@ impl Lanes {
                 self.open.remove(0);
             }
             self.moved.insert(header.lane());
-            self.open.push(vec![signed(header)]);
+            self.open.push(vec![sign(header)]);
             return;
         }
         if dice.roll(2) == 0 {
@@ -149,8 +152,8 @@ impl Lanes {
         Some((cut.heads[index as usize].1, proof))
     }
 
-    /// Two headers that may contradict each other, and who signed them.
-    pub fn pair(&self, dice: &mut Dice) -> Option<([SignedHeader; 2], [Option<ids::Address>; 2])> {
+    /// Two headers that may contradict each other.
+    pub fn pair(&self, dice: &mut Dice) -> Option<[SignedHeader; 2]> {
         let lane = &self.open[dice.roll(self.open.len() as u64) as usize];
         let first = lane[dice.roll(lane.len() as u64) as usize];
         let other = &self.open[dice.roll(self.open.len() as u64) as usize];
@@ -164,12 +167,11 @@ impl Lanes {
             3 | 4 => {
                 // The next one over something else.
                 let good = next(&[first], dice);
-                signed(Header { previous: Hash([3; 32]), ..good.header })
+                sign(Header { previous: Hash([3; 32]), ..good.header })
             }
-            _ => signed(Header { root: Hash([dice.roll(200) as u8; 32]), ..first.header }),
+            _ => sign(Header { root: Hash([dice.roll(200) as u8; 32]), ..first.header }),
         };
-        let pair = if dice.roll(2) == 0 { [first, second] } else { [second, first] };
-        Some((pair, pair.map(|signed| Some(signed.header.origin))))
+        Some(if dice.roll(2) == 0 { [first, second] } else { [second, first] })
     }
 }
 
@@ -178,7 +180,7 @@ fn next(lane: &[SignedHeader], dice: &mut Dice) -> SignedHeader {
     let last = lane.last().expect("an open lane has a header").header;
     let falls = dice.roll(12) == 0;
     let volume = if falls { last.volume / 2 } else { last.volume + dice.roll(900) };
-    signed(Header {
+    sign(Header {
         sequence: last.next_sequence(),
         count: 1 + dice.roll(4) as u32,
         volume,

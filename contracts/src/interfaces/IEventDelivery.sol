@@ -38,7 +38,8 @@ interface IEventDelivery {
     }
 
     /// @notice An event for a subscription.
-    /// @dev signature: of the header, 65 bytes (r, s, v), low s only. index: of the event in its batch. path: from
+    /// @dev signature: of the header, 65 bytes (r, s, v), low s only; after it the session certificate if the header
+    /// names one, 75 bytes as `ILaneFees.settle` takes them. index: of the event in its batch. path: from
     /// its leaf to the header's root. encoded: the event as in its batch.
     struct Delivery {
         uint256 subscription;
@@ -129,8 +130,14 @@ interface IEventDelivery {
     /// @notice The event's time is outside the header's range.
     error TimeOutOfRange(uint64 timestamp, uint64 firstTime, uint64 lastTime);
 
-    /// @notice The signature is not the publisher's. `recovered` is whose it is, zero for nobody's.
-    error SignatureMismatch(address publisher, address recovered);
+    /// @notice The signature is not the signer's. `recovered` is whose it is, zero for nobody's.
+    error SignatureMismatch(address signer, address recovered);
+
+    /// @notice No certificate of the publisher's is given that lets the signer sign in this lane.
+    error SessionInvalid(bytes32 certificate);
+
+    /// @notice The signer's session is over.
+    error SessionEnded(bytes32 certificate, uint64 expiryBlock);
 
     /// @notice The publisher may not publish to the stream now.
     error PublisherNotPermitted(address stream, address publisher);

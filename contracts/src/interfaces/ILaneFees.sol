@@ -184,8 +184,11 @@ interface ILaneFees {
     /// @notice The header breaks a rule of the format, or is signed in a way that no contract can check.
     error InvalidHeader(bytes32 digest);
 
-    /// @notice The header is not signed by its origin.
+    /// @notice The header is not signed by its signer.
     error InvalidHeaderSignature(bytes32 digest);
+
+    /// @notice No certificate of the origin's is given that lets the signer sign in this lane.
+    error InvalidSession(bytes32 digest, bytes32 certificate);
 
     /// @notice The receipt is not signed by its subscriber.
     error InvalidReceiptSignature(bytes32 session);
@@ -228,7 +231,9 @@ interface ILaneFees {
 
     /// @notice Settles a lane up to a header that is its head in a sealed cut. By anybody.
     /// @param header The header.
-    /// @param signature Its origin's: r, s (low), v of 32, 32 and 1 bytes.
+    /// @param signature Its signer's: r, s (low), v of 32, 32 and 1 bytes; after it the session certificate, if the
+    /// header names one: expiry block, signature type (1), signature length (65), r, s (low), v of 8, 1, 1, 32, 32
+    /// and 1 bytes.
     /// @param proof That the header is a head in a sealed cut.
     function settle(
         Batches.Header calldata header,
@@ -237,7 +242,7 @@ interface ILaneFees {
     ) external;
 
     /// @notice Slashes a publisher for two signed headers of one lane that overlap with different digests, or adjoin
-    /// with a wrong `previous`; once a lane. By anybody, who gets the reporter's share.
+    /// with a wrong `previous`; once a lane. By anybody, who gets the reporter's share. Signatures are as in `settle`.
     function proveFork(
         Batches.Header calldata first,
         bytes calldata firstSignature,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
 /// @title Batches of events as publishers sign them (WP 2.4.1, 2.4.9)
 library Batches {
     /// @notice What a publisher signs for a run of events of one lane. Times are milliseconds since 1970 UTC.
@@ -37,6 +39,11 @@ library Batches {
     bytes32 private constant BATCH_TYPEHASH = keccak256(
         "Batch(uint8 version,address stream,uint32 streamPartition,uint8 originType,address origin,uint64 openingBlock,bytes16 nonce,uint64 sequence,uint32 count,uint64 volume,uint64 firstTime,uint64 lastTime,bytes32 previous,bytes32 root,address signer,bytes32 certificate,uint8 signatureType)"
     );
+    bytes32 private constant SESSION_TYPEHASH =
+        keccak256("Session(address stream,address origin,address key,uint64 expiryBlock,uint8 signatureType)");
+    uint256 private constant SIGNATURE_BYTES = 65;
+    /// @dev Expiry block 8, signature type 1, signature length 1, signature.
+    uint256 private constant CERTIFICATE_BYTES = 75;
     uint32 private constant MAXIMUM_EVENTS = 4096;
     uint256 private constant MAXIMUM_KEY_ID_BYTES = 32;
 
@@ -52,12 +59,7 @@ library Batches {
         return keccak256(abi.encode(stream, streamPartition, originType, origin, openingBlock, nonce));
     }
 
-    /// @notice What the publisher signs: the header's hash in the EIP-712 domain of its stream.
-    function signingHash(Header calldata header) internal view returns (bytes32) {
-        return signingHashOf(header.stream, digestOf(header));
-    }
-
-    /// @notice What the publisher signs, from the header's digest.
+    /// @notice What is signed for a header's or a session's digest, in the EIP-712 domain of the stream.
     function signingHashOf(address stream, bytes32 digest) internal view returns (bytes32) {
         bytes32 domain = keccak256(
             abi.encode(DOMAIN_TYPEHASH, keccak256("weir"), keccak256("1"), block.chainid, stream)
@@ -70,12 +72,48 @@ library Batches {
         return keccak256(abi.encode(BATCH_TYPEHASH, header));
     }
 
+    /// @notice Who a header's signature recovers to, and whether its origin signs for itself or has certified the
+    /// signer's session: for the lane's stream, on this chain, up to a block after the lane's opening block.
+    /// @param header A header that breaks no rule.
+    /// @param digest Its digest.
+    /// @param proof Its signature, and after it the session certificate if it names one, as in a batch.
+    /// @return certified Whether the signer acts for the origin.
+    /// @return signer Who signed the header; zero for nobody, and where nobody was certified.
+    /// @return expiryBlock The first block in which the session is over.
+    function recoverSigner(Header calldata header, bytes32 digest, bytes calldata proof)
+        internal
+        view
+        returns (bool certified, address signer, uint64 expiryBlock)
+    {
+        bytes32 certificate = header.certificate;
+        if (certificate == 0) {
+            (signer,,) = ECDSA.tryRecoverCalldata(signingHashOf(header.stream, digest), proof);
+            return (true, signer, type(uint64).max);
+        }
+        if (proof.length != SIGNATURE_BYTES + CERTIFICATE_BYTES) return (false, address(0), 0);
+        expiryBlock = uint64(bytes8(proof[SIGNATURE_BYTES:]));
+        // Of the signature type and length that a contract can check.
+        if (bytes2(proof[SIGNATURE_BYTES + 8:]) != 0x0141) return (false, address(0), 0);
+        bytes32 named = keccak256(
+            abi.encode(SESSION_TYPEHASH, header.stream, header.origin, header.signer, expiryBlock, uint8(1))
+        );
+        if (named != certificate || header.openingBlock >= expiryBlock) return (false, address(0), 0);
+        (address wallet,,) = ECDSA.tryRecoverCalldata(
+            signingHashOf(header.stream, certificate), proof[SIGNATURE_BYTES + 10:]
+        );
+        if (wallet != header.origin || wallet == address(0)) return (false, address(0), 0);
+        (signer,,) =
+            ECDSA.tryRecoverCalldata(signingHashOf(header.stream, digest), proof[:SIGNATURE_BYTES]);
+        return (true, signer, expiryBlock);
+    }
+
     /// @notice The first field that no header can have so, or zero: the rules that a header alone can break.
     function brokenField(Header calldata header) internal pure returns (bytes32) {
         if (header.version != 1) return "version";
         if (header.originType != 0) return "originType";
-        if (header.signer != header.origin) return "signer";
-        if (header.certificate != 0) return "certificate";
+        bool uncertified = header.certificate == 0;
+        if (header.signer != header.origin && uncertified) return "signer";
+        if (header.signer == header.origin && !uncertified) return "certificate";
         if (header.signatureType != 1) return "signatureType";
         if (header.count == 0 || header.count > MAXIMUM_EVENTS) return "count";
         if (header.sequence > type(uint64).max - header.count) return "sequence";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use weir_kernel::batch::SignedHeader;
 use weir_kernel::coordinator::params::DATA;
+use weir_kernel::coordinator::session::RecoveredSession;
 use weir_kernel::coordinator::{
     Block, Call, Contracts, Fact, Intent, Params, Report, SealedEntry, SignedCertificate, SignedReport,
     State, begin_block, decide, evolve, fees, report_signing_hash,
@@ -197,5 +198,9 @@ fn signed_report(report: &Report) -> SignedReport {
 
 /// Brokers show only headers whose signature they have checked.
 fn recovered(signed: &SignedHeader) -> fees::RecoveredHeader {
-    fees::RecoveredHeader { header: signed.header, signer: Some(signed.header.origin) }
+    let session = signed.certificate.map(|certificate| RecoveredSession {
+        expiry_block: certificate.expiry_block,
+        wallet: Some(signed.header.origin),
+    });
+    fees::RecoveredHeader { header: signed.header, signer: Some(signed.header.signer), session }
 }

@@ -15,7 +15,6 @@ use weir_kernel::batch::{Batch, SignedHeader};
 use weir_kernel::broker::{Level, Message, Reply, SessionId, Trace};
 use weir_kernel::coordinator::Entry;
 use weir_kernel::ids::{Address, Epoch, Hash, LaneId, PartitionId};
-use weir_kernel::limits::HEADER_BYTES;
 use weir_kernel::log::Chunk;
 use weir_kernel::signature::KeyedReportVerifier;
 use weir_kernel::verify::Verified;
@@ -209,6 +208,5 @@ impl Checks {
 }
 
 fn header_of(bytes: &[u8]) -> SignedHeader {
-    let length = usize::from(bytes[HEADER_BYTES]);
-    SignedHeader::decode(&bytes[..HEADER_BYTES + 1 + length]).expect("only valid batches are delivered")
+    Batch::decode(bytes.into()).expect("only valid batches are delivered").signed_header()
 }

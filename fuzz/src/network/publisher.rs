@@ -9,7 +9,7 @@ use weir_kernel::signature::{KEYED_HASH, KeyedReportVerifier};
 use weir_kernel::verify::{Verified, verify};
 
 use crate::input::Input;
-use crate::verifier::{DOMAIN, sign_batch};
+use crate::verifier::{DOMAIN, in_session, sign_batch};
 
 /// The publisher that forks its lanes.
 pub const FORGER: Address = Address([0xF0; 20]);
@@ -33,6 +33,12 @@ impl Lane {
     pub fn open(slot: StreamPartition, opening_block: u64, number: u8, forges: bool) -> Self {
         let origin = if forges { FORGER } else { Address([0xA0 + number % 2; 20]) };
         let writer = LaneWriter::new(slot, origin, opening_block, [number; 16], Hash::ZERO, KEYED_HASH);
+        let writer = match number % 3 {
+            0 => {
+                in_session(writer, Address([0xE0 + number % 2; 20]), u64::MAX).expect("a session of its own")
+            }
+            _ => writer,
+        };
         Self { id: writer.lane(), writer, slot, forges, batches: Vec::new() }
     }
 
@@ -40,7 +46,7 @@ impl Lane {
     pub fn write(&mut self, input: &mut Input<'_>, time_ms: u64) -> Verified<Batch> {
         if self.forges && !self.batches.is_empty() && input.byte() & 1 == 1 {
             let branch = input.pick(&self.batches).expect("there is one");
-            self.writer = LaneWriter::resume(branch.header());
+            self.writer = LaneWriter::resume(&branch.signed_header());
         }
         let count = 1 + input.below(3);
         let time_ms = time_ms.max(self.writer.last_time_ms());

@@ -9,7 +9,7 @@ use weir_kernel::signature::{KEYED_HASH, KeyedReportVerifier};
 use weir_kernel::verify::{verify, verify_event, verify_header};
 
 use crate::input::Input;
-use crate::verifier::{DOMAIN, sign_batch};
+use crate::verifier::{DOMAIN, in_session, sign_batch};
 
 /// Events of a batch whose proofs are checked: each proof hashes the whole batch.
 const PROOFS: u32 = 16;
@@ -33,6 +33,14 @@ pub fn batch_written(data: &[u8]) {
     let slot = StreamPartition { stream: StreamId(input.array()), partition: u32::from(input.byte()) };
     let mut lane =
         LaneWriter::new(slot, Address(input.array()), input.number(), input.array(), Hash::ZERO, KEYED_HASH);
+    if input.byte() & 1 == 1 {
+        let key = Address(input.array());
+        let expiry_block = input.near(lane.opening_block());
+        let is_good = expiry_block > lane.opening_block() && key != lane.origin();
+        let certified = in_session(lane.clone(), key, expiry_block);
+        assert_eq!(certified.is_ok(), is_good, "sessions are taken up to their end, for other keys");
+        lane = certified.unwrap_or(lane);
+    }
     let mut time_ms = 0;
     for _ in 0..1 + input.below(3) {
         let events: Vec<NewEvent> = (0..input.below(20))
@@ -59,7 +67,7 @@ pub fn batch_written(data: &[u8]) {
             read.events().map(|event| event.to_new()).eq(events),
             "events come back as they were written"
         );
-        assert_eq!(LaneWriter::resume(read.header()).next_sequence(), lane.next_sequence());
+        assert_eq!(LaneWriter::resume(&read.signed_header()).next_sequence(), lane.next_sequence());
         check(&read, read.bytes());
         change_one_byte(&mut input, &written);
     }

@@ -7,7 +7,7 @@ use weir_kernel::wire::{decode_row, encode_row};
 pub fn signed_header(data: &[u8]) {
     if let Ok(signed) = SignedHeader::decode(data) {
         assert_eq!(signed.encode(), data, "a signed header has one encoding");
-        assert_eq!(signed.header.check(), Ok(()), "a decoded header obeys the rules");
+        assert_eq!(signed.check(), Ok(()), "a decoded header obeys the rules");
         assert_eq!(signed.header.lane(), signed.header.lane());
         assert!(signed.header.next_sequence() > signed.header.sequence, "a batch has events, and they fit");
         assert_eq!(decode_row::<SignedHeader>(&encode_row(&signed)), Some(signed));

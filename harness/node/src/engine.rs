@@ -199,17 +199,33 @@ impl<V: Verifier> Engine<V> {
 
     fn step(&mut self, now: Now, input: Input, operations: &mut Vec<Operation>) {
         self.shard.step(now, input, &mut self.outputs);
-        operations.extend(self.outputs.drain(..).map(operation_of));
+        let mut last = None;
+        operations.extend(self.outputs.drain(..).map(|output| operation_of(output, &mut last)));
     }
 }
 
-fn operation_of(output: Output) -> Operation {
+/// What was sent last in a step: the same to several peers, one after the other, is encoded once.
+type LastSent = Option<(Message, Vec<Arc<[u8]>>, Bytes)>;
+
+fn frame_of(message: Message, batches: Vec<Arc<[u8]>>, last: &mut LastSent) -> Bytes {
+    let same_batches = |known: &[Arc<[u8]>]| {
+        known.len() == batches.len() && known.iter().zip(&batches).all(|(a, b)| Arc::ptr_eq(a, b))
+    };
+    match last {
+        Some((known, sent, frame)) if *known == message && same_batches(sent) => frame.clone(),
+        _ => {
+            let frame = Bytes::from(wire::encode(&message, &batches));
+            last.insert((message, batches, frame)).2.clone()
+        }
+    }
+}
+
+fn operation_of(output: Output, last: &mut LastSent) -> Operation {
     match output {
-        Output::Send(to, message, batches) => Operation::Send {
-            to,
-            channel: channel_of(&message),
-            frame: wire::encode(&message, &batches).into(),
-        },
+        Output::Send(to, message, batches) => {
+            let channel = channel_of(&message);
+            Operation::Send { to, channel, frame: frame_of(message, batches, last) }
+        }
         Output::Write(index, records) => Operation::Write { index, records },
         Output::Read(token, query, budget_bytes) => Operation::Read { token, query, budget_bytes },
         Output::Sign(token, digest) => Operation::Sign { token, digest },

@@ -1,29 +1,45 @@
 //! The inner border of a node: how the interfaces talk to a running broker.
 //!
-//! A session is a numbered conversation with the broker: commands go in by one bounded queue, replies come back by
-//! another, one a session. Dropping a [`Session`] ends it at the broker too.
+//! A session is a numbered conversation with the broker: commands go in by one bounded queue, replies come back by a
+//! [`Fanout`], which keeps a bounded queue a session. What many sessions get is shared: a reply holds its batch by
+//! reference. Dropping a [`Session`] ends it at the broker too.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use weir_kernel::broker::{Command, Reply, SessionId};
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
+use weir_kernel::limits::{CHUNK_BYTES, HEADER_BYTES, MAX_BATCH_BYTES, SUBSCRIPTION_WINDOW_BYTES};
+use weir_queue::{End, Fanout, Held, Limit, Reader};
+
+use crate::service::limits::READ_AHEAD;
 
 /// Commands that wait for the broker; then whoever sends one waits.
 const COMMAND_QUEUE: usize = 1024;
 
+/// Bytes of batches in these commands: several of the largest.
+const COMMAND_BYTES: usize = 32 << 20;
+
+/// The largest command finds room.
+const _: () = assert!(COMMAND_BYTES >= MAX_BATCH_BYTES);
+
 /// Replies that wait for a session's owner: more than a subscription's window of the smallest batches, so that a slow
-/// reader meets its window first and is only ended when it takes nothing at all.
-const REPLY_QUEUE: usize = 8192;
+/// reader meets its window first and is only ended when it takes nothing at all; and in bytes as many chunks as a
+/// reader asks for at the same time.
+const REPLY_QUEUE: Limit =
+    Limit { entries: 8192, bytes: READ_AHEAD * (CHUNK_BYTES as usize + MAX_BATCH_BYTES) + (8 << 20) };
 
 /// The smallest batch has its header, a signature and one event.
+const _: () = assert!(REPLY_QUEUE.entries as u64 > SUBSCRIPTION_WINDOW_BYTES / (HEADER_BYTES as u64 + 66));
+
+/// A window is overrun by one batch at most, and each entry takes a little more than its batch.
 const _: () = assert!(
-    REPLY_QUEUE as u64
-        > weir_kernel::limits::SUBSCRIPTION_WINDOW_BYTES / (weir_kernel::limits::HEADER_BYTES as u64 + 66)
+    REPLY_QUEUE.bytes
+        > SUBSCRIPTION_WINDOW_BYTES as usize + MAX_BATCH_BYTES + REPLY_QUEUE.entries * size_of::<Reply>()
 );
 
 /// The broker behind a session or handle is not running any more.
@@ -54,11 +70,16 @@ pub struct NodeHandle {
     shared: Arc<Shared>,
 }
 
+/// A command on its way, with the room that it takes.
+type Sent = (SessionId, Command, Option<OwnedSemaphorePermit>);
+
 struct Shared {
     address: Address,
     waker: OnceLock<Arc<dyn Fn() + Send + Sync>>,
-    commands: mpsc::Sender<(SessionId, Command)>,
-    sessions: Mutex<BTreeMap<SessionId, mpsc::Sender<Reply>>>,
+    commands: mpsc::Sender<Sent>,
+    /// Room for batches in commands, given back as the broker takes them.
+    command_bytes: Arc<Semaphore>,
+    sessions: Fanout<SessionId, Reply>,
     /// Dropped sessions whose end found the command queue full: the broker must hear of it all the same, or it would
     /// keep what they asked for. Never more than there were sessions.
     dropped: Mutex<Vec<SessionId>>,
@@ -86,7 +107,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct NodeEnd {
     shared: Arc<Shared>,
-    commands: mpsc::Receiver<(SessionId, Command)>,
+    commands: mpsc::Receiver<Sent>,
 }
 
 /// A conversation with a broker.
@@ -94,8 +115,8 @@ pub struct NodeEnd {
 pub struct Session {
     /// Its number at the broker.
     pub id: SessionId,
-    /// What the broker says.
-    pub replies: mpsc::Receiver<Reply>,
+    replies: Reader<SessionId, Reply>,
+    end: Option<End>,
     shared: Arc<Shared>,
 }
 
@@ -106,7 +127,8 @@ pub fn node(address: Address, view: Arc<State>) -> (NodeHandle, NodeEnd) {
         address,
         waker: OnceLock::new(),
         commands: sender,
-        sessions: Mutex::default(),
+        command_bytes: Arc::new(Semaphore::new(COMMAND_BYTES)),
+        sessions: Fanout::new(REPLY_QUEUE),
         dropped: Mutex::default(),
         next_session: AtomicU64::new(1),
         running: AtomicBool::new(true),
@@ -120,12 +142,8 @@ impl NodeHandle {
     /// Begins a conversation. On a stopped broker its replies end at once.
     pub fn open_session(&self) -> Session {
         let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let (sender, replies) = mpsc::channel(REPLY_QUEUE);
-        let mut sessions = self.shared.sessions.lock().expect("no holder panics");
-        if self.is_running() {
-            sessions.insert(id, sender);
-        }
-        Session { id, replies, shared: self.shared.clone() }
+        let replies = self.shared.sessions.subscribe(id);
+        Session { id, replies, end: None, shared: self.shared.clone() }
     }
 
     /// The latest confirmed view of the chain.
@@ -143,6 +161,11 @@ impl NodeHandle {
         self.shared.running.load(Ordering::Acquire)
     }
 
+    /// What waits for the owners of sessions.
+    pub fn held(&self) -> Held {
+        self.shared.sessions.held()
+    }
+
     /// What the broker counts.
     pub fn statistics(&self) -> NodeStatistics {
         self.shared.statistics.lock().expect("no holder panics").clone()
@@ -156,21 +179,50 @@ impl Session {
     ///
     /// [`NodeStopped`] if the broker will not see it.
     pub async fn command(&self, command: Command) -> Result<(), NodeStopped> {
-        self.shared.commands.send((self.id, command)).await.map_err(|_| NodeStopped)?;
+        let room = match &command {
+            Command::Publish { batch, .. } => {
+                let bytes = u32::try_from(batch.bytes().len()).expect("a batch is shorter than 4 GiB");
+                let room = Arc::clone(&self.shared.command_bytes).acquire_many_owned(bytes).await;
+                Some(room.map_err(|_| NodeStopped)?)
+            }
+            _ => None,
+        };
+        self.shared.commands.send((self.id, command, room)).await.map_err(|_| NodeStopped)?;
         self.shared.wake();
         Ok(())
     }
 
     /// The next reply; `None` once the broker stopped or ended the session.
     pub async fn reply(&mut self) -> Option<Reply> {
-        self.replies.recv().await
+        let next = self.replies.next().await;
+        self.note(Some(next))
+    }
+
+    /// The next reply if it is there already.
+    pub fn try_reply(&mut self) -> Option<Reply> {
+        let next = self.replies.try_next();
+        self.note(next)
+    }
+
+    /// Whether the broker ended the session because its replies were not taken.
+    pub fn is_behind(&self) -> bool {
+        self.end == Some(End::Behind)
+    }
+
+    fn note(&mut self, next: Option<Result<Reply, End>>) -> Option<Reply> {
+        match next? {
+            Ok(reply) => Some(reply),
+            Err(end) => {
+                self.end = Some(end);
+                None
+            }
+        }
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.sessions.lock().expect("no holder panics").remove(&self.id);
-        if let Err(TrySendError::Full(_)) = self.shared.commands.try_send((self.id, Command::Close)) {
+        if let Err(TrySendError::Full(_)) = self.shared.commands.try_send((self.id, Command::Close, None)) {
             self.shared.dropped.lock().expect("no holder panics").push(self.id);
         }
         self.shared.wake();
@@ -180,13 +232,14 @@ impl Drop for Session {
 impl NodeEnd {
     /// The next command; `None` once every handle is gone.
     pub async fn command(&mut self) -> Option<(SessionId, Command)> {
-        self.commands.recv().await
+        self.commands.recv().await.map(|(session, command, _)| (session, command))
     }
 
     /// The next command if one is there already.
     pub fn try_command(&mut self) -> Option<(SessionId, Command)> {
         // What a session said before it was dropped comes before its end.
-        self.commands.try_recv().ok().or_else(|| {
+        let sent = self.commands.try_recv().ok().map(|(session, command, _)| (session, command));
+        sent.or_else(|| {
             let dropped = self.shared.dropped.lock().expect("no holder panics").pop();
             dropped.map(|session| (session, Command::Close))
         })
@@ -199,12 +252,8 @@ impl NodeEnd {
 
     /// Hands a reply to its session; a session that does not take its replies is ended: `false` then.
     pub fn reply(&self, session: SessionId, reply: Reply) -> bool {
-        let mut sessions = self.shared.sessions.lock().expect("no holder panics");
-        let ended = sessions.get(&session).is_some_and(|sender| sender.try_send(reply).is_err());
-        if ended {
-            sessions.remove(&session);
-        }
-        !ended
+        let bytes = held_bytes(&reply);
+        self.shared.sessions.send(&session, reply, bytes).is_ok()
     }
 
     /// Shows a newer view of the chain.
@@ -221,8 +270,22 @@ impl NodeEnd {
 impl Drop for NodeEnd {
     fn drop(&mut self) {
         self.shared.running.store(false, Ordering::Release);
-        self.shared.sessions.lock().expect("no holder panics").clear();
+        self.shared.command_bytes.close();
+        self.shared.sessions.end();
     }
+}
+
+/// Memory that a reply keeps from being freed: its own, and the batches in it.
+fn held_bytes(reply: &Reply) -> usize {
+    let batches = match reply {
+        Reply::Live { batch, .. } => batch.bytes().len(),
+        Reply::Chunk { chunk, .. } => {
+            chunk.batches.iter().map(|batch| batch.len()).sum::<usize>()
+                + chunk.order.len() * size_of::<weir_kernel::log::Slice>()
+        }
+        _ => 0,
+    };
+    size_of::<Reply>() + batches
 }
 
 #[cfg(test)]

@@ -6,18 +6,19 @@
 //!        ▲                        │ has_room: what waits and what the disk has not taken yet            │
 //!        └──── Durable ───────────┴──────────────────────── release ◄────────────────────────────────────┘
 //!
-//!   engine thread ── offer ──►  fan-out buffer  ── recv ──► one reader of many (a client's task)
-//!                    └ full: ended for this reader, the engine never waits
+//!   engine thread ── send ──►  Fanout  ── a bounded queue a reader ── next ──► a client's task
+//!                                 └ full: that reader is ended with a reason; the engine never waits, the other
+//!                                   readers do not notice
 //! ```
 //!
 //! - [`GroupQueue`]: group commit without a linger timer. An idle taker gets a single item at once; a busy one finds
 //!   everything that came meanwhile, to write and sync it together. Its bound covers what was taken and is not on disk
 //!   yet, so that room is credit from the disk.
-//! - [`fan_out`]: what waits for one reader. It is bounded in items and in bytes; a reader that does not take what it
-//!   is sent loses its buffer and is told why, and whoever feeds it never waits.
+//! - [`Fanout`]: what one producer has for many readers. What waits for each is bounded in items and in bytes; one that
+//!   does not take what it is sent loses what waits and is told why.
 //! - [`Share`]: frames that are verified on several cores, and come back in their order.
 //!
-//! The models are in `tests/loom.rs` and `tests/loom_share.rs`:
+//! The models are in `tests/loom.rs` and `tests/loom_share.rs`; they take a minute or two:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --package weir-queue --tests --release --target-dir target/loom
@@ -43,10 +44,11 @@
 //! assert!(queue.take().is_none());
 //! ```
 
-pub mod fan_out;
+mod fanout;
 mod group;
 mod share;
 mod sync;
 
+pub use fanout::{Behind, End, Fanout, Held, Limit, Reader};
 pub use group::{Group, GroupQueue};
 pub use share::Share;

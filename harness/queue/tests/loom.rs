@@ -4,14 +4,21 @@
 use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread;
-use weir_queue::GroupQueue;
-use weir_queue::fan_out::{Bounds, End, Ended, buffer};
+use weir_queue::{Behind, End, Fanout, GroupQueue, Limit, Reader};
+
+/// Tries every interleaving in which threads are interrupted at most three times: with more to do, all of them would
+/// take hours, and mistakes show with one or two.
+fn model_bounded(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
 
 /// Two threads push, one takes until the end: everything is taken once, in the order of whoever pushed it, and all
 /// cost comes back. A wake-up that is lost would be a deadlock, which loom reports.
 #[test]
 fn groups_lose_nothing_and_keep_each_pushers_order() {
-    loom::model(|| {
+    model_bounded(|| {
         let queue = Arc::new(GroupQueue::new(3));
         let other = {
             let queue = Arc::clone(&queue);
@@ -73,43 +80,82 @@ fn room_comes_back_when_the_disk_has_taken_its_group() {
     });
 }
 
-/// The reader gets a beginning of what was offered, then the reason of the end, whatever the producer does meanwhile.
 #[test]
-fn a_reader_gets_a_beginning_and_the_reason_of_the_end() {
+fn a_close_wakes_a_taker_that_waits() {
     loom::model(|| {
-        let (feed, mut reader) = buffer(Bounds { items: 1, bytes: 10 });
-        let producer = thread::spawn(move || {
-            let taken = (1..=2).take_while(|item| feed.offer(*item, 1).is_ok()).count();
-            drop(feed);
-            taken
-        });
-        let mut got = Vec::new();
-        let end = loop {
-            match block_on(reader.recv()) {
-                Ok(item) => got.push(item),
-                Err(end) => break end,
-            }
+        let queue = Arc::new(GroupQueue::<u32>::new(100));
+        let taker = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.take())
         };
-        let taken = producer.join().unwrap();
-        assert_eq!(got, (1..=taken).collect::<Vec<_>>());
-        assert_eq!(end, if taken == 2 { End::Closed } else { End::Overflow });
+        queue.close();
+        assert_eq!(taker.join().unwrap(), None);
+        assert!(queue.push(1, 1).is_err());
     });
 }
 
-/// A reader that goes away at any moment leaves nothing behind, and the producer notices.
+/// Reads until the end.
+fn read_all(reader: &mut Reader<u32, Arc<u32>>) -> (Vec<u32>, End) {
+    let mut items = Vec::new();
+    loop {
+        match block_on(reader.next()) {
+            Ok(item) => items.push(*item),
+            Err(end) => return (items, end),
+        }
+    }
+}
+
 #[test]
-fn a_reader_that_goes_leaves_nothing() {
+fn a_reader_that_waits_is_woken_for_every_item_and_the_end() {
     loom::model(|| {
-        let (feed, mut reader) = buffer(Bounds { items: 2, bytes: 10 });
-        let leaving = thread::spawn(move || {
-            let first = block_on(reader.recv());
-            drop(reader);
-            first
-        });
-        feed.offer(1, 1).expect("there is room and a reader");
-        let second = feed.offer(2, 1);
-        assert_eq!(leaving.join().unwrap(), Ok(1));
-        assert!(matches!(second, Ok(()) | Err(Ended(End::Closed))));
-        assert_eq!((feed.queued_bytes(), feed.offer(3, 1)), (0, Err(Ended(End::Closed))));
+        let fanout = Fanout::new(Limit { entries: 8, bytes: 8 });
+        let mut reader = fanout.subscribe(1);
+        let thread = thread::spawn(move || read_all(&mut reader));
+        fanout.send(&1, Arc::new(1), 1).unwrap();
+        fanout.send(&1, Arc::new(2), 1).unwrap();
+        fanout.end();
+        assert_eq!(thread.join().unwrap(), (vec![1, 2], End::Over));
+    });
+}
+
+/// Reader 1 reads beside a producer that may be faster, reader 2 has time: whatever becomes of the first, the second
+/// gets everything, and an item is kept once and freed when it was read.
+#[test]
+fn a_slow_reader_is_ended_and_another_gets_everything() {
+    model_bounded(|| {
+        let fanout = Fanout::new(Limit { entries: 1, bytes: 8 });
+        let (mut slow, mut patient) = (fanout.subscribe(1), fanout.subscribe(2));
+        let thread = thread::spawn(move || read_all(&mut slow));
+        let mut told = 0;
+        let mut patiently = Vec::new();
+        for number in 0..2 {
+            let item = Arc::new(number);
+            told += u32::from(fanout.send(&1, Arc::clone(&item), 1) == Err(Behind));
+            assert_eq!(fanout.send(&2, item, 1), Ok(()));
+            patiently.push(*patient.try_next().expect("it was sent").expect("it is open"));
+        }
+        assert!(fanout.held().bytes <= 1);
+        fanout.end();
+        let (items, end) = thread.join().unwrap();
+        assert_eq!(patiently, [0, 1]);
+        assert!(items.iter().copied().eq(0..items.len() as u32), "in order, without gaps: {items:?}");
+        match end {
+            End::Over => assert_eq!((items.len(), told), (2, 0)),
+            End::Behind => assert!(items.len() < 2 && told == 1, "{items:?}, told {told} times"),
+        }
+    });
+}
+
+#[test]
+fn a_reader_may_leave_while_it_is_sent_to() {
+    loom::model(|| {
+        let fanout = Fanout::new(Limit { entries: 2, bytes: 8 });
+        let mut leaver = fanout.subscribe(1);
+        let item = Arc::new(7);
+        let thread = thread::spawn(move || drop(leaver.try_next()));
+        assert_eq!(fanout.send(&1, Arc::clone(&item), 1), Ok(()));
+        fanout.end();
+        thread.join().unwrap();
+        assert_eq!(Arc::strong_count(&item), 1, "nobody holds what nobody reads");
     });
 }

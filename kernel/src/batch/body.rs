@@ -8,6 +8,7 @@ use core::fmt;
 use super::error::BatchError;
 use super::event::{Event, event_leaf};
 use super::header::{self, Header};
+use super::session::Certificate;
 use super::signed_header::SignedHeader;
 use crate::codec::{CodecError, Reader};
 use crate::ids::{Hash, LaneId};
@@ -82,6 +83,11 @@ impl Batch {
     /// Header and signature without the events.
     pub fn signed_header(&self) -> SignedHeader {
         self.0.signed
+    }
+
+    /// The session certificate; `None` where the origin signed itself.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.0.signed.certificate.as_ref()
     }
 
     /// The lane's id, computed when the batch was decoded.

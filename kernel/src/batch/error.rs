@@ -22,15 +22,29 @@ pub enum BatchError {
     Version(u8),
     /// An origin type that this program does not know.
     OriginType(u8),
-    /// The signer is not the origin.
+    /// The signer is not the origin, and no certificate says by what right.
     Signer {
         /// The signer named.
         signer: Address,
         /// The origin named.
         origin: Address,
     },
-    /// The certificate is not zero.
+    /// A certificate is named where the origin signs itself, or is named and not there.
     Certificate(Hash),
+    /// The certificate is not the one that the header names: of another stream, origin, key or expiry.
+    SessionMismatch {
+        /// What the header names.
+        header: Hash,
+        /// Digest of the certificate for this header.
+        certificate: Hash,
+    },
+    /// The lane opens when the session is over.
+    SessionExpired {
+        /// Height of the lane's opening block.
+        opening_block: u64,
+        /// Height of the first block in which the session is over.
+        expiry_block: u64,
+    },
     /// The signature's type is unknown, or its length is not that of its type.
     Signature(SignatureError),
     /// No events, or too many.
@@ -102,11 +116,21 @@ impl fmt::Display for BatchError {
                 write!(f, "origin type {kind} is unknown, 0 (Ethereum address) is known")
             }
             Self::Signer { signer, origin } => {
-                write!(f, "signer {signer} is not the origin {origin}; session keys are not supported yet")
+                write!(f, "signer {signer} is not the origin {origin}, and no session certificate is named")
             }
             Self::Certificate(hash) => {
-                write!(f, "certificate {hash} is not zero; session keys are not supported yet")
+                write!(f, "session certificate {hash} is named where the origin signs, or is not there")
             }
+            Self::SessionMismatch { header, certificate } => write!(
+                f,
+                "the certificate, {certificate}, is not {header}, which the header names: it is for another stream, \
+                 origin, key or expiry"
+            ),
+            Self::SessionExpired { opening_block, expiry_block } => write!(
+                f,
+                "the lane opens at block {opening_block}, the session is over from block {expiry_block} on: have the \
+                 wallet sign another certificate"
+            ),
             Self::Signature(error) => write!(f, "{error}"),
             Self::Count(count) => write!(f, "batch of {count} events; 1 to {MAX_BATCH_EVENTS} are allowed"),
             Self::SequenceOverflow { sequence, count } => {

@@ -24,6 +24,10 @@ pub const BATCH_TYPE: &str = "Batch(uint8 version,address stream,uint32 streamPa
     address origin,uint64 openingBlock,bytes16 nonce,uint64 sequence,uint32 count,uint64 volume,uint64 firstTime,\
     uint64 lastTime,bytes32 previous,bytes32 root,address signer,bytes32 certificate,uint8 signatureType)";
 
+/// Keccak-256 of [`BATCH_TYPE`].
+const BATCH_TYPE_HASH: [u8; 32] =
+    typed_data::hex("245e1fba7d0ac712248d0291253b723b91bfc4f687b0427713f95c8a873d3adb");
+
 /// What a publisher signs for a run of events. The meaning of each field is in [`crate::batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -55,9 +59,9 @@ pub struct Header {
     pub previous: Hash,
     /// Merkle root over the events.
     pub root: Hash,
-    /// Who signs: the origin.
+    /// Who signs: the origin, or a session key.
     pub signer: Address,
-    /// Zero.
+    /// Digest of the [`Session`](super::Session) that the signer acts under; zero where the origin signs.
     pub certificate: Hash,
     /// How it is signed: see [`crate::signature`].
     pub signature_type: u8,
@@ -72,7 +76,8 @@ impl Header {
 
     /// The EIP-712 struct hash: names this header, whatever its signature.
     pub fn digest(&self) -> Hash {
-        WordHasher::of_type(BATCH_TYPE.as_bytes())
+        WordHasher::new()
+            .word(&BATCH_TYPE_HASH)
             .uint(self.version)
             .address(&self.stream.0)
             .uint(self.stream_partition)
@@ -172,10 +177,11 @@ impl Header {
         if self.origin_type != ORIGIN_ADDRESS {
             return Err(BatchError::OriginType(self.origin_type));
         }
-        if self.signer != self.origin {
+        let (is_origin, uncertified) = (self.signer == self.origin, self.certificate.is_zero());
+        if uncertified && !is_origin {
             return Err(BatchError::Signer { signer: self.signer, origin: self.origin });
         }
-        if !self.certificate.is_zero() {
+        if is_origin && !uncertified {
             return Err(BatchError::Certificate(self.certificate));
         }
         signature_length(self.signature_type)?;
@@ -215,3 +221,14 @@ impl<Context> Decode<Context> for Header {
 }
 
 bincode::impl_borrow_decode!(Header);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::keccak256;
+
+    #[test]
+    fn the_hash_of_the_type_is_of_what_it_says() {
+        assert_eq!(keccak256(&[BATCH_TYPE.as_bytes()]).0, BATCH_TYPE_HASH);
+    }
+}

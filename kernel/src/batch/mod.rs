@@ -27,8 +27,8 @@
 //! | 98 | 8 | last time | of the last event |
 //! | 106 | 32 | previous | digest of the lane's preceding header; in a first header, of the head of the lane that this one continues and closes, or zero |
 //! | 138 | 32 | root | Merkle root over the events |
-//! | 170 | 20 | signer | equal to the origin; reserved for session keys |
-//! | 190 | 32 | certificate | zero; reserved for session keys |
+//! | 170 | 20 | signer | who signs: the origin, or a session key |
+//! | 190 | 32 | certificate | digest of the session that the signer acts under; zero if and only if the origin signs |
 //! | 222 | 1 | signature type | 1: secp256k1 over EIP-712; 0xF0: keyed hash, accepted only in simulation |
 //!
 //! The opening is a block and not an epoch so that whether a batch is valid is a pure function of the batch and
@@ -50,9 +50,49 @@
 //! | 223 | header |
 //! | 1 | signature length, fixed by the signature type |
 //! | 65 or 32 | signature: r \[32\], s \[32\] (the lower of the two), v (27 or 28); or the keyed hash |
+//! | 0 or 75 | session certificate, there if and only if the header names one |
 //! | the rest | `count` events |
 //!
-//! A header with its signature and no events is a [`SignedHeader`]: what proves a fork or settles a meter.
+//! A header with its signature, its certificate if there is one, and no events is a [`SignedHeader`]: what proves a
+//! fork or settles a meter.
+//!
+//! # Session certificate
+//!
+//! A wallet that should not be asked for every batch signs one certificate, and a *session key* signs the batches
+//! (WP 2.4.9). What the wallet signs is a [`Session`], of the type [`SESSION_TYPE`] under the same domain as batches:
+//!
+//! | field | what it is |
+//! | --- | --- |
+//! | stream | the stream; the domain's verifying contract too |
+//! | origin | the wallet |
+//! | key | account of the session key: the header's signer |
+//! | expiry block | height of the first block in which the session is over |
+//! | signature type | how the wallet signs |
+//!
+//! Its EIP-712 struct hash is the header's `certificate`, so the session key signs under which right it acts. The
+//! header says stream, origin and key; the rest follows the batch's signature:
+//!
+//! | bytes | field |
+//! | --- | --- |
+//! | 8 | expiry block |
+//! | 1 | signature type of the wallet |
+//! | 1 | signature length, fixed by the type |
+//! | 65 or 32 | the wallet's signature over the session's signing hash |
+//!
+//! A certificate is good for one stream of one chain, because both are in the domain. Everything that is the
+//! origin's by its own signature is so by the session key's: forks, meters, deliveries.
+//!
+//! The certificate is in every batch and not only in a lane's first: a batch, a header in a fork proof and a page of
+//! history each prove themselves, whoever shows them and whatever the reader has seen. It costs 75 bytes; a verifier
+//! remembers certificates that it has checked, so a batch still costs one signature.
+//!
+//! Validity is a function of the batch and the chain at the lane's opening block, so expiry is a height: a session is
+//! good for lanes that open before it. Times would not do, since the chain's past times are in nobody's state and a
+//! publisher's own clock binds nobody. A key that leaks afterwards can still name an old opening block; so brokers,
+//! before they first take a batch, ask also that the session is not over *now*, as they ask of the origin's
+//! permission. What was admitted stays valid. A wallet ends a session early by losing its permission to publish,
+//! which whoever grants on the stream takes away; sessions are short so that this is seldom needed. A session key
+//! that may have leaked should be treated as the wallet's for the lanes it could have opened: it can fork them.
 //!
 //! # Event
 //!
@@ -73,14 +113,15 @@
 //!
 //! [`Batch::decode`] accepts exactly what obeys these; each has its own [`BatchError`].
 //!
-//! 1. Version, origin type, signer, certificate and signature type as above.
+//! 1. Version, origin type, signer, certificate and signature type as above. A certificate's digest is the one that
+//!    the header names, and the lane's opening block is before the session's expiry block.
 //! 2. `count` in bounds; `sequence + count` fits 64 bits.
 //! 3. Event times never go back; the header names the first and the last.
 //! 4. `root` is that of the events.
 //! 5. `volume` is at least the content bytes of this batch, and exactly those if `sequence` is 0.
 //! 6. At most [`MAX_BATCH_BYTES`] in all.
 //!
-//! The signature is checked by [`crate::verify`]. Against the lane's earlier batches a replica checks what one
+//! Signatures, the wallet's too, are checked by [`crate::verify`]. Against the lane's earlier batches a replica checks what one
 //! batch cannot show: `previous`, `sequence`, `volume`, and that time does not go back.
 //!
 //! # Example
@@ -116,6 +157,7 @@ mod error;
 mod event;
 mod header;
 mod lane;
+mod session;
 mod signed_header;
 mod writer;
 
@@ -124,6 +166,7 @@ pub use error::BatchError;
 pub use event::{Event, EventError, NewEvent, content_type, event_leaf};
 pub use header::{BATCH_TYPE, Header, ORIGIN_ADDRESS, VERSION};
 pub use lane::LaneParts;
+pub use session::{Certificate, SESSION_TYPE, Session};
 pub use signed_header::SignedHeader;
 pub use writer::{LaneError, LaneWriter, UnsignedBatch};
 

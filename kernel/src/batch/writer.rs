@@ -7,6 +7,7 @@ use core::fmt;
 use super::body::Batch;
 use super::event::{EventError, NewEvent, event_leaf};
 use super::header::{Header, ORIGIN_ADDRESS, VERSION};
+use super::session::{Certificate, Session};
 use super::signed_header::SignedHeader;
 use crate::ids::{Address, Hash, LaneId, StreamPartition};
 use crate::limits::{HEADER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
@@ -21,6 +22,8 @@ pub struct LaneWriter {
     opening_block: u64,
     nonce: [u8; 16],
     signature_type: u8,
+    /// The session key's account, what it acts under, and the digest of that.
+    session: Option<(Address, Certificate, Hash)>,
     next_sequence: u64,
     volume: u64,
     last_time_ms: u64,
@@ -62,6 +65,13 @@ pub enum LaneError {
     Exhausted,
     /// The lane's signature type is unknown.
     Signature(SignatureError),
+    /// The session is of another stream or wallet than the lane, is the wallet itself, or is over when the lane opens.
+    Session {
+        /// What the wallet signed.
+        session: Session,
+        /// Height of the lane's opening block.
+        opening_block: u64,
+    },
     /// A signature is of another type than the lane's.
     SignatureType {
         /// The lane's type.
@@ -92,6 +102,12 @@ impl fmt::Display for LaneError {
             ),
             Self::Exhausted => f.write_str("sequence or volume would exceed 64 bits: open a new lane"),
             Self::Signature(error) => write!(f, "{error}"),
+            Self::Session { session, opening_block } => write!(
+                f,
+                "the session of {} in stream {} up to block {} is not for this lane, which opens at block \
+                 {opening_block}: have the lane's wallet sign a certificate for a key of its own",
+                session.origin, session.stream, session.expiry_block
+            ),
             Self::SignatureType { wanted, found } => {
                 write!(f, "signature of type {found} in a lane that is signed with type {wanted}")
             }
@@ -120,6 +136,7 @@ impl LaneWriter {
             opening_block,
             nonce,
             signature_type,
+            session: None,
             next_sequence: 0,
             volume: 0,
             last_time_ms: 0,
@@ -127,10 +144,27 @@ impl LaneWriter {
         }
     }
 
+    /// Has a session key sign from the next batch on. The lane's signature type is then the key's.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneError::Session`]: the session is of another stream or wallet than the lane, or over when it opens.
+    pub fn in_session(mut self, session: &Session, certificate: Certificate) -> Result<Self, LaneError> {
+        let its = session.stream == self.slot.stream && session.origin == self.origin;
+        if !its || session.key == self.origin || self.opening_block >= session.expiry_block {
+            return Err(LaneError::Session { session: *session, opening_block: self.opening_block });
+        }
+        assert_eq!(session.expiry_block, certificate.expiry_block, "the certificate is the session's");
+        self.session = Some((session.key, certificate, session.digest()));
+        Ok(self)
+    }
+
     /// Goes on after the lane's last header. It must be the last: a second batch with a sequence that was signed
     /// before is a fork.
-    pub fn resume(last: &Header) -> Self {
+    pub fn resume(last: &SignedHeader) -> Self {
+        let SignedHeader { header: last, certificate, .. } = last;
         Self {
+            session: certificate.map(|certificate| (last.signer, certificate, last.certificate)),
             slot: last.slot(),
             origin: last.origin,
             opening_block: last.opening_block,
@@ -151,6 +185,11 @@ impl LaneWriter {
     /// Where the lane lives.
     pub fn slot(&self) -> StreamPartition {
         self.slot
+    }
+
+    /// Whose lane it is.
+    pub fn origin(&self) -> Address {
+        self.origin
     }
 
     /// Height of the block at which the publisher's permission is judged.
@@ -186,7 +225,8 @@ impl LaneWriter {
         let next_sequence =
             self.next_sequence.checked_add(events.len() as u64).ok_or(LaneError::Exhausted)?;
         let signature_bytes = signature_length(self.signature_type).map_err(LaneError::Signature)?;
-        let start = HEADER_BYTES + 1 + signature_bytes;
+        let certificate = self.session.map(|(_, certificate, _)| certificate);
+        let start = HEADER_BYTES + 1 + signature_bytes + certificate.map_or(0, |it| it.encoded_bytes());
         let bytes = start + events.iter().map(NewEvent::encoded_bytes).sum::<usize>();
         if bytes > MAX_BATCH_BYTES {
             return Err(LaneError::TooLarge { bytes });
@@ -209,7 +249,7 @@ impl LaneWriter {
         self.volume = volume;
         self.last_time_ms = header.last_time_ms;
         self.head = header.digest();
-        Ok(UnsignedBatch { header, body, bounds, content_bytes })
+        Ok(UnsignedBatch { header, certificate, body, bounds, content_bytes })
     }
 
     /// Checks everything about the events that does not depend on the whole batch; returns their content bytes.
@@ -249,8 +289,8 @@ impl LaneWriter {
             last_time_ms: events.last().map_or(0, |event| event.timestamp_ms),
             previous: self.head,
             root,
-            signer: self.origin,
-            certificate: Hash::ZERO,
+            signer: self.session.map_or(self.origin, |(key, ..)| key),
+            certificate: self.session.map_or(Hash::ZERO, |(.., digest)| digest),
             signature_type: self.signature_type,
         }
     }
@@ -261,6 +301,7 @@ impl LaneWriter {
 pub struct UnsignedBatch {
     /// What is to be signed.
     pub header: Header,
+    certificate: Option<Certificate>,
     body: Vec<u8>,
     bounds: Vec<u32>,
     content_bytes: u64,
@@ -282,7 +323,7 @@ impl UnsignedBatch {
         if wanted != found {
             return Err(LaneError::SignatureType { wanted, found });
         }
-        let signed = SignedHeader { header: self.header, signature };
+        let signed = SignedHeader { header: self.header, signature, certificate: self.certificate };
         let mut bytes = Vec::with_capacity(signed.encoded_bytes() + self.body.len());
         signed.encode_into(&mut bytes);
         bytes.extend_from_slice(&self.body);

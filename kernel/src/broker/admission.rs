@@ -11,7 +11,7 @@ use alloc::format;
 
 use super::duties::succession::successor;
 use super::refusal::{Refusal, RefusalCode};
-use crate::batch::Header;
+use crate::batch::{Header, SignedHeader};
 use crate::coordinator::State;
 use crate::ids::{Epoch, PartitionId};
 use crate::limits::{LANE_LIFETIME_EPOCHS, MAX_FUTURE_MS};
@@ -69,8 +69,10 @@ pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
 }
 
 /// Whether a replica or an edge takes a batch from a publisher now.
-pub fn admission(view: &State, now: Now, header: &Header) -> Result<(), Refusal> {
+pub fn admission(view: &State, now: Now, signed: &SignedHeader) -> Result<(), Refusal> {
+    let header = &signed.header;
     validity(view, header)?;
+    session(view, signed)?;
     if let Some((successor, from_epoch)) = successor(view, view.epoch()) {
         return Err(Refusal::new(
             RefusalCode::Unavailable,
@@ -107,6 +109,20 @@ pub fn admission(view: &State, now: Now, header: &Header) -> Result<(), Refusal>
         ));
     }
     Ok(())
+}
+
+/// Whether the session that signed, if one did, goes on: a key that leaks later cannot go back to an old opening block.
+fn session(view: &State, signed: &SignedHeader) -> Result<(), Refusal> {
+    match signed.certificate {
+        Some(certificate) if view.height >= certificate.expiry_block => Err(Refusal::new(
+            RefusalCode::SessionExpired,
+            format!(
+                "the session of {} is over since block {}: have the wallet sign another certificate",
+                signed.header.origin, certificate.expiry_block
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a lane that opened in `opening` may name new events in `epoch`. In cuts, `epoch` is the last sealed one:

@@ -20,6 +20,7 @@ use super::replica::Replica;
 use super::rows;
 use super::sealer::Sealer;
 use crate::agreement::Cut;
+use crate::batch::SignedHeader;
 use crate::coordinator::fees::Meter;
 use crate::coordinator::{Entry, Intent, Partition, Report, Settlement, report_signing_hash};
 use crate::ids::{Address, BrokerIndex, PartitionId};
@@ -27,7 +28,6 @@ use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS};
 use crate::log::{Chunk, Query, Table};
 use crate::marks::Rare;
 use crate::rules::Bug;
-use crate::signature::SECP256K1;
 use crate::wire;
 
 /// One broker's agent.
@@ -46,7 +46,8 @@ impl Agent {
         let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
         self.pacing.forget(view.height);
         if !ctx.rules.has(Bug::NeverSettlesTallies) {
-            tallies::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+            let wanted = tallies::wanted(view, me, partitions.keys().copied());
+            wanted.into_iter().for_each(|wanted| self.send(ctx, wanted));
         }
         claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         for (_, sealer) in partitions.values() {
@@ -198,7 +199,7 @@ impl Agent {
 
 /// A lane as its settlement sees it; `None` for one that LaneFees cannot settle.
 fn sealed(lane: &Lane) -> Option<Sealed> {
-    let signed = lane.sealed_header.filter(|signed| signed.header.signature_type == SECP256K1)?;
+    let signed = lane.sealed_header.filter(SignedHeader::is_for_contracts)?;
     Some(Sealed {
         lane: lane.sealed.lane,
         origin: lane.origin,
@@ -224,7 +225,14 @@ mod tests {
     fn on_view(agent: &mut Agent, view: &State) -> Vec<Output> {
         let (mut ledger, mut marks, mut outputs) = (Ledger::default(), Marks::default(), Vec::new());
         let (me, lasting) = (fixture::account(1), (&mut ledger, &mut marks));
-        let mut ctx = Context::new(Now::default(), me, view, Rules::sound(), lasting, &mut outputs);
+        let mut ctx = Context::new(
+            Now::default(),
+            (me, view.broker_index(me)),
+            view,
+            Rules::sound(),
+            lasting,
+            &mut outputs,
+        );
         agent.on_view(&mut ctx, &BTreeMap::new());
         ctx.finish();
         outputs

@@ -109,7 +109,7 @@ impl<'a> Context<'a> {
     /// Begins a step.
     pub fn new(
         now: Now,
-        me: Address,
+        (me, my_index): (Address, Option<BrokerIndex>),
         view: &'a State,
         rules: Rules,
         (ledger, marks): (&'a mut Ledger, &'a mut Marks),
@@ -118,7 +118,7 @@ impl<'a> Context<'a> {
         Self {
             now,
             me,
-            my_index: view.broker_index(me),
+            my_index,
             view,
             rules,
             ledger,

@@ -46,12 +46,12 @@ impl Deposits {
         view: &State,
         lanes: &BTreeMap<LaneId, Lane>,
         header: &Header,
+        id: LaneId,
     ) -> Result<(), Refusal> {
         if view.contracts.fees.is_zero() {
             return Ok(());
         }
         self.take_stock(view, lanes);
-        let id = header.lane();
         let before = lanes.get(&id).map_or(0, |lane| unsettled(&view.fees, &id, at(&lane.head())));
         let owed = self.owed.get(&(header.origin, header.slot())).copied().unwrap_or(0);
         let with_it = owed.saturating_sub(before).saturating_add(unsettled(&view.fees, &id, meter(header)));
@@ -91,11 +91,11 @@ impl Deposits {
 }
 
 /// Whether a batch is covered as far as an edge can tell, which knows this lane alone.
-pub fn check_alone(view: &State, header: &Header) -> Result<(), Refusal> {
+pub fn check_alone(view: &State, header: &Header, id: LaneId) -> Result<(), Refusal> {
     if view.contracts.fees.is_zero() {
         return Ok(());
     }
-    covered(view, header, unsettled(&view.fees, &header.lane(), meter(header)))
+    covered(view, header, unsettled(&view.fees, &id, meter(header)))
 }
 
 fn covered(view: &State, header: &Header, owed: u128) -> Result<(), Refusal> {
@@ -170,16 +170,17 @@ mod tests {
         let (mut deposits, mut lanes, view) = (Deposits::default(), BTreeMap::new(), view(3));
         let (mut a, mut b) = (lane(1), lane(2));
         for batch in [next(&mut a), next(&mut b), next(&mut a)] {
-            deposits.check(&view, &lanes, batch.header()).expect("three events are covered");
+            deposits.check(&view, &lanes, batch.header(), batch.lane()).expect("three events are covered");
             append(&mut deposits, &view, &mut lanes, &batch);
         }
         let fourth = next(&mut b);
-        let refusal = deposits.check(&view, &lanes, fourth.header()).expect_err("four are not");
+        let refusal =
+            deposits.check(&view, &lanes, fourth.header(), fourth.lane()).expect_err("four are not");
         assert_eq!(refusal.code, RefusalCode::PaymentRequired);
         for part in ["3.0000 DATA", "4.0000 DATA", "1.0000 DATA more", "--partition 2", "weir fees allot"] {
             assert!(refusal.reason.contains(part), "{part}: {}", refusal.reason);
         }
-        check_alone(&view, fourth.header()).expect("an edge sees this lane alone");
+        check_alone(&view, fourth.header(), fourth.lane()).expect("an edge sees this lane alone");
     }
 
     #[test]
@@ -188,25 +189,25 @@ mod tests {
         let mut a = lane(1);
         let (first, second) = (next(&mut a), next(&mut a));
         append(&mut deposits, &chain, &mut lanes, &first);
-        assert!(deposits.check(&chain, &lanes, second.header()).is_err());
+        assert!(deposits.check(&chain, &lanes, second.header(), second.lane()).is_err());
         let settled = Settled { settled: Meter { events: 1, volume: 1 }, is_slashed: false };
         Arc::make_mut(&mut chain.fees).lanes.insert(first.header().lane(), settled);
         chain.height += 1;
-        assert!(deposits.check(&chain, &lanes, second.header()).is_ok());
+        assert!(deposits.check(&chain, &lanes, second.header(), second.lane()).is_ok());
         let leaving = Allotment { amount: DATA, leaving: DATA, ..Allotment::default() };
         Arc::make_mut(&mut chain.fees).allotments.insert((ORIGIN, SLOT), leaving);
         chain.height += 1;
-        assert!(deposits.check(&chain, &lanes, second.header()).is_err());
-        assert!(check_alone(&chain, second.header()).is_err());
+        assert!(deposits.check(&chain, &lanes, second.header(), second.lane()).is_err());
+        assert!(check_alone(&chain, second.header(), second.lane()).is_err());
     }
 
     #[test]
     fn a_network_without_fees_asks_for_nothing() {
         let mut chain = view(0);
         let batch = next(&mut lane(1));
-        assert!(check_alone(&chain, batch.header()).is_err());
+        assert!(check_alone(&chain, batch.header(), batch.lane()).is_err());
         chain.contracts.fees = Address::ZERO;
-        assert!(check_alone(&chain, batch.header()).is_ok());
-        assert!(Deposits::default().check(&chain, &BTreeMap::new(), batch.header()).is_ok());
+        assert!(check_alone(&chain, batch.header(), batch.lane()).is_ok());
+        assert!(Deposits::default().check(&chain, &BTreeMap::new(), batch.header(), batch.lane()).is_ok());
     }
 }

@@ -148,8 +148,8 @@ impl Lane {
         if header.next_sequence() <= self.sealed.next_sequence {
             return Offer::Held;
         }
-        let digest = header.digest();
-        if self.heads.iter().any(|head| head.digest == digest) {
+        let at_its_end = self.heads.iter().find(|head| head.next_sequence == header.next_sequence());
+        if at_its_end.is_some_and(|head| head.digest == header.digest()) {
             return Offer::Held;
         }
         self.marks
@@ -168,9 +168,15 @@ impl Lane {
 
     /// Takes the next batch. The caller has asked [`Lane::offer`].
     pub fn append(&mut self, header: SignedHeader, index: u64) {
+        self.append_to(header, head_after(&header.header), index);
+    }
+
+    /// The same where the head after it is known already.
+    pub fn append_to(&mut self, header: SignedHeader, head: LaneHead, index: u64) {
         assert_eq!(header.header.sequence, self.head().next_sequence, "only the next batch is appended");
         assert!(!self.closed, "a closed lane takes nothing");
-        self.heads.push_back(head_after(&header.header));
+        assert_eq!(head.next_sequence, header.header.next_sequence(), "the head is the one after this batch");
+        self.heads.push_back(head);
         self.marks.push_back(Mark { header, index });
     }
 

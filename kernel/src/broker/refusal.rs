@@ -1,9 +1,12 @@
 //! Why a batch, a reading or a subscription is refused: stable codes for programs, sentences for people.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use bincode::{Decode, Encode};
+
+use crate::batch::BatchError;
+use crate::verify::InvalidBatch;
 
 /// Stable machine-readable reasons, as clients see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -26,6 +29,10 @@ pub enum RefusalCode {
     Unavailable,
     /// There is no such stream.
     NotFound,
+    /// The session that signed is over.
+    SessionExpired,
+    /// The session's certificate is not the publisher's for this stream, key and chain.
+    SessionInvalid,
 }
 
 impl RefusalCode {
@@ -41,6 +48,8 @@ impl RefusalCode {
             Self::PaymentRequired => "payment-required",
             Self::Unavailable => "unavailable",
             Self::NotFound => "not-found",
+            Self::SessionExpired => "session-expired",
+            Self::SessionInvalid => "session-invalid",
         }
     }
 }
@@ -58,6 +67,18 @@ impl Refusal {
     /// A refusal with its sentence.
     pub fn new(code: RefusalCode, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into() }
+    }
+}
+
+impl From<&InvalidBatch> for Refusal {
+    fn from(error: &InvalidBatch) -> Self {
+        let code = match error {
+            InvalidBatch::Malformed(BatchError::SessionExpired { .. }) => RefusalCode::SessionExpired,
+            InvalidBatch::Malformed(BatchError::SessionMismatch { .. })
+            | InvalidBatch::Certificate { .. } => RefusalCode::SessionInvalid,
+            InvalidBatch::Malformed(_) | InvalidBatch::Signature { .. } => RefusalCode::Invalid,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

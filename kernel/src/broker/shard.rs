@@ -1,5 +1,6 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
+mod roles;
 mod summary;
 
 use alloc::collections::BTreeMap;
@@ -7,6 +8,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use self::roles::has_role;
 pub use self::summary::Summary;
 use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
@@ -37,6 +39,8 @@ const OWNER_KEY: &[u8] = b"owner";
 #[derive(Clone)]
 pub struct Shard {
     me: Address,
+    /// This broker's index on chain, once registered.
+    my_index: Option<BrokerIndex>,
     view: Arc<State>,
     rules: Rules,
     ledger: Ledger,
@@ -51,6 +55,8 @@ struct Machines {
     edge: Edge,
     agent: Agent,
     memory: Memory,
+    /// Changes of seats that were looked at; `None` before the first look at everything.
+    reseatings_seen: Option<u64>,
 }
 
 /// What is known of this store's continuity.
@@ -94,12 +100,14 @@ impl Shard {
             edge: Edge::default(),
             agent: Agent::default(),
             memory: Memory::Empty,
+            reseatings_seen: None,
         };
         for (table, key, value) in &checkpoint.rows {
             machines.restore(me, rules, (*table, key, value))?;
         }
         let (ledger, marks) = (Ledger::default(), Marks::default());
-        Ok(Self { me, view, rules, ledger, marks, machines })
+        let my_index = view.broker_index(me);
+        Ok(Self { me, my_index, view, rules, ledger, marks, machines })
     }
 
     /// Takes in one thing that happened, and says what is to be done. Never fails: bad input is an output.
@@ -107,6 +115,7 @@ impl Shard {
         if let Input::Chain(view) = &input {
             assert!(view.height >= self.view.height, "the confirmed chain never goes back");
             self.view = Arc::clone(view);
+            self.my_index = view.broker_index(self.me);
         }
         let view = Arc::clone(&self.view);
         let ready = match &input {
@@ -120,7 +129,7 @@ impl Shard {
             _ => None,
         };
         let lasting = (&mut self.ledger, &mut self.marks);
-        let mut ctx = Context::new(now, self.me, &view, self.rules, lasting, outputs);
+        let mut ctx = Context::new(now, (self.me, self.my_index), &view, self.rules, lasting, outputs);
         self.machines.on_input(&mut ctx, input, ready, purpose);
         while let Some(received) = ctx.next_local() {
             let me = ctx.me;
@@ -237,8 +246,8 @@ impl Machines {
     fn on_view(&mut self, ctx: &mut Context<'_>) {
         self.settle_memory(ctx);
         if let Some(me) = ctx.my_index {
-            for (id, partition) in ctx.view.partitions.iter().enumerate() {
-                let id = PartitionId(u32::try_from(id).expect("partitions are numbered with 32 bits"));
+            for id in self.concerned(ctx, me) {
+                let Some(partition) = ctx.view.partition(id) else { continue };
                 if has_role(partition, me, ctx.rules) {
                     self.take_part(ctx, id, partition, me);
                 } else if let Some((replica, sealer)) = self.partitions.get_mut(&id) {
@@ -471,13 +480,4 @@ impl Machines {
             Purpose::Report(..) | Purpose::LateReport(_) => {}
         }
     }
-}
-
-/// Whether a broker has anything to do in a partition: it acts, is proposed, or was replaced and no epoch of the new
-/// set is sealed yet.
-fn has_role(partition: &Partition, me: BrokerIndex, rules: Rules) -> bool {
-    let unsealed = partition.sealed_epoch < partition.since_epoch;
-    let replaced =
-        partition.previous_members.contains(me) && unsealed && !rules.has(Bug::RestsBeforeHandover);
-    partition.members.contains(me) || partition.target.contains(me) || replaced
 }

@@ -264,6 +264,7 @@ fn retarget(
     (at, seat): (u8, Option<Seat>),
     sponsor: BrokerIndex,
 ) {
+    state.reseated.note(partition);
     let epoch = state.epoch_of(block);
     let partition = state.partition_mut(partition);
     partition.target.set(usize::from(at), seat);
@@ -278,6 +279,7 @@ fn retarget(
 /// A partition has new members; the first ones find nothing to seal before them.
 fn install(state: &mut State, block: u64, id: PartitionId, since_epoch: Epoch, members: Seats) {
     assert!(members.are_distinct(), "no broker has two seats of one partition");
+    state.reseated.note(id);
     let epoch = state.epoch_of(block);
     let partition = state.partition_mut(id);
     if !partition.founded {

@@ -14,6 +14,9 @@ pub const MAXIMUM_PARTITIONS: u32 = 1 << 20;
 
 /// How many partitions the network should have by its active brokers; 0 if it never grows.
 pub fn wanted(state: &State) -> u32 {
+    if state.params.partitions_per_broker == 0 {
+        return 0;
+    }
     let active = |broker: &&alloc::sync::Arc<super::Broker>| broker.draw.is_some() && broker.left.is_none();
     let brokers = state.brokers.values().filter(active).count() as u64;
     let wanted = brokers * u64::from(state.params.partitions_per_broker);

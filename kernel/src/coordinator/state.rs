@@ -16,6 +16,7 @@ use super::partition::Partition;
 use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
 use super::registry::{FeeTerms, Retention};
+use super::reseated::Reseated;
 use super::seats::Seats;
 use super::succession::Succession;
 use super::{delivery, fees, karma, licenses};
@@ -145,6 +146,8 @@ pub struct State {
     pub broker_by_address: Arc<BTreeMap<Address, BrokerIndex>>,
     /// The partitions, by number.
     pub partitions: Arc<Vec<Partition>>,
+    /// The seats of which of them changed lately.
+    pub reseated: Reseated,
     /// Streams, removed ones too.
     pub streams: Arc<BTreeMap<StreamId, Arc<Stream>>>,
     /// Existing streams by owner and name.
@@ -200,6 +203,7 @@ impl State {
             brokers: Arc::default(),
             broker_by_address: Arc::default(),
             partitions: Arc::new(partitions),
+            reseated: Reseated::default(),
             streams: Arc::default(),
             stream_by_name: Arc::default(),
             stream_by_key: Arc::default(),

@@ -182,9 +182,15 @@ impl State {
     /// What a broker has earned and not claimed: what has accrued, and what the tallies of its partitions pay when they
     /// are settled. In the token's smallest unit; 0 for an unknown broker.
     pub fn earned(&self, index: BrokerIndex) -> u128 {
+        self.earned_in(index, (0..self.partition_count()).map(PartitionId))
+    }
+
+    /// The same for a broker that is a member of none but these partitions.
+    pub fn earned_in(&self, index: BrokerIndex, partitions: impl Iterator<Item = PartitionId>) -> u128 {
         let Some(broker) = self.broker(index) else { return 0 };
         let share = rewards::share(&self.params, self.partition_count());
-        let seals = self.partitions.iter().filter_map(|partition| {
+        let seals = partitions.filter_map(|id| {
+            let partition = self.partition(id)?;
             let seat = partition.members.position(index)?;
             Some(u128::from(partition.tally.signed(seat)))
         });

@@ -116,8 +116,8 @@ impl World<'_> {
     fn signed(&mut self, node: usize, entry: Entry) -> Message {
         let domain = self.domain();
         let digest = report_signing_hash(domain.chain_id, &domain.coordinator, &entry.hash());
-        let signature = self.nodes[node].key.sign_hash(&digest);
-        self.verifier.signed(self.nodes[node].address, digest, signature);
+        let signer = &self.nodes[node];
+        let signature = self.verifier.sign(&signer.key, signer.address, &digest);
         Message::Report(SignedEntry { entry, signature: signature.to_vec() })
     }
 

@@ -6,6 +6,7 @@ use weir_kernel::broker::{Command, Level, RefusalCode, Reply};
 use weir_kernel::ids::{Hash, StreamPartition};
 use weir_kernel::verify::Verified;
 
+use super::published::Standing;
 use super::{Signer, events};
 use crate::chain::START_MS;
 use crate::random::Random;
@@ -73,7 +74,7 @@ impl Equivocator {
         let due = ((s.now_us - self.begin_us) / INTERVAL_US + 1).min(self.batches.len() as u64) as usize;
         for (request, batch) in self.batches[..due].iter().enumerate() {
             if !self.acknowledged[request] {
-                s.publications.add(batch, s.now_us, true);
+                s.publications.add(batch, s.now_us, Standing::Forked);
                 let (request, batch) = (request as u64, batch.clone());
                 s.command(Command::Publish { request, batch, level: Level::Stored });
             }

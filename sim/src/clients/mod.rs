@@ -1,7 +1,23 @@
 //! Clients: what stands outside of the network and is promised something by it.
+//!
+//! | client | what it does |
+//! | --- | --- |
+//! | [`publisher`] | publishes, and resends until it is told that it is stored |
+//! | [`subscriber`], [`reader`], [`guest`] | follow, read, and follow for as long as they may |
+//! | [`equivocator`] | signs two branches of a lane |
+//! | [`gap`] | leaves a gap in its lane |
+//! | [`misdater`] | dates events back, or a day ahead |
+//! | [`debtor`] | floods a lane without a deposit |
+//!
+//! The last four cheat. Oracles hold the network to what it owes each of them, see [`cheat`] and
+//! [`published::Standing`]: what breaks a rule is refused by name and stored nowhere.
 
+pub mod cheat;
+pub mod debtor;
 pub mod equivocator;
+pub mod gap;
 pub mod guest;
+pub mod misdater;
 pub mod published;
 pub mod publisher;
 pub mod reader;
@@ -12,8 +28,9 @@ use weir_kernel::broker::Reply;
 use weir_kernel::ids::{Address, Hash};
 use weir_kernel::limits::HEADER_BYTES;
 use weir_kernel::signature::{KEYED_HASH, SECP256K1, SecretKey, keyed_hash};
-use weir_kernel::verify::{Verified, verify};
+use weir_kernel::verify::{Verified, Verifier, verify_batch};
 
+use self::cheat::Cheat;
 use self::equivocator::Equivocator;
 use self::guest::Guest;
 use self::publisher::Publisher;
@@ -31,6 +48,8 @@ pub enum Client {
     Publisher(Publisher),
     /// Signs two branches of a lane; this is one of them.
     Equivocator(Equivocator),
+    /// Breaks another rule of publishing.
+    Cheat(Cheat),
     /// Follows streams.
     Subscriber(Subscriber),
     /// Asks for what is kept.
@@ -45,6 +64,7 @@ impl Client {
         match self {
             Self::Publisher(publisher) => publisher.on_connected(s),
             Self::Equivocator(equivocator) => equivocator.on_connected(s),
+            Self::Cheat(cheat) => cheat.on_connected(s),
             Self::Subscriber(subscriber) => subscriber.on_connected(s),
             Self::Reader(reader) => reader.on_connected(s),
             Self::Guest(guest) => guest.on_connected(s),
@@ -56,6 +76,7 @@ impl Client {
         match self {
             Self::Publisher(publisher) => publisher.on_wake(s),
             Self::Equivocator(equivocator) => equivocator.on_wake(s),
+            Self::Cheat(cheat) => cheat.on_wake(s),
             Self::Subscriber(subscriber) => subscriber.on_wake(s),
             Self::Reader(reader) => reader.on_wake(s),
             Self::Guest(guest) => guest.on_wake(s),
@@ -67,6 +88,7 @@ impl Client {
         match self {
             Self::Publisher(publisher) => publisher.on_reply(s, reply),
             Self::Equivocator(equivocator) => equivocator.on_reply(s, reply),
+            Self::Cheat(cheat) => cheat.on_reply(s, reply),
             Self::Subscriber(subscriber) => subscriber.on_reply(s, reply),
             Self::Reader(reader) => reader.on_reply(s, reply),
             Self::Guest(guest) => guest.on_reply(s, reply),
@@ -108,7 +130,9 @@ impl Signer {
             keyed_hash(&self.address(), &hash)
         };
         let signed = batch.sign(signature).expect("the lane was opened with this type");
-        verify(signed.bytes().clone(), CHAIN_ID, verifier).expect("what was just made is valid")
+        let batch = verify_batch(signed, CHAIN_ID, verifier).expect("what was just made is valid");
+        verifier.passed(&batch);
+        batch
     }
 }
 

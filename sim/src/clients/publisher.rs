@@ -10,6 +10,7 @@ use weir_kernel::broker::{Command, Level, RefusalCode, Reply};
 use weir_kernel::ids::{Hash, StreamPartition};
 use weir_kernel::verify::Verified;
 
+use super::published::Standing;
 use super::{Signer, events};
 use crate::random::Random;
 use crate::scenario::Scenario;
@@ -128,7 +129,7 @@ impl Publisher {
         let events = events(payload, count, s.wall_ms, lane.writer.last_time_ms());
         let unsigned = lane.writer.next_batch(events).expect("a few small events in order of time");
         let batch = self.signer.sign(unsigned, s.verifier);
-        s.publications.add(&batch, s.now_us, false);
+        s.publications.add(&batch, s.now_us, Standing::Honest);
         let level = if decided & 1 == 1 { Level::Sealed } else { Level::Stored };
         self.next_request += 1;
         let waiting = Outstanding { batch, level, sent_us: s.now_us };

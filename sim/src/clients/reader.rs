@@ -148,8 +148,7 @@ impl Reader {
         self.complete += 1;
         let lost: Vec<String> = s
             .publications
-            .acknowledged()
-            .filter(|(_, _, publication)| publication.slot == open.slot)
+            .acknowledged_in(open.slot)
             .filter(|(lane, _, publication)| {
                 open.lanes.get(lane).is_none_or(|next| *next < publication.next_sequence)
             })

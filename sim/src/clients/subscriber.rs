@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weir_kernel::batch::Header;
 use weir_kernel::broker::{Command, From, RefusalCode, Reply};
 use weir_kernel::ids::{LaneId, StreamId, StreamPartition};
 
@@ -78,13 +79,18 @@ impl Subscriber {
             Reply::Chunk { request, slot, chunk } if request == self.request => {
                 for slice in &chunk.order {
                     let bytes = &chunk.batches[slice.batch as usize];
-                    self.deliver(s, slot, bytes, u64::from(slice.first), u64::from(slice.count));
+                    let Some(header) = header_of(bytes) else {
+                        s.violation("delivery", "a batch that is none was delivered".into());
+                        continue;
+                    };
+                    let events = (u64::from(slice.first), u64::from(slice.count));
+                    self.deliver(s, slot, (header.lane(), &header, bytes), events);
                 }
                 self.untaken_bytes += chunk.batches.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
             }
             Reply::Live { request, slot, batch, first } if request == self.request => {
                 let (first, count) = (u64::from(first), u64::from(batch.header().count));
-                self.deliver(s, slot, batch.bytes(), first, count - first);
+                self.deliver(s, slot, (batch.lane(), batch.header(), batch.bytes()), (first, count - first));
                 self.untaken_bytes += batch.bytes().len() as u64;
             }
             Reply::CaughtUp { request, slot } if request == self.request => {
@@ -121,14 +127,10 @@ impl Subscriber {
         &mut self,
         s: &mut Surroundings<'_>,
         slot: StreamPartition,
-        bytes: &[u8],
-        first: u64,
-        count: u64,
+        (lane, header, bytes): (LaneId, &Header, &[u8]),
+        (first, count): (u64, u64),
     ) {
-        let Some(header) = header_of(bytes) else {
-            return s.violation("delivery", "a batch that is none was delivered".into());
-        };
-        let (lane, sequence) = (header.lane(), header.sequence + first);
+        let sequence = header.sequence + first;
         self.delivered += count;
         if !s.publications.is_published(lane, header.sequence, bytes) || header.slot() != slot {
             s.violation(
@@ -163,8 +165,8 @@ impl Subscriber {
                 .is_some_and(|caught_up| publication.sent_us > *caught_up),
         };
         publications
-            .acknowledged()
-            .filter(|(_, _, publication)| publication.slot.stream == self.stream && of_this(publication))
+            .acknowledged_of(self.stream)
+            .filter(|(_, _, publication)| of_this(publication))
             .filter(|(lane, _, publication)| {
                 self.next.get(lane).is_none_or(|next| *next < publication.next_sequence)
             })

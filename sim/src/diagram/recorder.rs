@@ -224,13 +224,14 @@ impl Recorder {
     }
 
     fn on_fault(&mut self, at_us: u64, fault: &Fault) {
-        let own = [fault.broker];
-        let brokers = if fault.kind.side().is_empty() { &own[..] } else { fault.kind.side() };
-        let text = fault_text(fault);
-        for broker in brokers {
-            let times = (at_us, at_us.saturating_add(fault.down_ms * 1_000));
-            self.span(Actor::Node(*broker), times, "fault", text.clone());
-        }
+        let side = fault.kind.side().iter().map(|broker| Actor::Node(*broker));
+        let whom: Vec<Actor> = match () {
+            () if fault.kind.is_about_all() => vec![Actor::Chain],
+            () if fault.kind.side().is_empty() => vec![Actor::Node(fault.broker)],
+            () => side.collect(),
+        };
+        let (text, times) = (fault_text(fault), (at_us, at_us.saturating_add(fault.down_ms * 1_000)));
+        whom.into_iter().for_each(|who| self.span(who, times, "fault", text.clone()));
     }
 
     /// The heal ends faults before their time.

@@ -80,6 +80,21 @@ pub enum FaultKind {
         /// So long at most.
         by_ms: u64,
     },
+    /// Of the transactions that all brokers send some are forgotten before they are included.
+    DroppedTransactions {
+        /// Transactions of a million.
+        rate: u32,
+    },
+    /// The newest blocks are replaced by as many others, fewer than brokers wait for.
+    Reorg {
+        /// Blocks.
+        blocks: u32,
+    },
+    /// The broker is shown a branch of so many blocks that nobody else sees, more than it waits for.
+    DeepReorg {
+        /// Blocks.
+        blocks: u32,
+    },
     /// The broker hears nothing of the chain, and its transactions get nowhere.
     RpcOutage,
     /// The broker sees the chain as it was so many blocks ago.
@@ -130,6 +145,9 @@ impl FaultKind {
             Self::Clog => "clog",
             Self::LateLinks { .. } => "late-links",
             Self::LateInclusion { .. } => "late-inclusion",
+            Self::DroppedTransactions { .. } => "dropped-transactions",
+            Self::Reorg { .. } => "reorg",
+            Self::DeepReorg { .. } => "deep-reorg",
             Self::RpcOutage => "rpc-outage",
             Self::StaleReads { .. } => "stale-reads",
             Self::SilentLeader => "silent-leader",
@@ -163,6 +181,11 @@ impl FaultKind {
         matches!(self, Self::Cut { .. } | Self::Bridge | Self::Ring | Self::Flapping { .. })
     }
 
+    /// Whether it is about all brokers, whoever the broker is that it names.
+    pub fn is_about_all(&self) -> bool {
+        matches!(self, Self::LateInclusion { .. } | Self::DroppedTransactions { .. } | Self::Reorg { .. })
+    }
+
     /// Brokers that it names besides the fault's own.
     pub fn side(&self) -> &[u32] {
         match self {
@@ -184,11 +207,14 @@ impl FaultKind {
                 Some("a clock drifts by less than a second a second")
             }
             Self::Flapping { period_ms: 0, .. } => Some("a period lasts a millisecond at least"),
-            Self::Corruption { rate: 1_000_001.. } => Some("a rate is counted in a million"),
+            Self::Corruption { rate: 1_000_001.. } | Self::DroppedTransactions { rate: 1_000_001.. } => {
+                Some("a rate is counted in a million")
+            }
             Self::Bandwidth { bytes_per_s: 0 } => Some("a pipe lets a byte a second through at least"),
             Self::LateLinks { by_ms: 3_600_001.. } | Self::LateInclusion { by_ms: 3_600_001.. } => {
                 Some("nothing is late by more than an hour")
             }
+            Self::DeepReorg { blocks: 65.. } => Some("a branch is 64 blocks long at most"),
             Self::StaleReads { blocks } if *blocks as usize >= crate::chain::KEPT_VIEWS => {
                 Some("fewer views than that are kept")
             }

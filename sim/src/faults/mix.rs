@@ -13,7 +13,7 @@ use crate::scenario::Scenario;
 use crate::tape::{Actor, Purpose};
 
 /// Kinds that have a rate here. Places stay, so that plans stay: a new kind comes last.
-pub const KINDS: [&str; 27] = [
+pub const KINDS: [&str; 29] = [
     "torn-write",
     "bit-rot",
     "failed-sync",
@@ -41,10 +41,12 @@ pub const KINDS: [&str; 27] = [
     "replayer",
     "flooder",
     "wire-mutator",
+    "dropped-transactions",
+    "reorg",
 ];
 
-/// From this place on kinds are lies.
-const LIES_FROM: usize = 19;
+/// The places of kinds that are lies.
+const LIES: std::ops::Range<usize> = 19..27;
 
 /// The first ordinal of this file's streams, beyond those of [`super::plan`].
 const STREAMS: u64 = 64;
@@ -56,21 +58,26 @@ pub fn is_planned(name: &str) -> bool {
 
 /// Whether a kind is a broker's own will.
 pub fn is_lie(name: &str) -> bool {
-    KINDS[LIES_FROM..].contains(&name)
+    KINDS[LIES].contains(&name)
 }
 
 /// A subset of all kinds, each with a mean interval; of lies one at most.
 pub fn drawn(random: &mut Random) -> BTreeMap<String, u64> {
     let mut intervals = BTreeMap::new();
-    for name in &KINDS[..LIES_FROM] {
-        let interval_ms = random.between((8_000, 45_000));
-        if random.chance(220_000) {
-            intervals.insert((*name).to_string(), interval_ms);
+    let mut draw = |random: &mut Random, kinds: &[&str]| {
+        for name in kinds {
+            let interval_ms = random.between((8_000, 45_000));
+            if random.chance(220_000) {
+                intervals.insert((*name).to_string(), interval_ms);
+            }
         }
-    }
-    let (lie, interval_ms) = (random.index(KINDS.len() - LIES_FROM), random.between((12_000, 40_000)));
-    if random.chance(650_000) {
-        intervals.insert(KINDS[LIES_FROM + lie].to_string(), interval_ms);
+    };
+    draw(random, &KINDS[..LIES.start]);
+    let (lie, interval_ms) = (random.index(LIES.len()), random.between((12_000, 40_000)));
+    let lies = random.chance(650_000);
+    draw(random, &KINDS[LIES.end..]);
+    if lies {
+        intervals.insert(KINDS[LIES][lie].to_string(), interval_ms);
     }
     intervals
 }
@@ -82,6 +89,8 @@ pub(super) fn plan(seed: u64, scenario: &Scenario, faults: &mut Vec<Fault>) {
     let liar = stream(STREAMS << 32).below(u64::from(scenario.brokers)) as u32;
     for (place, name) in (1..).zip(KINDS) {
         let mean_ms = scenario.fault_intervals_ms.get(name).copied().unwrap_or(0);
+        // Where every block counts at once none can be replaced.
+        let mean_ms = if name == "reorg" && scenario.confirmations < 2 { 0 } else { mean_ms };
         let mut at_ms = 0;
         for number in 0..if mean_ms == 0 { 0 } else { MAX_PLANNED } {
             let mut random = stream((STREAMS + place) << 32 | number);
@@ -91,7 +100,7 @@ pub(super) fn plan(seed: u64, scenario: &Scenario, faults: &mut Vec<Fault>) {
             }
             let broker = random.below(u64::from(brokers)) as u32;
             let broker = if is_lie(name) { liar } else { broker };
-            let (kind, down_ms) = kind(name, &mut random, brokers);
+            let (kind, down_ms) = kind(name, &mut random, scenario);
             // What lasts is over when the world heals.
             let down_ms = down_ms.min(until_ms - at_ms).max(1);
             faults.push(Fault { at_ms, broker, kind, down_ms });
@@ -100,7 +109,8 @@ pub(super) fn plan(seed: u64, scenario: &Scenario, faults: &mut Vec<Fault>) {
 }
 
 /// A fault of this name, and how long it lasts.
-fn kind(name: &str, random: &mut Random, brokers: u32) -> (FaultKind, u64) {
+fn kind(name: &str, random: &mut Random, scenario: &Scenario) -> (FaultKind, u64) {
+    let brokers = scenario.all_brokers();
     let sign =
         |random: &mut Random, size: u64| if random.chance(500_000) { size as i64 } else { -(size as i64) };
     let down_ms = random.between((1_000, 12_000));
@@ -131,6 +141,13 @@ fn kind(name: &str, random: &mut Random, brokers: u32) -> (FaultKind, u64) {
         "clog" => FaultKind::Clog,
         "late-links" => FaultKind::LateLinks { by_ms: random.between((50, 1_500)) },
         "late-inclusion" => FaultKind::LateInclusion { by_ms: random.between((500, 12_000)) },
+        "dropped-transactions" => {
+            FaultKind::DroppedTransactions { rate: random.between((100_000, 900_000)) as u32 }
+        }
+        "reorg" => {
+            let most = u64::from(scenario.confirmations) - 1;
+            FaultKind::Reorg { blocks: random.between((1, most)) as u32 }
+        }
         "rpc-outage" => FaultKind::RpcOutage,
         "stale-reads" => FaultKind::StaleReads { blocks: random.between((1, 12)) as u32 },
         "silent-leader" => FaultKind::SilentLeader,
@@ -153,7 +170,7 @@ mod tests {
 
     fn all_kinds() -> Scenario {
         let fault_intervals_ms = KINDS.iter().map(|name| ((*name).to_string(), 9_000)).collect();
-        Scenario { fault_intervals_ms, duration_ms: 200_000, ..Scenario::calm(5) }
+        Scenario { fault_intervals_ms, confirmations: 4, duration_ms: 200_000, ..Scenario::calm(5) }
     }
 
     #[test]

@@ -5,6 +5,20 @@
 //!   scenario's list ───────────────►                └─ in between it is in `World::active`
 //! ```
 //!
+//! | where | faults |
+//! | --- | --- |
+//! | links | `isolated`, `cut`, `bridge`, `ring`, `flapping`, `corruption`, `bandwidth`, `clog`, `late-links`; loss, duplication and reordering are rates, see [`crate::links`] |
+//! | clocks | `clock-step`, which from 0 on is an offset, `clock-drift` |
+//! | processes | `crash`, `pause` |
+//! | disks | `torn-write`, `lost-disk`, `survivable-lost-disk`, `bit-rot`, `failed-sync`, `full-disk`, `slow-disk` |
+//! | the chain | `late-inclusion`, `dropped-transactions`, `reorg`, `rpc-outage`, `stale-reads` |
+//! | brokers that lie | see [`crate::byzantine`] |
+//! | publishers that cheat | are clients, see [`crate::clients`] |
+//!
+//! Two are more than the protocol survives: `lost-disk` where too many others are gone, and `deep-reorg`. There it is
+//! checked that the failure is detected and named: by an oracle, or by the process that stops and says
+//! [`REORGANISED`].
+//!
 //! To add one: a variant of [`FaultKind`] with what it needs to know, a file with what it does, and its name among
 //! [`mix::KINDS`] if swarms are to have it. What lasts is asked of `World::active` where it matters: while nothing is
 //! wrong that list is empty and costs nothing. Files and tapes take new kinds up by themselves. What a fault decides
@@ -25,6 +39,8 @@ mod clog;
 mod corruption;
 mod crash;
 mod cut;
+mod deep_reorg;
+mod dropped_transactions;
 mod failed_sync;
 mod flapping;
 mod full_disk;
@@ -35,6 +51,7 @@ mod lost_disk;
 pub mod mix;
 mod pause;
 pub mod plan;
+mod reorg;
 mod ring;
 mod rpc_outage;
 mod shape;
@@ -44,6 +61,7 @@ mod stale_reads;
 mod stop;
 mod torn_write;
 
+pub use self::deep_reorg::REORGANISED;
 pub use self::kind::FaultKind;
 
 /// A fault at a given time.
@@ -85,6 +103,8 @@ impl<'a> World<'a> {
             FaultKind::FailedSync => self.begin_failed_sync(node),
             FaultKind::FullDisk => self.begin_full_disk(node),
             FaultKind::Corruption { .. } => self.begin_corruption(node),
+            FaultKind::Reorg { blocks } => self.begin_reorg(*blocks),
+            FaultKind::DeepReorg { blocks } => self.begin_deep_reorg(node, *blocks),
             kind if kind.is_lie() => self.begin_lie(node),
             // The others are asked about where they matter.
             _ => {}

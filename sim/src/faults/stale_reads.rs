@@ -17,6 +17,9 @@ impl World<'_> {
             FaultKind::StaleReads { blocks } => Some(blocks),
             _ => None,
         });
+        if let Some(branch) = self.branches.get(&node) {
+            return Some(branch.view());
+        }
         Some(self.chain.view_before(stale.max().unwrap_or(0)))
     }
 }

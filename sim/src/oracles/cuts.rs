@@ -26,6 +26,8 @@ pub struct Cuts {
     /// When the chain entered each epoch.
     begun_us: BTreeMap<Epoch, u64>,
     sealed: BTreeMap<PartitionId, Sealed>,
+    /// Lanes that were opened and found their partition.
+    lanes: usize,
     /// Reports that a node has written, by what it signs for them.
     written: BTreeMap<(usize, Hash), (ReportKey, Hash)>,
     signed: BTreeMap<(usize, ReportKey), Hash>,
@@ -39,6 +41,8 @@ pub struct Cuts {
 struct Sealed {
     epoch: Option<Epoch>,
     heads: BTreeMap<LaneId, u64>,
+    /// Lanes that live here.
+    lanes: Vec<LaneId>,
 }
 
 impl Cuts {
@@ -96,6 +100,7 @@ impl Cuts {
         publications: &Publications,
         violations: &mut Vec<Violation>,
     ) {
+        self.find_homes(view, publications);
         let sealed = self.sealed.entry(cut.partition).or_default();
         if sealed.epoch.is_some_and(|epoch| cut.epoch <= epoch) {
             return;
@@ -103,17 +108,28 @@ impl Cuts {
         sealed.epoch = Some(cut.epoch);
         sealed.heads.extend(cut.heads.iter().map(|head| (head.lane, head.next_sequence)));
         let Some(over_us) = self.begun_us.get(&(cut.epoch + 1)) else { return };
-        for (lane, sequence, publication) in publications.acknowledged() {
-            let in_time = publication.stored_us.is_some_and(|stored_us| stored_us < *over_us);
-            let next = sealed.heads.get(&lane).copied().unwrap_or(0);
-            let home = view.home_at(publication.slot, publication.opening_block);
-            if in_time && next < publication.next_sequence && home == cut.partition {
-                let what = format!(
-                    "partition {}: lane {lane}, sequence {sequence} was stored before epoch {} ended; its cut has {next}",
-                    cut.partition, cut.epoch
-                );
-                note(violations, now_us, "stored is sealed", what);
+        for lane in &sealed.lanes {
+            let next = sealed.heads.get(lane).copied().unwrap_or(0);
+            for (sequence, publication) in publications.acknowledged_above(lane, next) {
+                if publication.stored_us.is_some_and(|stored_us| stored_us < *over_us) {
+                    let what = format!(
+                        "partition {}: lane {lane}, sequence {sequence} was stored before epoch {} ended; its cut has {next}",
+                        cut.partition, cut.epoch
+                    );
+                    note(violations, now_us, "stored is sealed", what);
+                }
             }
+        }
+    }
+
+    /// Lanes that were opened since find the partition that they live in for good.
+    fn find_homes(&mut self, view: &State, publications: &Publications) {
+        for (lane, slot, opening_block) in publications.opened_after(self.lanes) {
+            if *opening_block > view.height {
+                break;
+            }
+            self.lanes += 1;
+            self.sealed.entry(view.home_at(*slot, *opening_block)).or_default().lanes.push(*lane);
         }
     }
 

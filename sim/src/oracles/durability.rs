@@ -27,10 +27,13 @@ pub fn on_end(
     publications: &Publications,
     violations: &mut Vec<Violation>,
 ) {
+    let by_address: BTreeMap<Address, &Node> = nodes.iter().map(|node| (node.address, node)).collect();
+    let slots = slots_by_home(view);
     for (id, partition) in (0..).map(PartitionId).zip(view.partitions.iter()) {
-        let slots = slots_of(view, id);
+        let slots = slots.get(&id).map_or(&[][..], |slots| slots);
         for index in partition.members.brokers() {
-            let Some(node) = nodes.iter().find(|node| Some(node.address) == view.address_of(index)) else {
+            let Some(node) = view.address_of(index).and_then(|address| by_address.get(&address).copied())
+            else {
                 note(violations, now_us, "seats", format!("member {index} of partition {id} is nobody"));
                 continue;
             };
@@ -39,19 +42,23 @@ pub fn on_end(
                 note(violations, now_us, "liveness", what);
                 continue;
             }
-            for slot in &slots {
+            for slot in slots {
                 check(now_us, view, node, id, *slot, publications, violations);
             }
         }
     }
 }
 
-fn slots_of(view: &State, partition: PartitionId) -> Vec<StreamPartition> {
+/// The stream partitions that a partition is or was the home of.
+fn slots_by_home(view: &State) -> BTreeMap<PartitionId, Vec<StreamPartition>> {
     let all = view.streams.iter().flat_map(|(id, stream)| {
         (0..stream.partitions).map(|partition| StreamPartition { stream: *id, partition })
     });
-    let is_home = |slot: &StreamPartition| view.homes(*slot).iter().any(|home| home.partition == partition);
-    all.filter(is_home).collect()
+    let mut slots: BTreeMap<PartitionId, Vec<StreamPartition>> = BTreeMap::new();
+    for slot in all {
+        view.homes(slot).iter().for_each(|home| slots.entry(home.partition).or_default().push(slot));
+    }
+    slots
 }
 
 fn check(
@@ -68,12 +75,17 @@ fn check(
             let what = format!("{} keeps a batch of lane {} that nobody signed", node.address, header.lane());
             note(violations, now_us, "durability", what);
         }
+        if publications.is_unwelcome(header.lane(), header.sequence, bytes) {
+            let (lane, sequence) = (header.lane(), header.sequence);
+            let what =
+                format!("{} keeps lane {lane}, sequence {sequence}, which breaks a rule", node.address);
+            note(violations, now_us, "cheats", what);
+        }
     });
-    for (lane, sequence, publication) in publications.acknowledged() {
+    for (lane, sequence, publication) in publications.acknowledged_in(slot) {
         let next = kept.get(&lane).copied().unwrap_or(0);
-        let lives_here =
-            publication.slot == slot && view.home_at(slot, publication.opening_block) == partition;
-        if lives_here && next < publication.next_sequence {
+        let lives_here = || view.home_at(slot, publication.opening_block) == partition;
+        if next < publication.next_sequence && lives_here() {
             let what = format!(
                 "partition {partition}: lane {lane}, sequence {sequence} was acknowledged; {} keeps it up to {next}",
                 node.address

@@ -14,7 +14,11 @@ use crate::surroundings::note;
 const WORTH_CLAIMING: u128 = 100 * DATA;
 
 /// Epochs of pay that may be on their way at the end: settled, claimed, or lost with a transaction and claimed again.
-const UNDER_WAY_EPOCHS: u128 = 6;
+const UNDER_WAY_EPOCHS: u64 = 6;
+
+/// Blocks after which a broker tries again what it has tried often, at the latest: first to have tallies settled, and
+/// then to claim.
+const PATIENCE_BLOCKS: u64 = 2 * 96;
 
 /// The books, kept from the contracts' events alone.
 #[derive(Debug, Default)]
@@ -101,7 +105,8 @@ impl Tokens {
         let params = &view.params;
         let share = params.epoch_reward / view.partitions.len().max(1) as u128 / u128::from(params.replicas);
         // With a seat in every partition.
-        let under_way = UNDER_WAY_EPOCHS * params.epoch_reward / u128::from(params.replicas);
+        let epochs = UNDER_WAY_EPOCHS + PATIENCE_BLOCKS.div_ceil(params.epoch_blocks);
+        let under_way = u128::from(epochs) * params.epoch_reward / u128::from(params.replicas);
         for (index, broker) in view.brokers.iter().filter(|(_, broker)| !liars.contains(&broker.address)) {
             let seals: u128 = self.unsettled.values().filter_map(|signed| signed.get(index)).sum();
             let unpaid = self.owed.get(index).copied().unwrap_or(0) + seals * share;
@@ -109,7 +114,7 @@ impl Tokens {
             if unpaid > worth {
                 let whole = |amount: u128| amount / DATA;
                 let what = format!(
-                    "{} has worked for {} DATA and claimed none of it; {} are worth claiming",
+                    "{} has not claimed {} DATA that it worked for; {} should be claimed at the latest",
                     broker.address,
                     whole(unpaid),
                     whole(worth)

@@ -18,6 +18,7 @@ impl Scenario {
             partitions_per_broker: 0,
             epoch_blocks: 8,
             block_ms: 1_000,
+            confirmations: 1,
             duration_ms: 90_000,
             heal_ms: 25_000,
             streams: 2,
@@ -30,6 +31,10 @@ impl Scenario {
             lane_batches: 60,
             forks: 0,
             forking: Forking { edges: None, batches: [14, 14] },
+            gaps: 0,
+            misdaters: 0,
+            debtors: 0,
+            free_events: None,
             subscribers: 4,
             guests: 0,
             real_signatures: false,
@@ -122,7 +127,7 @@ impl Scenario {
     }
 
     /// As [`Scenario::swarm`], with a subset of all other faults at rates of their own, among them one broker that lies
-    /// where the protocol survives that.
+    /// where the protocol survives that, and publishers that cheat.
     pub fn wild(seed: u64) -> Self {
         let swarm = Self::swarm(seed);
         let mut random = Random::of(seed, Actor::Network, Purpose::Swarm, 1);
@@ -130,7 +135,12 @@ impl Scenario {
         if swarm.replicas < 4 {
             fault_intervals_ms.retain(|name, _| !mix::is_lie(name));
         }
-        Self { fault_intervals_ms, ..swarm }
+        let confirmations = random.between((2, 4)) as u32;
+        let confirmations = if fault_intervals_ms.contains_key("reorg") { confirmations } else { 1 };
+        let mut cheats = || if random.chance(250_000) { random.between((1, 2)) as u32 } else { 0 };
+        let (gaps, misdaters, debtors) = (cheats(), cheats(), cheats());
+        let free_events = (debtors > 0).then(|| random.between((40, 120)));
+        Self { fault_intervals_ms, confirmations, gaps, misdaters, debtors, free_events, ..swarm }
     }
 
     /// As [`Scenario::swarm`], with epochs of a few blocks, brokers that see the chain late, and frequent crashes and

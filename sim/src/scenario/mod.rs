@@ -101,6 +101,8 @@ pub struct Scenario {
     pub epoch_blocks: u64,
     /// Time between blocks.
     pub block_ms: u64,
+    /// Blocks that have to be there for a block to count, itself included.
+    pub confirmations: u32,
     /// How long the run lasts, in virtual milliseconds.
     pub duration_ms: u64,
     /// The last part of the run: faults have stopped, brokers are up, nothing new is published.
@@ -125,11 +127,21 @@ pub struct Scenario {
     pub forks: u32,
     /// How they do it.
     pub forking: Forking,
+    /// Publishers that leave a gap in their lane.
+    pub gaps: u32,
+    /// Publishers that date events back, or a day ahead.
+    pub misdaters: u32,
+    /// Publishers that flood a lane without a deposit.
+    pub debtors: u32,
+    /// Events of each lane that are free; for what is beyond honest publishers have a deposit. Without it everything is
+    /// free, as in a development network.
+    pub free_events: Option<u64>,
     /// Subscribers.
     pub subscribers: u32,
     /// Subscribers to a stream that is not public, each of which may read it for a while.
     pub guests: u32,
-    /// Whether lanes are signed with secp256k1 and not with the keyed hash that only simulations accept.
+    /// Whether lanes, reports and transactions are signed with secp256k1, and not with the keyed hash and the stand-ins that
+    /// only simulations accept.
     pub real_signatures: bool,
     /// Links between brokers.
     pub links: LinkFaults,
@@ -191,8 +203,16 @@ impl Scenario {
             (Role::Subscriber, self.subscribers),
             (Role::Reader, READERS),
             (Role::Guest, self.guests),
+            (Role::Gap, self.gaps),
+            (Role::Misdater, self.misdaters),
+            (Role::Debtor, self.debtors),
         ];
         counts.into_iter().flat_map(|(role, count)| (0..count).map(move |number| Actor::Client(role, number)))
+    }
+
+    /// Publishers that break a rule within their lane, by what they are.
+    pub fn cheats(&self) -> [(Role, u32); 3] {
+        [(Role::Gap, self.gaps), (Role::Misdater, self.misdaters), (Role::Debtor, self.debtors)]
     }
 
     /// When a guest's permission ends, in virtual microseconds: one after the other while events are published.

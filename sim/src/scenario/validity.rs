@@ -1,7 +1,7 @@
 //! What can be run: a scenario that breaks one of these would break the simulator, not the protocol.
 
 use super::{Scenario, ScenarioError};
-use crate::faults::mix;
+use crate::faults::{FaultKind, mix};
 use crate::random::MILLION;
 use crate::tape::MAX_NUMBER;
 
@@ -10,6 +10,9 @@ const MAX_BROKERS: u32 = 20_000;
 
 /// Clients of a role at most.
 const MAX_CLIENTS: u32 = 1_000_000;
+
+/// Free events of a lane at most: a debtor signs them all.
+const MAX_FREE_EVENTS: u64 = 100_000;
 
 /// Virtual time at most: ten years.
 const MAX_DURATION_MS: u64 = 10 * 366 * 24 * 3_600 * 1_000;
@@ -39,7 +42,7 @@ impl Scenario {
     }
 
     fn check_counts(&self) -> Result<(), ScenarioError> {
-        let at_least_one: [(&'static str, u64, u64); 11] = [
+        let at_least_one: [(&'static str, u64, u64); 12] = [
             ("brokers", u64::from(self.brokers), u64::from(MAX_BROKERS)),
             ("joins", self.joins.len() as u64 + 1, u64::from(MAX_BROKERS)),
             ("replicas", u64::from(self.replicas), 7),
@@ -47,6 +50,7 @@ impl Scenario {
             ("partitions_per_broker", u64::from(self.partitions_per_broker) + 1, 1_000),
             ("epoch_blocks", self.epoch_blocks, 1_000_000),
             ("block_ms", self.block_ms, 3_600_000),
+            ("confirmations", u64::from(self.confirmations), 64),
             ("streams", u64::from(self.streams), 10_000),
             ("stream_partitions", u64::from(self.stream_partitions), 100),
             ("publish_interval_ms", self.publish_interval_ms, MAX_DURATION_MS),
@@ -66,12 +70,23 @@ impl Scenario {
         if self.heal_ms >= self.duration_ms {
             return impossible("heal_ms", self.heal_ms, "the healed part is shorter than the run");
         }
-        let clients = [self.publishers, self.subscribers, self.guests, self.forks.saturating_mul(2)];
-        if let Some(count) = clients.into_iter().find(|count| *count > MAX_CLIENTS.min(MAX_NUMBER)) {
+        let cheats = [self.forks.saturating_mul(2), self.gaps, self.misdaters, self.debtors];
+        let clients = [self.publishers, self.subscribers, self.guests].into_iter().chain(cheats);
+        if let Some(count) = { clients }.find(|count| *count > MAX_CLIENTS.min(MAX_NUMBER)) {
             return impossible(
-                "publishers, subscribers, guests or forks",
+                "publishers, subscribers, guests, forks, gaps, misdaters or debtors",
                 count,
                 "there are a million at most",
+            );
+        }
+        if let Some(free) = self.free_events.filter(|free| *free > MAX_FREE_EVENTS) {
+            return impossible("free_events", free, "leave it out where everything is free");
+        }
+        if self.debtors > 0 && self.free_events.is_none() {
+            return impossible(
+                "debtors",
+                self.debtors,
+                "nobody owes anything where `free_events` is not set",
             );
         }
         if self.batch_events > 10_000 {
@@ -139,6 +154,23 @@ impl Scenario {
                     broker,
                     "brokers are numbered from 0, those that join included",
                 );
+            }
+            match fault.kind {
+                FaultKind::Reorg { blocks } if blocks == 0 || blocks >= self.confirmations => {
+                    return impossible(
+                        "faults.kind.reorg.blocks",
+                        blocks,
+                        "at least one block is replaced, and fewer than `confirmations`: more is a deep-reorg",
+                    );
+                }
+                FaultKind::DeepReorg { blocks } if blocks < self.confirmations => {
+                    return impossible(
+                        "faults.kind.deep-reorg.blocks",
+                        blocks,
+                        "nobody notices a branch that is shorter than `confirmations`",
+                    );
+                }
+                _ => {}
             }
             if fault.at_ms > MAX_DURATION_MS || fault.down_ms > MAX_DURATION_MS {
                 return impossible("faults.at_ms", fault.at_ms, "a run ends within ten years");

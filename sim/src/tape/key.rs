@@ -19,12 +19,26 @@ pub enum Role {
     Reader,
     /// Follows a stream for as long as it may.
     Guest,
+    /// Leaves a gap in its lane.
+    Gap,
+    /// Dates events wrongly.
+    Misdater,
+    /// Floods a lane without a deposit.
+    Debtor,
 }
 
 impl Role {
     /// All of them, each at the place of its number.
-    pub const ALL: [Self; 5] =
-        [Self::Publisher, Self::Equivocator, Self::Subscriber, Self::Reader, Self::Guest];
+    pub const ALL: [Self; 8] = [
+        Self::Publisher,
+        Self::Equivocator,
+        Self::Subscriber,
+        Self::Reader,
+        Self::Guest,
+        Self::Gap,
+        Self::Misdater,
+        Self::Debtor,
+    ];
 
     /// Its name in texts.
     pub fn name(self) -> &'static str {
@@ -34,6 +48,9 @@ impl Role {
             Self::Subscriber => "subscriber",
             Self::Reader => "reader",
             Self::Guest => "guest",
+            Self::Gap => "gap",
+            Self::Misdater => "misdater",
+            Self::Debtor => "debtor",
         }
     }
 }

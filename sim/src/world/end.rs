@@ -13,7 +13,8 @@ impl World<'_> {
         let view = self.chain.view();
         let (now_us, mut violations) = (self.now_us, std::mem::take(&mut self.report.violations));
         let epoch_us = self.scenario.epoch_blocks * self.scenario.block_ms * 1_000;
-        let late_epochs = (4 * self.scenario.view_us.1).div_ceil(epoch_us);
+        let unconfirmed_us = u64::from(self.scenario.confirmations - 1) * self.scenario.block_ms * 1_000;
+        let late_epochs = (4 * self.scenario.view_us.1 + 2 * unconfirmed_us).div_ceil(epoch_us);
         self.oracles.seals.on_end(now_us, &view, late_epochs, &mut violations);
         self.oracles.tokens.on_end(now_us, &view, &self.oracles.brokers.liars, &mut violations);
         let (nodes, serving) = (&self.nodes, &self.serving);
@@ -34,6 +35,11 @@ impl World<'_> {
                     let what = "no reading came to its end after the faults".to_string();
                     note_about(&mut violations, now_us, "liveness", what, about);
                 }
+                Client::Cheat(cheat) => {
+                    for what in cheat.unanswered() {
+                        note_about(&mut violations, now_us, "cheats", what, about.clone());
+                    }
+                }
                 Client::Publisher(_) | Client::Equivocator(_) | Client::Reader(_) | Client::Guest(_) => {}
             }
         }
@@ -50,7 +56,7 @@ impl World<'_> {
                 }
                 Client::Reader(reader) => self.report.read_events += reader.read,
                 Client::Guest(guest) => self.report.guest_batches += guest.delivered,
-                Client::Publisher(_) | Client::Equivocator(_) => {}
+                Client::Publisher(_) | Client::Equivocator(_) | Client::Cheat(_) => {}
             }
         }
         self.nodes.iter().for_each(|node| self.report.marks.add(&node.marks()));

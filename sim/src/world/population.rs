@@ -10,12 +10,13 @@ use weir_kernel::signature::SecretKey;
 use super::{Event, Seated, World};
 use crate::audit::NodeAudit;
 use crate::chain::{ChainActor, START_MS, guest};
+use crate::clients::cheat::Lane;
 use crate::clients::equivocator::Equivocator;
 use crate::clients::guest::Guest;
 use crate::clients::publisher::Publisher;
 use crate::clients::reader::Reader;
 use crate::clients::subscriber::Subscriber;
-use crate::clients::{Client, Signer};
+use crate::clients::{Client, Signer, debtor, gap, misdater};
 use crate::heap::EventHeap;
 use crate::links::Links;
 use crate::nodes::Node;
@@ -28,6 +29,9 @@ use crate::verifier::SimulationVerifier;
 
 /// When equivocators begin, in virtual microseconds: after the network has been founded.
 const FORKS_BEGIN_US: u64 = 30_000_000;
+
+/// When other cheats begin at the earliest.
+const CHEATS_BEGIN_US: u64 = 25_000_000;
 
 /// When readers begin.
 const READERS_BEGIN_US: u64 = 20_000_000;
@@ -45,8 +49,9 @@ impl<'a> World<'a> {
     /// A world before its first event. The scenario must be explicit.
     pub fn new(scenario: &'a Scenario, decider: Decider, options: Options<'a>) -> Self {
         let seed = decider.seed();
-        let mut nodes: Vec<Node> =
-            (0..scenario.all_brokers()).map(|number| Node::new(seed, number)).collect();
+        let mut nodes: Vec<Node> = (0..scenario.all_brokers())
+            .map(|number| Node::new(seed, number, scenario.real_signatures))
+            .collect();
         for (number, node) in (0..).zip(&mut nodes) {
             node.audit = NodeAudit::new(number, options.audit);
         }
@@ -56,6 +61,7 @@ impl<'a> World<'a> {
             scenario,
             decider,
             observer: options.observer,
+            progress: options.progress,
             stop_at: options.stop_at,
             now_us: 0,
             heap: EventHeap::default(),
@@ -73,9 +79,9 @@ impl<'a> World<'a> {
             sessions: BTreeMap::new(),
             publications: Default::default(),
             oracles: Default::default(),
-            verifier: SimulationVerifier::default(),
+            verifier: SimulationVerifier::new(scenario.real_signatures),
             rules: options.rules,
-            transaction_loss: scenario.transaction_loss,
+            branches: BTreeMap::new(),
             healed: false,
             serving: BTreeSet::new(),
             operations: Vec::new(),
@@ -128,6 +134,9 @@ impl<'a> World<'a> {
         let subjects = Subjects { streams, slots };
         for number in 0..self.scenario.forks {
             self.add_equivocator(number, &subjects);
+        }
+        for (role, count) in self.scenario.cheats() {
+            (0..count).for_each(|number| self.add_cheat(role, number, &subjects));
         }
         for number in 0..self.scenario.subscribers {
             self.add_subscriber(number, &subjects);
@@ -224,6 +233,26 @@ impl<'a> World<'a> {
             seat.edge = self.scenario.forking.edges.map(|edges| edges[branch as usize] as usize);
             self.add_client(seat, Client::Equivocator(client));
         }
+    }
+
+    fn add_cheat(&mut self, role: Role, number: u32, subjects: &Subjects) {
+        let opening_block = self.chain.view().height;
+        let (mut seat, count) = (Seat::new(role, number), subjects.slots.len() as u64);
+        let mut decide = seat.decide(&mut self.decider);
+        let slot = decide.choose(Purpose::Subject, 0, |random| random.below(count)).min(count - 1);
+        let later_us = decide.choose(Purpose::Begin, 0, |random| random.below(5_000_000));
+        let random = decide.identity(0);
+        seat.begin_us = CHEATS_BEGIN_US + later_us;
+        let signer = self.signer(role.name(), u64::from(number));
+        let place = (subjects.slots[slot as usize], opening_block);
+        let lane =
+            |interval_us| Lane::open(&signer, &self.verifier, place, (seat.begin_us, interval_us), random);
+        let cheat = match role {
+            Role::Gap => gap::publisher(lane(1_000_000)),
+            Role::Misdater => misdater::publisher(lane(1_000_000), number % 2 == 1),
+            _ => debtor::publisher(lane(300_000), self.scenario.free_events.unwrap_or(0)),
+        };
+        self.add_client(seat, Client::Cheat(cheat));
     }
 
     fn add_client(&mut self, seat: Seat, client: Client) {

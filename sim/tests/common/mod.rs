@@ -4,6 +4,8 @@
 
 use weir_sim::{CrashAt, Fault, FaultKind, Moment, Report, Scenario, run};
 
+pub mod mistakes;
+
 /// A fault of one broker.
 pub fn fault(at_ms: u64, broker: u32, kind: FaultKind, down_ms: u64) -> Fault {
     Fault { at_ms, broker, kind, down_ms }

@@ -3,7 +3,7 @@
 //! Each write holds one batch and the row of its mark, as a replica writes them. Every so often an epoch ends: the
 //! marks go, each lane's row is set, and a cut is added for each partition.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use weir_kernel::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
@@ -87,10 +87,7 @@ impl Load {
         let (lane, round) = (number % self.shape.lanes_in_all(), number / self.shape.lanes_in_all());
         let partition = (lane % u64::from(self.shape.partitions)) as u32;
         let stream = (lane / u64::from(self.shape.partitions) % u64::from(self.shape.streams)) as u32;
-        let mut id = [self.run; 32];
-        // Spread as hashes are.
-        let spread = (lane + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        id[..8].copy_from_slice(&spread.to_be_bytes());
+        let id = self.lane(lane).0;
         let (sequence, count) = (round * u64::from(self.shape.events), self.shape.events);
         // A round of all lanes takes 100 ms, and a batch spans half of it, so that lanes overlap.
         let first_time_ms = START_MS + u64::from(self.run) * 1_000_000_000 + round * 100 + lane % 50;
@@ -118,12 +115,28 @@ impl Load {
         (records, u64::from(count))
     }
 
+    /// What takes everything away again, lane by lane.
+    pub fn truncations(&self) -> impl Iterator<Item = Record> {
+        (0..self.shape.lanes_in_all()).map(|lane| Record::Truncate {
+            partition: PartitionId((lane % u64::from(self.shape.partitions)) as u32),
+            lane: self.lane(lane),
+            from: 0,
+        })
+    }
+
+    /// Lane ids are spread as hashes are.
+    fn lane(&self, number: u64) -> LaneId {
+        let mut id = [self.run; 32];
+        id[..8].copy_from_slice(&(number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+        LaneId(id)
+    }
+
     fn seal(&mut self, records: &mut Vec<Record>) {
         let epoch = self.next / EPOCH_BATCHES;
-        for key in self.marks.drain(..) {
-            records.push(Record::Put { table: Table::Lane, key: key[..36].to_vec(), value: vec![3; 350] });
-            records.push(Record::Remove { table: Table::Mark, key });
-        }
+        let lanes: BTreeSet<Vec<u8>> = self.marks.iter().map(|key| key[..36].to_vec()).collect();
+        let rows = lanes.into_iter().map(|key| Record::Put { table: Table::Lane, key, value: vec![3; 350] });
+        records.extend(rows);
+        records.extend(self.marks.drain(..).map(|key| Record::Remove { table: Table::Mark, key }));
         for partition in 0..self.shape.partitions {
             let key = [&partition.to_be_bytes()[..], &epoch.to_be_bytes()].concat();
             let value = vec![4; 100 * (self.shape.streams * self.shape.lanes) as usize];

@@ -34,7 +34,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).map(|text| text.parse::<u64>().expect("a number"));
     let (Some(what), Some(directory)) = (arguments.first(), arguments.get(1).map(PathBuf::from)) else {
-        eprintln!("usage: measure all|write|scan|restart|streams DIRECTORY [NUMBERS]");
+        eprintln!("usage: measure all|write|scan|restart|drop|streams DIRECTORY [NUMBERS]");
         std::process::exit(2);
     };
     match what.as_str() {
@@ -44,6 +44,7 @@ fn main() {
         }
         "scan" => scan(&directory, number(2).unwrap_or(256) as u32),
         "restart" => restart(&directory, number(2).unwrap_or(10_000_000), number(3).unwrap_or(256) as u32),
+        "drop" => drop_oldest(&directory, number(2).unwrap_or(10_000_000), number(3).unwrap_or(256) as u32),
         "streams" => streams(&directory, number(2).unwrap_or(1_000_000) as u32),
         "child" => child(&directory, number(2).expect("events"), number(3).expect("a batch") as u32),
         "all" => all(&directory),
@@ -59,7 +60,7 @@ fn all(directory: &Path) {
         let status = Command::new(program).arg(what).arg(directory).args(numbers).status();
         assert!(status.expect("the measurement starts").success(), "{what} failed");
     };
-    for (batch, events) in [(1, 1_000_000), (16, 8_000_000), (256, 30_000_000), (1024, 30_000_000)] {
+    for (batch, events) in [(1, 400_000), (16, 3_000_000), (256, 12_000_000), (1024, 12_000_000)] {
         run("write", &[events, batch, GROUP_BYTES]);
         run("write", &[events / 2, batch, GROUP_BYTES / 8]);
     }
@@ -68,11 +69,17 @@ fn all(directory: &Path) {
     }
     run("restart", &[10_000_000, 256]);
     run("restart", &[1_000_000, 1]);
+    run("drop", &[10_000_000, 256]);
     run("streams", &[1_000_000]);
 }
 
 /// Writes groups of about `group_bytes`, each with one sync, as fast as the log takes them.
-fn fill(log: &mut impl EventLog, load: &mut Load, events: u64, group_bytes: u64) -> (u64, u64, Vec<Duration>) {
+fn fill(
+    log: &mut impl EventLog,
+    load: &mut Load,
+    events: u64,
+    group_bytes: u64,
+) -> (u64, u64, Vec<Duration>) {
     let (mut index, mut written, mut bytes, mut group, mut syncs) = (0, 0, 0, 0, Vec::new());
     while written < events {
         let (records, count) = load.next_write();
@@ -185,7 +192,8 @@ fn scan(directory: &Path, batch: u32) {
     for turn in 0..200 {
         let (partition, stream) = (turn % shape.partitions, turn / shape.partitions % shape.streams);
         let slot = Shape::slot(stream * shape.partitions + partition);
-        let query = Query::Last { partition: PartitionId(partition), slot, count: 100, up_to_index: u64::MAX };
+        let query =
+            Query::Last { partition: PartitionId(partition), slot, count: 100, up_to_index: u64::MAX };
         let began = Instant::now();
         let chunk = log.read(&query, CHUNK_BYTES).expect("read");
         lasts.push(began.elapsed());
@@ -239,7 +247,8 @@ fn restart(directory: &Path, events: u64, batch: u32) {
     let opened = began.elapsed();
     let rows = log.load().expect("loaded").rows.len();
     let loaded = began.elapsed();
-    let query = Query::Last { partition: PartitionId(0), slot: Shape::slot(0), count: 100, up_to_index: u64::MAX };
+    let query =
+        Query::Last { partition: PartitionId(0), slot: Shape::slot(0), count: 100, up_to_index: u64::MAX };
     assert_eq!(log.read(&query, CHUNK_BYTES).expect("read").total, 100);
     let statistics = log.statistics();
     assert!(statistics.events >= events, "what was synced is there");
@@ -250,6 +259,39 @@ fn restart(directory: &Path, events: u64, batch: u32) {
         opened.as_secs_f64() * 1e3,
         loaded.as_secs_f64() * 1e3,
         began.elapsed().as_secs_f64() * 1e3
+    );
+    drop(log);
+    fs::remove_dir_all(directory).expect("removed");
+}
+
+/// The older half of the lanes goes, batch by batch, while the younger half stays: what retention asks of an index.
+fn drop_oldest(directory: &Path, events: u64, batch: u32) {
+    let shape = Shape::interleaved(batch);
+    let mut log = open(directory);
+    let mut old = Load::new(shape, 1);
+    let (_, bytes, _) = fill(&mut log, &mut old, events, GROUP_BYTES);
+    drop(log);
+    let mut log = open(directory);
+    fill(&mut log, &mut Load::new(shape, 2), events, GROUP_BYTES);
+    drop(log);
+    let mut log = open(directory);
+    let before = log.statistics();
+    let meter = Meter::start();
+    for (number, record) in (1..).zip(old.truncations()) {
+        log.write(number, &[record]).expect("written");
+        log.sync().expect("synced");
+    }
+    let used = meter.used();
+    let dropped = before.batches - log.statistics().batches;
+    std::thread::sleep(Duration::from_secs(5));
+    let freed = before.disk_bytes.saturating_sub(log.statistics().disk_bytes);
+    println!(
+        "drop    batch {batch:4}: {dropped} batches in {:.2} s, cpu {:.2} us a batch, {:.1} MB sent to the device, \
+         freed {:.2} a byte after 5 s",
+        used.wall.as_secs_f64(),
+        used.cpu.as_secs_f64() * 1e6 / dropped as f64,
+        used.written_bytes as f64 / 1e6,
+        freed as f64 / bytes as f64
     );
     drop(log);
     fs::remove_dir_all(directory).expect("removed");

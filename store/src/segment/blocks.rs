@@ -70,7 +70,8 @@ pub(super) fn replaced<E: Entry>(
         if block.last().is_some_and(|last| last.number() < first) {
             break;
         }
-        let changed = |entry: &&E| changes.binary_search_by_key(&entry.number(), |(number, _)| *number).is_ok();
+        let changed =
+            |entry: &&E| changes.binary_search_by_key(&entry.number(), |(number, _)| *number).is_ok();
         let kept: Vec<E> = block.iter().filter(|entry| !changed(entry)).copied().collect();
         if kept.len() < block.len() {
             blocks.insert(block[0].number(), None);
@@ -109,7 +110,8 @@ mod tests {
     fn what_is_new_stands_in_blocks_of_its_own() {
         let many = BLOCK_ENTRIES as u64 + 2;
         let changes: Changes<Appended> = (100..100 + many).map(|index| (index, Some(entry(index)))).collect();
-        let untouched = std::iter::once(block(&[1, 2])).chain(std::iter::once_with(|| panic!("enough was seen")));
+        let untouched =
+            std::iter::once(block(&[1, 2])).chain(std::iter::once_with(|| panic!("enough was seen")));
         let blocks = replaced(&changes, untouched).expect("whole");
         let last = vec![100 + many - 2, 100 + many - 1];
         let first = (100..100 + many - 2).collect();

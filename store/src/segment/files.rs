@@ -8,7 +8,8 @@
 //! What was written waits in memory for the sync, or for more than fits there, and then goes to the file at once. A
 //! segment is synced before the next one is made, so only the last one can have a torn end.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use crate::limits::{OPEN_SEGMENTS, PENDING_BYTES};
 use crate::record;
 
 const EXTENSION: &str = "segment";
+/// A file without content, as long as the segment was whose space was given back.
+const HOLE_EXTENSION: &str = "hole";
 
 /// The files, for readers.
 pub(super) struct Segments {
@@ -35,6 +38,8 @@ pub(super) struct Segments {
 #[derive(Default)]
 struct Files {
     lengths: BTreeMap<u64, u64>,
+    /// Those whose space was given back.
+    holes: BTreeSet<u64>,
     open: BTreeMap<u64, Arc<File>>,
 }
 
@@ -49,16 +54,30 @@ impl Segments {
     /// Finds the files in a directory, making it if it is not there.
     pub(super) fn find(directory: PathBuf) -> Result<Self, LogError> {
         fs::create_dir_all(&directory).map_err(|error| failed("making", &directory, &error))?;
-        let mut files = Files::default();
+        let (mut files, mut holes) = (Files::default(), BTreeMap::new());
         let entries = fs::read_dir(&directory).map_err(|error| failed("listing", &directory, &error))?;
         for entry in entries {
             let path = entry.map_err(|error| failed("listing", &directory, &error))?.path();
             let length = path.metadata().map_err(|error| failed("looking at", &path, &error))?.len();
-            let Some(start) = start_of(&path) else {
-                let stray = format!("it holds {}, which is no segment", path.display());
-                return Err(LogError::damaged(directory.display().to_string(), stray));
-            };
-            files.lengths.insert(start, length);
+            match start_of(&path) {
+                Some((start, Kind::Segment)) => {
+                    files.lengths.insert(start, length);
+                }
+                Some((start, Kind::Hole)) => {
+                    holes.insert(start, length);
+                }
+                None => {
+                    let stray = format!("it holds {}, which is no segment", path.display());
+                    return Err(LogError::damaged(directory.display().to_string(), stray));
+                }
+            }
+        }
+        for (start, length) in holes {
+            // With the segment still there, the freeing was interrupted and comes again.
+            if let Entry::Vacant(place) = files.lengths.entry(start) {
+                place.insert(length);
+                files.holes.insert(start);
+            }
         }
         let segments = Self { directory, files: Mutex::new(files), pending: Mutex::default() };
         segments.check_joints()?;
@@ -86,7 +105,8 @@ impl Segments {
 
     /// Bytes of all files.
     pub(super) fn disk_bytes(&self) -> u64 {
-        self.files().lengths.values().sum()
+        let files = self.files();
+        files.lengths.iter().filter(|(start, _)| !files.holes.contains(start)).map(|(_, length)| length).sum()
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -99,6 +119,10 @@ impl Segments {
 
     fn path(&self, start: u64) -> PathBuf {
         self.directory.join(format!("{start:020}.{EXTENSION}"))
+    }
+
+    fn hole(&self, start: u64) -> PathBuf {
+        self.directory.join(format!("{start:020}.{HOLE_EXTENSION}"))
     }
 
     /// How error messages name a place of the log.
@@ -153,7 +177,8 @@ impl Segments {
 
     /// The bytes of the file that holds `position`, with the position at which it begins. For recovery.
     pub(super) fn file_for_scan(&self, position: u64) -> Result<(File, u64, u64), LogError> {
-        let found = self.files().lengths.range(..=position).next_back().map(|(start, length)| (*start, *length));
+        let found =
+            self.files().lengths.range(..=position).next_back().map(|(start, length)| (*start, *length));
         let (start, length) = found.ok_or_else(|| {
             let cause = format!("no segment holds position {position}");
             LogError::damaged(self.directory.display().to_string(), cause)
@@ -165,28 +190,70 @@ impl Segments {
 
     /// Makes what the last file holds durable. The others are.
     pub(super) fn sync_last(&self) -> Result<(), LogError> {
-        let Some(start) = self.files().lengths.last_key_value().map(|(start, _)| *start) else { return Ok(()) };
+        let Some(start) = self.files().lengths.last_key_value().map(|(start, _)| *start) else {
+            return Ok(());
+        };
         let path = self.path(start);
         let synced = File::open(&path).and_then(|file| file.sync_all());
         synced.map_err(|error| failed("syncing", &path, &error))
     }
 
-    /// Removes the file that begins at `start`, which is not the last one.
-    #[allow(dead_code, reason = "retention")]
-    pub(super) fn remove(&self, start: u64) -> Result<(), LogError> {
-        let path = self.path(start);
-        fs::remove_file(&path).map_err(|error| failed("removing", &path, &error))?;
+    /// Where the file begins that holds a position, or would.
+    pub(super) fn start_of(&self, position: u64) -> u64 {
+        self.files().lengths.range(..=position).next_back().map_or(position, |(start, _)| *start)
+    }
+
+    /// Where the file that begins at `start` ended and the next one begins; `u64::MAX` for the last one, `None` when
+    /// it is not there.
+    pub(super) fn end_of(&self, start: u64) -> Option<u64> {
+        let files = self.files();
+        let there = files.lengths.contains_key(&start) && !files.holes.contains(&start);
+        there.then(|| files.lengths.range(start + 1..).next().map_or(u64::MAX, |(next, _)| *next))
+    }
+
+    /// Gives back the space of the file that begins at `start`, which is not the last one and of which nothing is
+    /// read any more. A hole of its length takes its place, so that a lost file is told from one that was freed;
+    /// holes before all files go.
+    pub(super) fn free(&self, start: u64) -> Result<(), LogError> {
         let mut files = self.files();
-        files.lengths.remove(&start);
+        let (path, hole) = (self.path(start), self.hole(start));
+        let length = files.lengths.get(&start).copied().unwrap_or_default();
+        let dig = || {
+            let file = File::create(&hole)?;
+            file.set_len(length)?;
+            file.sync_all()
+        };
+        dig().map_err(|error| failed("making", &hole, &error))?;
+        sync_directory(&self.directory)?;
+        fs::remove_file(&path).map_err(|error| failed("removing", &path, &error))?;
         files.open.remove(&start);
+        files.holes.insert(start);
+        while let Some(first) = files.lengths.first_key_value().map(|(start, _)| *start)
+            && files.holes.remove(&first)
+        {
+            let hole = self.hole(first);
+            fs::remove_file(&hole).map_err(|error| failed("removing", &hole, &error))?;
+            files.lengths.remove(&first);
+        }
         Ok(())
     }
 }
 
-/// The position that a file's name says; `None` for another file.
-fn start_of(path: &Path) -> Option<u64> {
+enum Kind {
+    Segment,
+    Hole,
+}
+
+/// The position and kind that a file's name says; `None` for another file.
+fn start_of(path: &Path) -> Option<(u64, Kind)> {
     let (stem, extension) = path.file_name()?.to_str()?.split_once('.')?;
-    (extension == EXTENSION && stem.len() == 20).then(|| stem.parse().ok()).flatten()
+    let kind = match extension {
+        EXTENSION => Kind::Segment,
+        HOLE_EXTENSION => Kind::Hole,
+        _ => return None,
+    };
+    let start = (stem.len() == 20).then(|| stem.parse().ok()).flatten()?;
+    Some((start, kind))
 }
 
 /// The one that appends.
@@ -219,6 +286,11 @@ impl Writer {
         segments.files().lengths.insert(start, end.position - start);
         segments.pending().start = end.position;
         Ok(Self { segments, file, start, end, synced: end.position, segment_bytes })
+    }
+
+    /// Where the last file begins.
+    pub(super) fn start(&self) -> u64 {
+        self.start
     }
 
     /// Where the next record goes.
@@ -269,6 +341,12 @@ impl Writer {
         pending.bytes.shrink_to(2 * PENDING_BYTES);
         self.segments.files().lengths.insert(self.start, self.end.position - self.start);
         Ok(())
+    }
+
+    /// The last file, where it begins, up to where it is durable, and where it ends.
+    pub(super) fn exposed(&self) -> (PathBuf, u64, u64, u64) {
+        let end = self.segments.pending().start;
+        (self.segments.path(self.start), self.start, self.synced.max(self.start), end)
     }
 
     /// Makes everything that was appended durable; returns the position of its end.

@@ -1,12 +1,14 @@
 //! The index on disk: a fjall database that is made from the log, some way behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable, Snapshot, UserKey, UserValue};
+use fjall::{
+    Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable, Snapshot, UserKey, UserValue,
+};
 use weir_kernel::ids::{LaneId, PartitionId};
 use weir_kernel::log::Table;
 
@@ -25,6 +27,7 @@ pub(super) struct IndexDatabase {
     appends: Space,
     tables: Space,
     partitions: Space,
+    segments: Space,
     path: PathBuf,
 }
 
@@ -35,7 +38,7 @@ pub(super) struct Space {
 }
 
 /// The names of the keyspaces.
-const NAMES: [&str; 5] = ["lanes", "runs", "appends", "tables", "partitions"];
+const NAMES: [&str; 6] = ["lanes", "runs", "appends", "tables", "partitions", "segments"];
 
 /// Whether a database is made now or was before. One that was made has all its keyspaces: the engine would
 /// replace lost ones by empty ones, and a broker would take its own amnesia for a clean start.
@@ -83,6 +86,7 @@ impl IndexDatabase {
             appends: space("appends")?,
             tables: Space { name: "tables", keyspace: database.keyspace("tables", values)? },
             partitions: space("partitions")?,
+            segments: space("segments")?,
             path: path.to_owned(),
             database,
         })
@@ -103,38 +107,82 @@ impl IndexDatabase {
         self.database.disk_space().unwrap_or_default()
     }
 
-    /// Takes a layer in, in one piece: afterwards the index covers the log up to `covered`, durably.
-    pub(super) fn take(&self, layer: &Draft, covered: Place) -> Result<(), LogError> {
+    /// Takes a layer in, in one piece: afterwards the index covers the log up to `covered`, durably. `held` says by
+    /// how many batches the number in each segment changes; returns how many they are then. What it counted of
+    /// `freed` segments is forgotten.
+    pub(super) fn take(
+        &self,
+        layer: &Draft,
+        held: &BTreeMap<u64, i64>,
+        freed: &BTreeSet<u64>,
+        covered: Place,
+    ) -> Result<BTreeMap<u64, u64>, LogError> {
         let snapshot = self.snapshot();
         let mut batch = self.database.batch();
-        self.tables.set(&mut batch, layout::COVERED_KEY.to_vec(), Some(&layout::place_value(&covered)));
+        for start in freed {
+            self.segments.set(&mut batch, layout::segment_key(*start), None);
+        }
+        let mut counts = BTreeMap::new();
+        for (start, change) in held {
+            let count = self.segment_count(&snapshot, *start)?.saturating_add_signed(*change);
+            let value = layout::number_value(count);
+            self.segments.set(&mut batch, layout::segment_key(*start), Some(&value));
+            counts.insert(*start, count);
+        }
+        self.take_rows(&mut batch, &snapshot, layer, covered)?;
+        let committed = batch.commit().and_then(|()| self.database.persist(PersistMode::SyncData));
+        committed.map_err(|error| engine_error(&format!("writing to {}", self.path.display()), &error))?;
+        Ok(counts)
+    }
+
+    /// How many batches the index names in a segment.
+    fn segment_count(&self, snapshot: &Snapshot, start: u64) -> Result<u64, LogError> {
+        let (space, key) = (&self.segments, layout::segment_key(start));
+        let Some(sealed) = space.get(snapshot, &key)? else { return Ok(0) };
+        space.parse(&key, &sealed, |_, value| layout::read_number(value))
+    }
+
+    /// How many batches the index names in each segment, by where it begins.
+    pub(super) fn segment_counts(&self) -> Result<BTreeMap<u64, u64>, LogError> {
+        let read = |key: &[u8], value: &[u8]| Some((layout::read_number(key)?, layout::read_number(value)?));
+        let guards = self.snapshot().iter(&self.segments.keyspace);
+        guards.map(|guard| self.segments.parse_guard(guard, read)).collect()
+    }
+
+    fn take_rows(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        snapshot: &Snapshot,
+        layer: &Draft,
+        covered: Place,
+    ) -> Result<(), LogError> {
+        self.tables.set(batch, layout::COVERED_KEY.to_vec(), Some(&layout::place_value(&covered)));
         for (lane, changes) in grouped(&layer.lanes) {
             let last = changes.last().map_or(0, |(sequence, _)| *sequence);
-            for (first, block) in replaced(&changes, self.lane_blocks_back(&snapshot, lane, last))? {
+            for (first, block) in replaced(&changes, self.lane_blocks_back(snapshot, lane, last))? {
                 let value = block.as_deref().map(layout::lane_block);
-                self.lanes.set(&mut batch, layout::lane_key(lane, first), value.as_deref());
+                self.lanes.set(batch, layout::lane_key(lane, first), value.as_deref());
             }
         }
         for (scope, changes) in grouped(&layer.appends) {
             let last = changes.last().map_or(0, |(index, _)| *index);
-            for (first, block) in replaced(&changes, self.append_blocks_back(&snapshot, scope, last))? {
+            for (first, block) in replaced(&changes, self.append_blocks_back(snapshot, scope, last))? {
                 let value = block.as_deref().map(layout::append_block);
-                self.appends.set(&mut batch, layout::append_key(scope, first), value.as_deref());
+                self.appends.set(batch, layout::append_key(scope, first), value.as_deref());
             }
         }
         for (key, run) in &layer.runs {
             let value = run.as_ref().map(layout::run_value);
-            self.runs.set(&mut batch, layout::run_key(key), value.as_deref());
+            self.runs.set(batch, layout::run_key(key), value.as_deref());
         }
         for ((table, key), value) in &layer.rows {
-            self.tables.set(&mut batch, layout::row_key(*table, key), value.as_deref());
+            self.tables.set(batch, layout::row_key(*table, key), value.as_deref());
         }
         for (partition, totals) in &layer.totals {
             let value = totals.as_ref().map(layout::totals_value);
-            self.partitions.set(&mut batch, layout::totals_key(*partition), value.as_deref());
+            self.partitions.set(batch, layout::totals_key(*partition), value.as_deref());
         }
-        let committed = batch.commit().and_then(|()| self.database.persist(PersistMode::SyncData));
-        committed.map_err(|error| engine_error(&format!("writing to {}", self.path.display()), &error))
+        Ok(())
     }
 
     /// The place up to which the index covers the log.

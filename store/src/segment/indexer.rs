@@ -19,7 +19,7 @@ pub(super) fn start(shared: Arc<Shared>) -> Result<JoinHandle<()>, LogError> {
 
 fn run(shared: &Shared) {
     while let Some((layer, end)) = next(shared) {
-        let taken = shared.index.take(&layer.changes(), end);
+        let taken = shared.take(&layer, end);
         let mut state = shared.state();
         match taken {
             Ok(()) => drop(state.layers.remove(0)),

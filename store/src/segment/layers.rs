@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::ops::{Bound, RangeInclusive};
-use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard};
 
+use super::files::Segments;
 use crate::draft::Draft;
 use crate::error::LogError;
 use crate::index::Rows;
@@ -20,6 +21,8 @@ use crate::limits::MERGE_ROWS;
 #[derive(Default)]
 pub(super) struct Layer {
     changes: RwLock<Draft>,
+    /// By how many batches the number that each segment holds has changed.
+    held: Mutex<BTreeMap<u64, i64>>,
     /// The place in the log after the last change, once no more are added.
     end: OnceLock<Place>,
 }
@@ -29,11 +32,26 @@ impl Layer {
         self.changes.read().expect("adding rows does not panic")
     }
 
+    /// By how many batches the number that each segment holds has changed, by where the segment begins.
+    pub(super) fn held(&self) -> MutexGuard<'_, BTreeMap<u64, i64>> {
+        self.held.lock().expect("adding numbers does not panic")
+    }
+
+    /// Counts what a write appends to the segment that begins at `segment`, and what it removes from any.
+    pub(super) fn count(&self, draft: &Draft, segment: u64, segments: &Segments) {
+        let mut held = self.held();
+        *held.entry(segment).or_insert(0) += draft.placed.len() as i64;
+        for position in &draft.removed {
+            let start = if *position >= segment { segment } else { segments.start_of(*position) };
+            *held.entry(start).or_insert(0) -= 1;
+        }
+    }
+
     /// Adds a write's changes; returns how many rows they are.
     pub(super) fn add(&self, draft: Draft) -> usize {
         assert!(self.end.get().is_none(), "a closed layer takes no more");
         let mut changes = self.changes.write().expect("adding rows does not panic");
-        let Draft { batches: _, lanes, runs, appends, rows, totals } = draft;
+        let Draft { lanes, runs, appends, rows, totals, .. } = draft;
         let added = lanes.len() + appends.len() + rows.len();
         changes.lanes.extend(lanes);
         changes.runs.extend(runs);

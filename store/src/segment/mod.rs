@@ -12,12 +12,13 @@ mod index_database;
 mod indexer;
 mod layers;
 mod opening;
+mod power;
 mod scan;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
 
 use weir_kernel::ids::PartitionId;
@@ -26,6 +27,7 @@ use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 use crate::draft::Draft;
 use crate::error::{LogError, Poison};
 use crate::index::{Index, Totals};
+use crate::layout::Place;
 use crate::limits;
 use crate::memory::check_index;
 use crate::port::{EventLog, LogReader, LogStatistics};
@@ -91,11 +93,23 @@ struct Shared {
     index: IndexDatabase,
     segments: Arc<Segments>,
     state: Mutex<State>,
+    unused: Mutex<Unused>,
+    /// Held by each reader for as long as it may look at what a segment holds.
+    readers: RwLock<()>,
     /// A layer was closed or taken in, or the log closes.
     changed: Condvar,
     times: EventTimes,
     path: PathBuf,
     _directory: Directory,
+}
+
+/// Segments of which the index names no batch.
+#[derive(Default)]
+struct Unused {
+    /// Where those begin that are there.
+    empty: BTreeSet<u64>,
+    /// Where those began whose space was given back and that the index still counts.
+    freed: BTreeSet<u64>,
 }
 
 struct State {
@@ -112,15 +126,17 @@ struct State {
 }
 
 impl State {
-    /// Takes a write's changes.
-    fn add(&mut self, draft: Draft) -> usize {
+    /// Takes the changes of a write in the segment that begins at `segment`.
+    fn add(&mut self, draft: Draft, segment: u64, segments: &Segments) -> usize {
         for (partition, totals) in &draft.totals {
             let totals = totals.unwrap_or_default();
             let before = self.totals.insert(*partition, totals);
             self.held.partitions += u64::from(before.is_none());
             exchange(&mut self.held, &before.unwrap_or_default(), &totals);
         }
-        self.layers.last().expect("one layer takes what is written").add(draft)
+        let newest = self.layers.last().expect("one layer takes what is written");
+        newest.count(&draft, segment, segments);
+        newest.add(draft)
     }
 }
 
@@ -144,7 +160,7 @@ impl SegmentLog {
                 self.close_layer();
             }
             self.writer.append(records)?;
-            self.layer_rows += self.shared.state().add(draft);
+            self.layer_rows += self.shared.state().add(draft, self.writer.start(), &self.shared.segments);
             if self.layer_rows >= 2 * self.options.layer_rows || self.layers() > limits::LAYERS_MAXIMUM {
                 // Whoever never syncs must not fill the memory.
                 self.make_durable()?;
@@ -263,12 +279,43 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Takes a layer that ends at `end` into the index, and gives back the space of segments that it emptied.
+    fn take(&self, layer: &Layer, end: Place) -> Result<(), LogError> {
+        let freed = std::mem::take(&mut self.unused().freed);
+        let counts = self.index.take(&layer.changes(), &layer.held(), &freed, end)?;
+        for (start, batches) in counts {
+            if batches == 0 {
+                self.unused().empty.insert(start)
+            } else {
+                self.unused().empty.remove(&start)
+            };
+        }
+        let complete = |start: &u64| self.segments.end_of(*start).is_some_and(|next| next <= end.position);
+        let empty: Vec<u64> = self.unused().empty.iter().copied().filter(complete).collect();
+        for start in empty {
+            // Who reads now may have begun before the batches were removed.
+            let readers = self.readers.write().expect("a reader that panics reads no more");
+            self.segments.free(start)?;
+            drop(readers);
+            let mut unused = self.unused();
+            unused.empty.remove(&start);
+            unused.freed.insert(start);
+        }
+        Ok(())
+    }
+
+    fn unused(&self) -> MutexGuard<'_, Unused> {
+        self.unused.lock().expect("adding numbers does not panic")
+    }
+}
+
 impl LogReader for Shared {
     fn read(&self, query: &Query, budget_bytes: usize) -> Result<Chunk, LogError> {
         let partition = match query {
-            Query::Range { partition, .. } | Query::Last { partition, .. } | Query::Append { partition, .. } => {
-                Some(*partition)
-            }
+            Query::Range { partition, .. }
+            | Query::Last { partition, .. }
+            | Query::Append { partition, .. } => Some(*partition),
             Query::Lane { .. } | Query::Rows { .. } => None,
         };
         query::answer(&View::of_reader(self, partition), self.times, query, budget_bytes)

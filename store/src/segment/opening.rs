@@ -1,7 +1,7 @@
 //! Opening a log: what the index does not cover is read again from the segments.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use super::directory::Directory;
 use super::files::{Segments, Writer};
@@ -9,7 +9,7 @@ use super::index_database::{IndexDatabase, Making};
 use super::layers::Layer;
 use super::scan::scan;
 use super::view::View;
-use super::{SegmentLog, SegmentOptions, Shared, State, exchange, indexer};
+use super::{SegmentLog, SegmentOptions, Shared, State, Unused, exchange, indexer};
 use crate::draft::Draft;
 use crate::error::{LogError, Poison};
 use crate::index::Totals;
@@ -61,7 +61,10 @@ fn check_reach(segments: &Segments, covered: Place, index: &IndexDatabase) -> Re
     let (first, end) = segments.span().unwrap_or_default();
     let damaged = |cause| Err(LogError::damaged(index.path().display().to_string(), cause));
     if covered.position > end {
-        return damaged(format!("it covers {} bytes of the log and the segments end at {end}", covered.position));
+        return damaged(format!(
+            "it covers {} bytes of the log and the segments end at {end}",
+            covered.position
+        ));
     }
     if covered.position < first {
         let covered = covered.position;
@@ -83,12 +86,27 @@ fn shared(
         held.partitions += 1;
         exchange(&mut held, &Totals::default(), totals);
     }
+    let mut unused = Unused::default();
+    for (start, batches) in index.segment_counts()? {
+        match (segments.end_of(start), batches) {
+            (Some(_), 0) => drop(unused.empty.insert(start)),
+            (None, 0) => drop(unused.freed.insert(start)),
+            (Some(_), _) => {}
+            (None, _) => {
+                let cause =
+                    format!("the index has {batches} batches in the segment at {start}, which is missing");
+                return Err(LogError::damaged(directory.segments().display().to_string(), cause));
+            }
+        }
+    }
     let layers = vec![Arc::new(Layer::default())];
     let state = State { layers, totals, held, durable: 0, failed: None, closing: false };
     Ok(Shared {
         index,
         segments,
         state: Mutex::new(state),
+        unused: Mutex::new(unused),
+        readers: RwLock::default(),
         changed: Condvar::new(),
         times: options.times,
         path: path.to_owned(),
@@ -103,19 +121,22 @@ fn replay(shared: &Shared, covered: Place, layer_rows: usize) -> Result<(Place, 
     shared.segments.sync_last()?;
     let mut rows = 0;
     let scanned = scan(&shared.segments, covered, |position, records, end| {
-        let draft = Draft::of(records, &View::of_writer(shared), position).map_err(|error| {
-            LogError::damaged(shared.segments.place(position), error.to_string())
-        })?;
-        rows += shared.state().add(draft);
+        let draft = Draft::of(records, &View::of_writer(shared), position)
+            .map_err(|error| LogError::damaged(shared.segments.place(position), error.to_string()))?;
+        rows += shared.state().add(draft, shared.segments.start_of(position), &shared.segments);
         if rows >= layer_rows {
             let full = std::mem::replace(&mut shared.state().layers[0], Arc::default());
-            shared.index.take(&full.changes(), end)?;
+            shared.take(&full, end)?;
             rows = 0;
         }
         Ok(())
     })?;
     if let Some(cause) = scanned.torn {
-        tracing::info!(cause, "the end of the log at {} was not whole", shared.segments.place(scanned.end.position));
+        tracing::info!(
+            cause,
+            "the end of the log at {} was not whole",
+            shared.segments.place(scanned.end.position)
+        );
     }
     Ok((scanned.end, rows))
 }

@@ -115,7 +115,8 @@ impl Source {
         if header.write != write {
             return Err(Stop::Torn(format!("write {} stands where {write} belongs", header.write)));
         }
-        let record = record::decode(&self.record).ok_or_else(|| "a record has impossible fields".to_owned())?;
+        let record =
+            record::decode(&self.record).ok_or_else(|| "a record has impossible fields".to_owned())?;
         self.position += length as u64;
         Ok((record, header.last))
     }

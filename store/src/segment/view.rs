@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 
 use fjall::Snapshot;
 use weir_kernel::ids::{LaneId, PartitionId};
@@ -30,6 +30,8 @@ pub(super) struct View<'a> {
     /// The block of each lane that was looked at last.
     blocks: RefCell<BTreeMap<LaneId, Rc<Vec<LaneEntry>>>>,
     record: RefCell<Vec<u8>>,
+    /// Keeps what a reader may look at in its place.
+    _reading: Option<RwLockReadGuard<'a, ()>>,
 }
 
 /// The rows of one lane in a layer.
@@ -39,16 +41,17 @@ impl<'a> View<'a> {
     /// The writer's view.
     pub(super) fn of_writer(shared: &'a Shared) -> Self {
         let layers = shared.state().layers.clone();
-        Self::new(shared, layers, OnceCell::new(), u64::MAX)
+        Self::new(shared, layers, OnceCell::new(), u64::MAX, None)
     }
 
     /// A reader's view. What comes later in the partition of the query is not shown.
     pub(super) fn of_reader(shared: &'a Shared, partition: Option<PartitionId>) -> Self {
+        let reading = shared.readers.read().expect("nobody panics while segments are freed");
         let state = shared.state();
         let last_index = |partition| state.totals.get(&partition).map_or(0, |totals| totals.last_index);
         let up_to_index = partition.map_or(u64::MAX, last_index);
         let snapshot = OnceCell::from(shared.index.snapshot());
-        Self::new(shared, state.layers.clone(), snapshot, up_to_index)
+        Self::new(shared, state.layers.clone(), snapshot, up_to_index, Some(reading))
     }
 
     fn new(
@@ -56,9 +59,10 @@ impl<'a> View<'a> {
         layers: Vec<Arc<Layer>>,
         snapshot: OnceCell<Snapshot>,
         up_to_index: u64,
+        _reading: Option<RwLockReadGuard<'a, ()>>,
     ) -> Self {
         let (blocks, record) = (RefCell::default(), RefCell::default());
-        Self { shared, layers, snapshot, up_to_index, blocks, record }
+        Self { shared, layers, snapshot, up_to_index, blocks, record, _reading }
     }
 
     fn snapshot(&self) -> &Snapshot {
@@ -201,7 +205,8 @@ impl Index for View<'_> {
         let mut record = self.record.borrow_mut();
         self.shared.segments.read(stored.position, record::batch_record_bytes(stored.length), &mut record)?;
         let bytes = record::batch_of(&record, stored.partition, stored.index).ok_or_else(|| {
-            let cause = format!("another record than batch {} of partition {}", stored.index, stored.partition);
+            let cause =
+                format!("another record than batch {} of partition {}", stored.index, stored.partition);
             LogError::damaged(self.shared.segments.place(stored.position), cause)
         })?;
         Ok(bytes.into())
@@ -223,7 +228,8 @@ impl Index for View<'_> {
         let below = self.shared.index.rows(self.snapshot(), table, first);
         let keys = (table, first.to_vec())..=(table, vec![0xff; crate::limits::ROW_KEY_BYTES_MAXIMUM + 1]);
         let rows = merged(&self.layers, |draft| &draft.rows, keys, below);
-        let rows = rows.take_while(move |row| row.as_ref().map_or(true, |((_, key), _)| key.starts_with(prefix)));
+        let rows =
+            rows.take_while(move |row| row.as_ref().map_or(true, |((_, key), _)| key.starts_with(prefix)));
         let new = move |key: &[u8]| after.is_none_or(|after| key > after);
         let rows = rows.filter(move |row| row.as_ref().map_or(true, |((_, key), _)| new(key)));
         Box::new(rows.map(|row| row.map(|((_, key), value)| (key, value))))

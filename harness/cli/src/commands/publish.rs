@@ -30,12 +30,15 @@ Examples:
   weir publish ID --file earthquakes.json --timestamp-field properties.time
   weir publish ID --file flights.json --partition-key-field origin
   weir publish ID --file weather.csv --timestamp-field date --json
-  tail -f app.log.jsonl | weir publish ID --file -
+  tail -f app.log.jsonl | weir publish ID --file - --session 8
 
 The format is told from the content: a JSON array, JSON lines, a GeoJSON feature collection, or CSV with a
 header row (cells become strings). JSON content is published byte for byte. Without --partition-key-field
 events go round the stream's partitions in turn. A file with --timestamp-field is read whole and sorted by
 time first; a pipe is sent as it comes. The exit code is 0 only if every event was stored.";
+
+/// The longest session: whoever gets hold of its key can publish that long.
+const MAX_SESSION_HOURS: u64 = 31 * 24;
 
 /// Events between the reader and the session.
 const QUEUE: usize = 1024;
@@ -65,6 +68,9 @@ pub struct Publish {
     /// Seconds that events are resent without any progress
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
+    /// Sign once: let a fresh key sign the events for about so many hours, and this key only its certificate
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(1..=MAX_SESSION_HOURS))]
+    pub session: Option<u64>,
     /// Print a JSON object at the end: published, stored, refused, seconds
     #[arg(long)]
     pub json: bool,
@@ -131,6 +137,7 @@ impl Publish {
         let options = PublishOptions {
             level: self.ack.into(),
             timeout: Duration::from_secs(self.timeout),
+            session: self.session.map(|hours| Duration::from_secs(hours * 3600)),
             ..PublishOptions::default()
         };
         let session = PublishSession::open(&client, self.stream, options).await.map_err(Failure::of)?;

@@ -17,7 +17,7 @@ const MAX_MINUTES: f64 = 366.0 * 24.0 * 60.0;
 /// What a simulated run is made from.
 #[derive(Clone, Debug, Args)]
 pub struct ScenarioArguments {
-    /// A scenario by name, as in calm, rough or lost-disk, or a TOML file; swarm unless told otherwise
+    /// A scenario by name, as in calm, rough or lost-disk, or a TOML file; wild unless told otherwise
     #[arg(long, value_name = "NAME|FILE")]
     pub scenario: Option<String>,
     /// Brokers at the start, instead of the scenario's
@@ -35,7 +35,7 @@ fn minutes(text: &str) -> Result<f64, String> {
 }
 
 /// What is run unless told otherwise: it finds most.
-const USUAL: &str = "swarm";
+const USUAL: &str = "wild";
 
 impl ScenarioArguments {
     /// The scenario's name or file.

@@ -27,7 +27,7 @@ pub const SHRINK_RUNS: u32 = 300;
 
 const EXAMPLES: &str = "\
 Examples:
-  weir sim                                            # a hundred seeds of the scenario swarm
+  weir sim                                            # a hundred seeds of the scenario wild
   weir sim --scenario rough --nodes 50 --seeds 1..11
   weir sim --scenario my.toml --seeds 1..1000 --jobs 8 --shrink
   weir sim --seeds 1..1000000000 --stop-after 480     # all night

@@ -1,7 +1,7 @@
 //! Streams on the chain: creating them and granting permissions, by transactions that the client's key signs.
 
 mod fees;
-mod rpc;
+pub(crate) mod rpc;
 mod stream;
 mod transaction;
 

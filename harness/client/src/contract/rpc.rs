@@ -47,7 +47,7 @@ struct Failure {
 }
 
 /// Calls a method.
-pub(super) async fn call<T: DeserializeOwned>(
+pub(crate) async fn call<T: DeserializeOwned>(
     client: &Client,
     method: &'static str,
     params: Value,

@@ -13,13 +13,13 @@ use weir_kernel::partition_key::partition_of_key;
 
 use super::answer::{self, Answer};
 use super::lanes::{BATCH_BYTES, BATCH_EVENTS, Flight, Lanes, Pending};
+use super::signer::Signer;
 use super::window::{Acknowledged, Refused, Window};
 use super::{
     Fate, MAX_REPORTED_REFUSALS, Outcome, Progress, PublishFailure, PublishOptions, Refusal, Report,
 };
 use crate::client::Client;
 use crate::event::Event;
-use crate::key::Key;
 use crate::socket::{Socket, SocketError, back_off};
 use crate::time::{format_time_ms, now_ms};
 
@@ -80,7 +80,7 @@ impl Driver {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         client: Client,
-        key: Key,
+        signer: Signer,
         stream: StreamId,
         partitions: u32,
         height: u64,
@@ -103,7 +103,7 @@ impl Driver {
             pending: BTreeMap::new(),
             pending_events: 0,
             pending_bytes: 0,
-            lanes: Lanes::new(key, info.chain_id, info.epoch_blocks, stream),
+            lanes: Lanes::new(signer, info.chain_id, info.epoch_blocks, stream),
             window: Window::new(options.level, timeout_ms),
             options,
             socket: None,
@@ -122,6 +122,9 @@ impl Driver {
 
     pub async fn run(mut self) -> Report {
         let failure = loop {
+            if let Some(over) = self.session_over() {
+                break Some(over);
+            }
             self.fill();
             if self.input_over && self.pending_events == 0 && self.window.is_empty() {
                 break None;
@@ -140,6 +143,13 @@ impl Driver {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether events wait that the session can no longer sign. What is on the way may still be acknowledged: the
+    /// node judges it.
+    fn session_over(&self) -> Option<PublishFailure> {
+        let block = self.lanes.expiry_block().filter(|block| *self.heights.borrow() >= *block)?;
+        (self.pending_events > 0).then_some(PublishFailure::SessionOver { block })
     }
 
     /// Cuts batches while the window has room: a full one at once, a smaller one when nothing of its stream
@@ -284,7 +294,11 @@ impl Driver {
     ) -> Result<(), PublishFailure> {
         // A node that knew the stream and no longer does is one that comes back up.
         let stale = code == "not-found" && self.connections > 1;
-        if matches!(code.as_str(), "unauthorized" | "payment-required" | "not-found") && !stale {
+        if matches!(
+            code.as_str(),
+            "unauthorized" | "session-expired" | "session-invalid" | "payment-required" | "not-found"
+        ) && !stale
+        {
             return Err(PublishFailure::Refused { code, reason });
         }
         let Some((lane, sequence)) = batch else {

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weir_kernel::batch::{LaneWriter, NewEvent, Signature, content_type};
+use weir_kernel::batch::{LaneWriter, NewEvent, content_type};
 use weir_kernel::ids::{Hash, LaneId, StreamId, StreamPartition};
 use weir_kernel::limits::LANE_LIFETIME_EPOCHS;
 use weir_kernel::signature::SECP256K1;
 
-use crate::key::Key;
+use super::signer::Signer;
 
 /// Events in one batch at most: one signature is spread thin enough, and an acknowledgement stays quick.
 pub(crate) const BATCH_EVENTS: usize = 1024;
@@ -53,7 +53,7 @@ pub(crate) struct Flight {
 
 /// The open lanes of a session.
 pub(crate) struct Lanes {
-    key: Key,
+    signer: Signer,
     chain_id: u64,
     epoch_blocks: u64,
     stream: StreamId,
@@ -61,15 +61,21 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub fn new(key: Key, chain_id: u64, epoch_blocks: u64, stream: StreamId) -> Self {
+    pub fn new(signer: Signer, chain_id: u64, epoch_blocks: u64, stream: StreamId) -> Self {
         assert!(epoch_blocks > 0, "an epoch has blocks");
-        Self { key, chain_id, epoch_blocks, stream, open: BTreeMap::new() }
+        Self { signer, chain_id, epoch_blocks, stream, open: BTreeMap::new() }
+    }
+
+    /// The first block in which nothing can be signed any more, if the signer's session is over then.
+    pub fn expiry_block(&self) -> Option<u64> {
+        self.signer.expiry_block()
     }
 
     /// Makes a batch of the first events that wait for a stream partition. `height` is the newest block that
     /// the node acts on: a lane opened now is judged there.
     ///
-    /// The events have been checked one by one, so that a batch of them cannot fail.
+    /// The events have been checked one by one, so that a batch of them cannot fail. `height` is below
+    /// [`Self::expiry_block`].
     pub fn cut(&mut self, partition: u32, pending: &mut VecDeque<Pending>, height: u64) -> Flight {
         let first = pending.front().expect("a batch has at least one event");
         let mut writer = self.take_writer(partition, first, height);
@@ -99,7 +105,7 @@ impl Lanes {
             .map(|event| NewEvent::new(event.timestamp_ms, content_type::JSON, event.content.to_vec()));
         let (lane, sequence) = (writer.lane(), writer.next_sequence());
         let unsigned = writer.next_batch(contents.collect()).expect("checked events make a batch");
-        let signature = Signature::Secp256k1(self.key.sign_hash(&unsigned.signing_hash(self.chain_id)));
+        let signature = self.signer.sign(&unsigned, self.chain_id);
         let batch = unsigned.sign(signature).expect("the lane was opened for this type of signature");
         self.open.entry(partition).or_default().push_front(writer);
         Flight { lane, sequence, partition, bytes: Bytes::copy_from_slice(batch.bytes()), events }
@@ -127,7 +133,8 @@ impl Lanes {
         }
         writers.truncate(OPEN_LANES - 1);
         let slot = StreamPartition { stream: self.stream, partition };
-        LaneWriter::new(slot, self.key.address(), height, random_nonce(), Hash::ZERO, SECP256K1)
+        let origin = self.signer.origin();
+        self.signer.opened(LaneWriter::new(slot, origin, height, random_nonce(), Hash::ZERO, SECP256K1))
     }
 }
 
@@ -142,11 +149,12 @@ fn random_nonce() -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
     use std::sync::Arc;
     use weir_kernel::batch::Batch;
 
     fn lanes() -> Lanes {
-        Lanes::new(Key::development(), 31337, 8, StreamId([7; 20]))
+        Lanes::new(Signer::wallet(Key::development()), 31337, 8, StreamId([7; 20]))
     }
 
     fn event(index: u64, timestamp_ms: u64) -> Pending {

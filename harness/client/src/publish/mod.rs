@@ -1,4 +1,5 @@
-//! Publishing: a session signs its own batches and sees each of them acknowledged.
+//! Publishing: a session signs its own batches and sees each of them acknowledged. With
+//! [`PublishOptions::session`] the wallet signs once, and a fresh key signs the batches (WP 2.4.9).
 //!
 //! ```text
 //!   publish(event) ──► queue ──► Lanes: cut, sign ──► Window ──► WebSocket ──► node
@@ -16,6 +17,7 @@
 pub(crate) mod answer;
 mod driver;
 mod lanes;
+mod signer;
 mod window;
 
 use std::time::{Duration, Instant};
@@ -27,9 +29,12 @@ use weir_kernel::ids::{LaneId, StreamId};
 pub use weir_kernel::broker::Level;
 
 use crate::client::Client;
+use crate::contract::RpcError;
 use crate::event::Event;
 use crate::http::RequestError;
+use crate::key::KeyError;
 use driver::Driver;
+use signer::Signer;
 
 /// Events that wait between the caller and the session.
 const QUEUE: usize = 1024;
@@ -44,6 +49,9 @@ pub struct PublishOptions {
     pub level: Level,
     /// How long a batch is resent without progress before the session gives up.
     pub timeout: Duration,
+    /// Lets a fresh key, kept in memory, sign the batches for this long: the client's key signs one certificate and
+    /// no batch. By the chain's blocks, so it is an estimate. Without, the client's key signs every batch.
+    pub session: Option<Duration>,
     /// Where each event's outcome goes. Read it from another task than the one that publishes: a full channel
     /// holds the session back.
     pub outcomes: Option<mpsc::Sender<Outcome>>,
@@ -51,7 +59,7 @@ pub struct PublishOptions {
 
 impl Default for PublishOptions {
     fn default() -> Self {
-        Self { level: Level::Stored, timeout: Duration::from_secs(60), outcomes: None }
+        Self { level: Level::Stored, timeout: Duration::from_secs(60), session: None, outcomes: None }
     }
 }
 
@@ -148,6 +156,15 @@ pub enum PublishFailure {
         /// What was wrong and what to do.
         reason: String,
     },
+    /// The session key's time is over, and events wait.
+    #[error(
+        "the session is over since block {block}: publish what was not acknowledged again, which signs another \
+         certificate, or ask for a longer one"
+    )]
+    SessionOver {
+        /// The first block after it.
+        block: u64,
+    },
     /// No progress for the whole timeout.
     #[error(
         "no acknowledgement within {seconds} s ({last}); what was not acknowledged may or may not be stored: \
@@ -173,6 +190,12 @@ pub enum PublishError {
     /// The node was asked for the stream and said no.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The chain does not say how fast its blocks come, so no session can be measured in them.
+    #[error("the session's length in blocks is unknown: {0}")]
+    Chain(#[from] RpcError),
+    /// No session key could be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The session ended early; its report says why.
     #[error("the session has ended")]
     Ended,
@@ -200,10 +223,25 @@ impl PublishSession {
         let key = client.key().ok_or(PublishError::NoKey)?.clone();
         let partitions = client.stream(stream).await?.partitions;
         let height = client.refresh_info().await?.height;
+        let signer = match options.session {
+            Some(life) => {
+                let expiry_block = signer::expiry_block(client, height, life).await?;
+                Signer::in_session(&key, stream, expiry_block, client.info().chain_id)?
+            }
+            None => Signer::wallet(key),
+        };
         let (events, incoming) = mpsc::channel(QUEUE);
         let (report_progress, progress) = watch::channel(Progress::default());
-        let driver =
-            Driver::new(client.clone(), key, stream, partitions, height, options, incoming, report_progress);
+        let driver = Driver::new(
+            client.clone(),
+            signer,
+            stream,
+            partitions,
+            height,
+            options,
+            incoming,
+            report_progress,
+        );
         Ok(Self { events, progress, driver: tokio::spawn(driver.run()), opened: Instant::now() })
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::handle::NodeHandle;
 use crate::service::Gateway;
 
 /// Counters since the start of the process.
@@ -75,6 +76,9 @@ impl Counters {
         for (name, kind, help, value) in own {
             one(&mut out, name, kind, help, value.load(Ordering::Relaxed));
         }
+        let rendered = gateway.renderings().held_bytes();
+        let help = "Bytes of batches and their JSON that subscribers share.";
+        one(&mut out, "weir_rendered_bytes", "gauge", help, rendered);
         if let Ok(view) = gateway.view() {
             one(&mut out, "weir_chain_height", "gauge", "Newest confirmed block.", view.height);
             one(&mut out, "weir_epoch", "gauge", "Epoch of that block.", view.epoch());
@@ -98,6 +102,12 @@ impl Counters {
         family("weir_broker_events", "Events that the broker keeps.", &|at| nodes[at].2.events);
         family("weir_broker_batches", "Batches that the broker keeps.", &|at| nodes[at].2.batches);
         family("weir_broker_bytes", "Bytes of batches that the broker keeps.", &|at| nodes[at].2.bytes);
+        let held: Vec<_> = gateway.nodes().iter().map(NodeHandle::held).collect();
+        family("weir_broker_sessions", "Sessions of clients.", &|at| held[at].readers as u64);
+        family("weir_broker_held_bytes", "Bytes that wait for sessions.", &|at| held[at].bytes as u64);
+        family("weir_broker_held_bytes_most", "The most that ever waited for one session.", &|at| {
+            held[at].most_bytes as u64
+        });
         family("weir_broker_peers", "Peers connected to the broker.", &|at| nodes[at].2.peers);
         out
     }

@@ -72,6 +72,7 @@ pub fn status_of(code: RefusalCode) -> StatusCode {
         RefusalCode::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
         RefusalCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::NotFound => StatusCode::NOT_FOUND,
+        RefusalCode::SessionExpired | RefusalCode::SessionInvalid => StatusCode::FORBIDDEN,
     }
 }
 

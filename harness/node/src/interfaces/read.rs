@@ -21,7 +21,7 @@ use super::error::{ApiError, json_response};
 use super::query::{Parameters, wrong};
 use super::server::Peer;
 use super::services::Services;
-use crate::service::event::{EventView, write_base64};
+use crate::service::event::{EventView, JsonWriter, write_base64};
 use crate::service::reader::{LAST_POSITION, ReadRequest, Reader};
 
 /// Bytes of an answer that are made at a time.
@@ -70,7 +70,15 @@ pub async fn data(
     let mut reader = Reader::open(services.gateway.clone(), identity, request).await?;
     // The first event is waited for, so that what is refused has its status.
     let first = reader.next().await?;
-    let answer = Answer { services, reader, next: first, format, signatures, stage: Stage::Begin };
+    let answer = Answer {
+        services,
+        reader,
+        next: first,
+        writer: JsonWriter::default(),
+        format,
+        signatures,
+        stage: Stage::Begin,
+    };
     let stream = futures_util::stream::unfold(answer, |mut answer| async move {
         let piece = answer.piece().await?;
         Some((piece, answer))
@@ -139,6 +147,7 @@ struct Answer {
     services: Arc<Services>,
     reader: Reader,
     next: Option<EventView>,
+    writer: JsonWriter,
     format: Format,
     signatures: bool,
     stage: Stage,
@@ -207,7 +216,7 @@ impl Answer {
                 event.index()
             ));
         } else {
-            event.write_json(out, self.format == Format::Lines, self.signatures);
+            self.writer.write(out, &event, self.format == Format::Lines, self.signatures);
             if self.format == Format::Lines {
                 out.push('\n');
             }

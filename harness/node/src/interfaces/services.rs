@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, Uri};
 use tokio::sync::{Mutex, watch};
@@ -47,6 +48,8 @@ pub struct InterfaceConfig {
     pub development: bool,
     /// Further names (`host` or `host:port`) that this node is reached by, for sign-in messages.
     pub hosts: Vec<String>,
+    /// How long a WebSocket subscriber may take nothing before it is closed as too slow.
+    pub slow_reader: Duration,
     /// Stops and starts brokers, where that is offered.
     pub switch: Option<Arc<dyn BrokerSwitch>>,
 }
@@ -85,6 +88,8 @@ pub struct Services {
     pub(super) wallet: Mutex<Wallet>,
     /// Whether this is a development network.
     pub development: bool,
+    /// How long a WebSocket subscriber may take nothing.
+    pub(super) slow_reader: Duration,
     /// Stops and starts brokers.
     pub(super) switch: Option<Arc<dyn BrokerSwitch>>,
     /// What is counted.
@@ -124,6 +129,7 @@ impl Services {
             chain,
             wallet: Mutex::new(wallet),
             development: config.development,
+            slow_reader: config.slow_reader,
             switch: config.switch.clone(),
             counters: Counters::default(),
             listening,

@@ -1,18 +1,18 @@
 //! What both kinds of WebSocket share: sending with patience, closing with a name, pings.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::http::StatusCode;
-use futures_util::stream::SplitSink;
-use futures_util::{Sink, SinkExt};
+use futures_util::{FutureExt, Sink, SinkExt};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::error::ApiError;
-use crate::service::limits::{CLOSE_PATIENCE, MAX_WEBSOCKET_MESSAGE_BYTES, SLOW_READER};
+use crate::service::limits::{MAX_WEBSOCKET_MESSAGE_BYTES, SLOW_READER};
 
 /// How often a client is pinged, so that both ends notice a broken connection.
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -28,9 +28,6 @@ pub mod close {
     /// The server cannot go on.
     pub const FAILED: u16 = 1011;
 }
-
-/// The sending half of a WebSocket.
-pub type Sender = SplitSink<WebSocket, Message>;
 
 /// Why nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,35 +50,75 @@ pub fn upgrade(
     Ok(upgrade.max_message_size(MAX_WEBSOCKET_MESSAGE_BYTES).max_frame_size(MAX_WEBSOCKET_MESSAGE_BYTES))
 }
 
-/// Sends messages and waits until the connection has taken them. The client may be slow but must go on: it has
-/// [`SLOW_READER`] for each message.
+/// Something that messages are sent by, with patience: the client may be slow but must go on.
+pub struct Patient<S> {
+    /// What they are sent by.
+    pub inner: S,
+    /// How long the client may take nothing at all.
+    patience: Duration,
+}
+
+impl<S: Sink<Message> + Unpin> Patient<S> {
+    /// With so much patience for each message.
+    pub fn new(inner: S, patience: Duration) -> Self {
+        Self { inner, patience }
+    }
+
+    /// Hands a message over; it may wait in the connection's buffer until [`Self::flush`].
+    pub async fn feed(&mut self, message: Message) -> Result<(), SendError> {
+        let inner = &mut self.inner;
+        // Mostly there is room, and then no clock need run.
+        match poll_fn(|context| inner.poll_ready_unpin(context)).now_or_never() {
+            Some(ready) => ready.map_err(|_| SendError::Gone)?,
+            None => patiently(self.patience, poll_fn(|context| inner.poll_ready_unpin(context))).await?,
+        }
+        inner.start_send_unpin(message).map_err(|_| SendError::Gone)
+    }
+
+    /// Waits until the connection has taken everything.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        patiently(self.patience, self.inner.flush()).await
+    }
+
+    /// Sends one message at once.
+    pub async fn send(&mut self, message: Message) -> Result<(), SendError> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+}
+
+/// Sends messages and waits until the connection has taken them, with [`SLOW_READER`] for each message.
 pub async fn send_all<S: Sink<Message> + Unpin>(
     sender: &mut S,
     messages: impl IntoIterator<Item = Message>,
 ) -> Result<(), SendError> {
+    let mut sender = Patient::new(sender, SLOW_READER);
     for message in messages {
-        patiently(sender.feed(message)).await?;
+        sender.feed(message).await?;
     }
-    patiently(sender.flush()).await
+    sender.flush().await
 }
 
-async fn patiently<E>(sending: impl Future<Output = Result<(), E>>) -> Result<(), SendError> {
-    match timeout(SLOW_READER, sending).await {
+async fn patiently<E>(
+    patience: Duration,
+    sending: impl Future<Output = Result<(), E>>,
+) -> Result<(), SendError> {
+    match timeout(patience, sending).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(SendError::Gone),
         Err(_) => Err(SendError::Slow),
     }
 }
 
-/// Closes with a code and a reason; does not wait long for the other side.
-pub async fn close(sender: &mut Sender, code: u16, reason: &str) {
+/// Closes with a code and a reason; does not wait longer than `patience` for the other side to take it.
+pub async fn close<S: Sink<Message> + Unpin>(sender: &mut S, code: u16, reason: &str, patience: Duration) {
     // A close frame carries at most 123 bytes of reason (RFC 6455 section 5.5).
     let mut end = reason.len().min(123);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
     let frame = CloseFrame { code, reason: reason[..end].into() };
-    let _ = timeout(CLOSE_PATIENCE, sender.send(Message::Close(Some(frame)))).await;
+    let _ = timeout(patience, sender.send(Message::Close(Some(frame)))).await;
 }
 
 /// Waits until the servers shut down.

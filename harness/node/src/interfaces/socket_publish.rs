@@ -35,7 +35,8 @@ use super::services::Services;
 use super::socket::{self, Heard, PING_INTERVAL, SendError, send_all};
 use crate::handle::Session;
 use crate::service::limits::{
-    MAX_SOCKET_PUBLISHES, PUBLISH_TIMEOUT, REOPEN_PAUSE, RESEND_INTERVAL, SEAL_TIMEOUT,
+    CLOSE_PATIENCE, MAX_SOCKET_PUBLISHES, PUBLISH_TIMEOUT, REOPEN_PAUSE, RESEND_INTERVAL, SEAL_TIMEOUT,
+    SLOW_CLOSE_PATIENCE,
 };
 use crate::service::publisher::{Progress, Receipt};
 use crate::verifier::NativeVerifier;
@@ -125,7 +126,8 @@ impl Publishing {
                 Err(SendError::Slow) => {
                     count(&services.counters.slow_readers, 1);
                     let reason = "slow reader: acknowledgements are not taken";
-                    return socket::close(&mut sender, socket::close::POLICY, reason).await;
+                    return socket::close(&mut sender, socket::close::POLICY, reason, SLOW_CLOSE_PATIENCE)
+                        .await;
                 }
             }
             let has_room = self.pending.len() + self.followed.len() < MAX_SOCKET_PUBLISHES;
@@ -143,7 +145,9 @@ impl Publishing {
                     Heard::Ping => self.answers.push("pong".into()),
                     Heard::Nothing => {}
                     Heard::Over(None) => return,
-                    Heard::Over(Some((code, reason))) => return socket::close(&mut sender, code, &reason).await,
+                    Heard::Over(Some((code, reason))) => {
+                        return socket::close(&mut sender, code, &reason, CLOSE_PATIENCE).await;
+                    }
                 },
                 Some(followed) = self.followed.next() => self.tell_followed(followed),
                 reply = next_reply(&mut self.session) => match reply {
@@ -157,7 +161,8 @@ impl Publishing {
                     }
                 }
                 () = socket::stopping(&mut shutdown) => {
-                    return socket::close(&mut sender, socket::close::GOING_AWAY, "this node is stopping").await;
+                    let reason = "this node is stopping";
+                    return socket::close(&mut sender, socket::close::GOING_AWAY, reason, CLOSE_PATIENCE).await;
                 }
             }
         }
@@ -254,7 +259,10 @@ impl Publishing {
         let verified = tokio::task::spawn_blocking(move || verify(bytes, chain_id, &NativeVerifier)).await;
         let batch = match verified {
             Ok(Ok(batch)) => batch,
-            Ok(Err(error)) => return self.refuse_unread("invalid", &error.to_string()),
+            Ok(Err(error)) => {
+                let refusal = Refusal::from(&error);
+                return self.refuse_unread(refusal.code.as_str(), &refusal.reason);
+            }
             Err(error) => return self.refuse_unread("internal", &error.to_string()),
         };
         let header = *batch.header();

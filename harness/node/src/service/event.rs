@@ -6,9 +6,10 @@
 use std::fmt::Write;
 
 use serde_json::value::RawValue;
-use weir_kernel::batch::{Batch, content_type};
-use weir_kernel::ids::StreamPartition;
+use weir_kernel::batch::{Batch, content_type, event_leaf};
+use weir_kernel::ids::{Hash, StreamPartition};
 use weir_kernel::log::{Chunk, Position};
+use weir_kernel::merkle;
 
 /// One event of a decoded batch. A clone shares the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,13 @@ pub struct EventView {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a broker sent events that cannot be read ({0}): the store of a replica may be damaged")]
 pub struct DamagedChunk(String);
+
+impl DamagedChunk {
+    /// For this reason.
+    pub(super) fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
 
 /// The events of a chunk in its order.
 ///
@@ -42,12 +50,12 @@ pub fn events_of(chunk: &Chunk) -> Result<Vec<EventView>, DamagedChunk> {
     Ok(events)
 }
 
-/// The events of a batch from `first` on.
-pub fn events_from(batch: &Batch, first: u32) -> Vec<EventView> {
-    (first..batch.len()).map(|index| EventView { batch: batch.clone(), index }).collect()
-}
-
 impl EventView {
+    /// The event at `index` of a batch, from 0; `None` past the end.
+    pub fn new(batch: Batch, index: u32) -> Option<Self> {
+        (index < batch.len()).then_some(Self { batch, index })
+    }
+
     /// The signed batch that holds it.
     pub fn batch(&self) -> &Batch {
         &self.batch
@@ -77,27 +85,41 @@ impl EventView {
     pub fn position(&self) -> Position {
         Position { timestamp_ms: self.timestamp_ms(), lane: self.batch.lane(), sequence: self.sequence() }
     }
+}
 
-    /// Appends its JSON: `{"content":…,"metadata":{…}}`. With `line`, line breaks between JSON tokens of the content
-    /// become spaces, so that the whole stays on one line. With `signatures`, metadata get what proves the event's
-    /// origin: the batch's signed header and the event's Merkle path.
-    pub fn write_json(&self, out: &mut String, line: bool, signatures: bool) {
-        let event = self.batch.event(self.index).expect("the index was checked when the view was made");
+/// Writes events as JSON; what the events of a batch have in common is made once for each stretch of them.
+#[derive(Debug, Default)]
+pub struct JsonWriter {
+    digest: Option<Hash>,
+    /// From the end of the content to the time.
+    before_time: String,
+    /// From the sequence number to the lane.
+    after_sequence: String,
+    signature: Option<SignatureWriter>,
+}
+
+/// What signatures of one batch's events have in common.
+#[derive(Debug)]
+struct SignatureWriter {
+    shared: String,
+    /// The hash tree, leaves first.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl JsonWriter {
+    /// Appends the JSON of an event: `{"content":…,"metadata":{…}}`. With `line`, line breaks between JSON tokens of
+    /// the content become spaces, so that the whole stays on one line. With `signatures`, metadata get what proves the
+    /// event's origin: the batch's signed header, the session certificate if a session key signed, and the event's
+    /// Merkle path.
+    pub fn write(&mut self, out: &mut String, view: &EventView, line: bool, signatures: bool) {
+        self.turn_to(&view.batch);
+        let event = view.batch.event(view.index).expect("the index was checked when the view was made");
         out.push_str("{\"content\":");
         let kind = write_content(out, event.content_type, event.content, line);
-        let header = self.batch.header();
-        let written = write!(
-            out,
-            ",\"metadata\":{{\"streamId\":\"{}\",\"partition\":{},\"timestamp\":{},\"sequenceNumber\":{},\
-             \"publisherId\":\"{}\",\"msgChainId\":\"{}\"",
-            header.stream,
-            header.stream_partition,
-            event.timestamp_ms,
-            event.sequence,
-            header.origin,
-            self.batch.lane()
-        );
-        written.expect("writing to a string cannot fail");
+        out.push_str(&self.before_time);
+        write!(out, "{},\"sequenceNumber\":{}", event.timestamp_ms, event.sequence)
+            .expect("writing to a string cannot fail");
+        out.push_str(&self.after_sequence);
         if let Some(kind) = kind {
             write!(out, ",\"contentType\":\"{kind}\"").expect("writing to a string cannot fail");
         }
@@ -107,28 +129,75 @@ impl EventView {
                 .expect("writing to a string cannot fail");
         }
         if signatures {
-            self.write_signature(out);
+            let signature = self.signature.get_or_insert_with(|| SignatureWriter::new(&view.batch));
+            signature.write(out, view);
         }
         out.push_str("}}");
     }
 
-    fn write_signature(&self, out: &mut String) {
-        let signed = self.batch.signed_header();
-        let proof = self.batch.proof(self.index).expect("the index was checked when the view was made");
-        let path: Vec<String> = proof.path.iter().map(|hash| format!("\"{hash}\"")).collect();
-        write!(
-            out,
-            ",\"signature\":\"0x{}\",\"signatureType\":{},\"header\":\"0x{}\",\"event\":\"0x{}\",\
-             \"proof\":{{\"index\":{},\"count\":{},\"path\":[{}]}}",
+    fn turn_to(&mut self, batch: &Batch) {
+        if self.digest.replace(batch.digest()) == Some(batch.digest()) {
+            return;
+        }
+        let header = batch.header();
+        self.before_time = format!(
+            ",\"metadata\":{{\"streamId\":\"{}\",\"partition\":{},\"timestamp\":",
+            header.stream, header.stream_partition
+        );
+        self.after_sequence =
+            format!(",\"publisherId\":\"{}\",\"msgChainId\":\"{}\"", header.origin, batch.lane());
+        self.signature = None;
+    }
+}
+
+impl SignatureWriter {
+    fn new(batch: &Batch) -> Self {
+        let signed = batch.signed_header();
+        let mut shared = format!(
+            ",\"signature\":\"0x{}\",\"signatureType\":{},\"header\":\"0x{}\"",
             hex::encode(signed.signature.as_bytes()),
             signed.signature.signature_type(),
             hex::encode(signed.header.encode()),
-            hex::encode(self.batch.event_bytes(self.index).unwrap_or_default()),
-            proof.index,
-            proof.count,
-            path.join(",")
-        )
-        .expect("writing to a string cannot fail");
+        );
+        if let Some(certificate) = signed.certificate {
+            write!(
+                shared,
+                ",\"certificate\":{{\"expiryBlock\":{},\"signature\":\"0x{}\",\"signatureType\":{}}}",
+                certificate.expiry_block,
+                hex::encode(certificate.signature.as_bytes()),
+                certificate.signature.signature_type()
+            )
+            .expect("writing to a string cannot fail");
+        }
+        shared.push_str(",\"event\":\"0x");
+        let leaf = |index: u32| {
+            let bytes = batch.event_bytes(index).expect("the index is below the count");
+            event_leaf(signed.header.sequence + u64::from(index), bytes)
+        };
+        let mut levels = vec![(0..batch.len()).map(leaf).collect::<Vec<Hash>>()];
+        while let Some(below) = levels.last().filter(|level| level.len() > 1) {
+            let parent = |pair: &[Hash]| pair.get(1).map_or(pair[0], |right| merkle::node(&pair[0], right));
+            let level = below.chunks(2).map(parent).collect();
+            levels.push(level);
+        }
+        Self { shared, levels }
+    }
+
+    fn write(&self, out: &mut String, view: &EventView) {
+        out.push_str(&self.shared);
+        out.push_str(&hex::encode(view.batch.event_bytes(view.index).unwrap_or_default()));
+        write!(out, "\",\"proof\":{{\"index\":{},\"count\":{},\"path\":[", view.index, view.batch.len())
+            .expect("writing to a string cannot fail");
+        let mut position = view.index as usize;
+        let mut separator = "";
+        for level in &self.levels {
+            if let Some(neighbour) = level.get(position ^ 1) {
+                write!(out, "{separator}\"{neighbour}\"").expect("writing to a string cannot fail");
+                separator = ",";
+            }
+            position /= 2;
+        }
+        out.push_str("]}");
     }
 }
 
@@ -239,7 +308,8 @@ pub(crate) mod tests {
         let mut lane = lane(slot, 5);
         let batch = batch(&mut lane, &[10, 20]);
         let mut out = String::new();
-        events_from(&batch, 1)[0].write_json(&mut out, true, false);
+        let event = EventView::new(batch.clone(), 1).unwrap();
+        JsonWriter::default().write(&mut out, &event, true, false);
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(json["content"]["at"], 20);
         let metadata = &json["metadata"];
@@ -252,9 +322,26 @@ pub(crate) mod tests {
         assert_eq!(metadata["msgChainId"], batch.lane().to_string());
         assert_eq!(metadata.as_object().unwrap().len(), 6);
         out.clear();
-        events_from(&batch, 1)[0].write_json(&mut out, true, true);
+        JsonWriter::default().write(&mut out, &event, true, true);
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(json["metadata"]["proof"]["path"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn proofs_are_the_kernels() {
+        let mut lane = lane(StreamPartition::default(), 5);
+        let mut writer = JsonWriter::default();
+        for count in 1..12u64 {
+            let batch = batch(&mut lane, &(count * 100..count * 101).collect::<Vec<_>>());
+            for index in 0..batch.len() {
+                let mut out = String::new();
+                writer.write(&mut out, &EventView::new(batch.clone(), index).unwrap(), false, true);
+                let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+                let path: Vec<String> =
+                    batch.proof(index).unwrap().path.iter().map(ToString::to_string).collect();
+                assert_eq!(json["metadata"]["proof"]["path"], serde_json::json!(path), "{index} of {count}");
+            }
+        }
     }
 
     #[test]

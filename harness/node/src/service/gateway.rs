@@ -13,18 +13,25 @@ use weir_kernel::coordinator::State;
 use weir_kernel::ids::{Address, StreamId, StreamPartition};
 
 use super::limits::REOPEN_PAUSE;
+use super::rendering::Renderings;
 use crate::handle::{NodeHandle, Session};
 
 /// The brokers of this process.
 #[derive(Debug, Default)]
 pub struct Gateway {
     nodes: RwLock<Vec<NodeHandle>>,
+    renderings: Renderings,
 }
 
 impl Gateway {
     /// A gateway to these brokers, preferred in this order.
     pub fn new(nodes: Vec<NodeHandle>) -> Self {
-        Self { nodes: RwLock::new(nodes) }
+        Self { nodes: RwLock::new(nodes), renderings: Renderings::default() }
+    }
+
+    /// What subscribers share of the batches that they get.
+    pub fn renderings(&self) -> &Renderings {
+        &self.renderings
     }
 
     /// The brokers, running or not.

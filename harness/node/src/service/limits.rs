@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_kernel::limits::{MAX_BATCH_BYTES, MAX_CONTENT_BYTES};
+use weir_kernel::limits::{MAX_BATCH_BYTES, MAX_CONTENT_BYTES, SUBSCRIPTION_WINDOW_BYTES};
 
 /// Slots (stream partitions) that the application key publishes to at the same time.
 pub const MAX_PUBLISHING_SLOTS: usize = 4096;
@@ -98,6 +98,20 @@ pub const MAX_SOCKET_PUBLISHES: usize = 256;
 
 /// How long a WebSocket client may take to accept data before it is closed as too slow.
 pub const SLOW_READER: Duration = Duration::from_secs(30);
+
+/// How long one that was too slow has to take the reason why it is closed: what was on its way to it comes before.
+pub const SLOW_CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of batches that a WebSocket subscriber is sent before its connection is flushed: a busy subscriber gets what
+/// has gathered in few large writes.
+pub const FLUSH_BYTES: u64 = 256 << 10;
+
+/// Bytes of batches that a subscriber has taken before its broker is told: a quarter of the window, so that credit is
+/// rare and never runs out for want of telling.
+pub const CREDIT_BYTES: u64 = SUBSCRIPTION_WINDOW_BYTES / 4;
+
+/// Bytes of batches and of what was made of them that are kept for the next subscriber: what many subscribers' windows hold at about the same time.
+pub const MAX_RENDERED_BYTES: usize = 32 << 20;
 
 /// How long a closing handshake may take.
 pub const CLOSE_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! The subscriber: history, then the live flow, of a stream, without gap and without duplicate (WP 2.4.4).
 //!
-//! Flow is by credit: the broker sends on as [`Subscriber::consumed`] tells it what the client has taken. When the
+//! Flow is by credit: the broker sends on as [`Subscriber::consumed`] tells it what the client has taken; it is told
+//! when [`CREDIT_BYTES`] have come together, which is before its window is used up. When the
 //! broker of the session stops, the subscription is opened again at another one, from the same start, and what was
 //! delivered already is left out by the next sequence of each lane. Lanes that are remembered are bounded: when too
 //! many were seen, the one whose last event is the oldest is forgotten and the start moves up to that event's time.
@@ -12,21 +13,21 @@ use tokio::time::{Instant, timeout_at};
 use weir_kernel::broker::{Command, From, Refusal, RefusalCode, Reply};
 use weir_kernel::ids::{Address, LaneId, StreamId, StreamPartition};
 
-use super::event::{EventView, events_from, events_of};
 use super::gateway::Gateway;
-use super::limits::{LIVE_PATIENCE, MAX_TRACKED_LANES, REOPEN_PAUSE, REOPEN_TIMEOUT};
+use super::limits::{CREDIT_BYTES, LIVE_PATIENCE, MAX_TRACKED_LANES, REOPEN_PAUSE, REOPEN_TIMEOUT};
+use super::rendering::Run;
 use crate::handle::Session;
 
 /// The number of the one request of a subscriber's session.
 const REQUEST: u64 = 0;
 
 /// What a subscription delivers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Delivery {
     /// Events of one stream partition, in order within each lane.
     Events {
-        /// The events; may be empty.
-        events: Vec<EventView>,
+        /// The events; may be none.
+        runs: Vec<Run>,
         /// What to tell [`Subscriber::consumed`] once the client has them, in bytes.
         bytes: u64,
     },
@@ -53,6 +54,8 @@ pub struct Subscriber {
     partitions: Vec<u32>,
     from: From,
     session: Option<Session>,
+    /// Bytes that the client has taken and the session's broker was not told of.
+    untold_bytes: u64,
     seen: Seen,
     /// Partitions whose history was delivered.
     caught_up: BTreeSet<u32>,
@@ -73,31 +76,33 @@ struct Seen {
 }
 
 impl Seen {
-    /// Takes the events that were not delivered yet, and remembers them.
-    fn take_new(&mut self, events: Vec<EventView>) -> Vec<EventView> {
-        events.into_iter().filter(|event| self.take(event)).collect()
-    }
-
-    fn take(&mut self, event: &EventView) -> bool {
-        let position = event.position();
-        let key = (event.slot(), position.lane);
-        match self.lanes.get(&key).copied() {
-            Some((next, _)) if position.sequence < next => return false,
-            None if position.timestamp_ms < self.floor_ms => return false,
-            Some((_, time)) => {
-                self.by_time.remove(&(time, key.0, key.1));
-            }
-            None => {}
+    /// Takes of a run what was not delivered yet, and remembers it.
+    fn take(&mut self, run: Run) -> Option<Run> {
+        let batch = run.batch();
+        let (header, lane) = (batch.header(), batch.lane());
+        let key = (header.slot(), lane);
+        let known = self.lanes.get(&key).copied();
+        let time = |index| batch.timestamp_ms(index).expect("a run lies within its batch");
+        let delivered = match known {
+            Some((next, _)) => next.saturating_sub(run.sequence()).min(u64::from(run.len())),
+            // Times never go back within a batch.
+            None => run.indexes().take_while(|index| time(*index) < self.floor_ms).count() as u64,
+        };
+        let end = run.indexes().end;
+        let (next, last_ms) = (header.sequence + u64::from(end), time(end - 1));
+        let run = run.skip(u32::try_from(delivered).expect("at most the run's 32-bit count"))?;
+        if let Some((_, time)) = known {
+            self.by_time.remove(&(time, key.0, key.1));
         }
-        self.lanes.insert(key, (position.sequence + 1, position.timestamp_ms));
-        self.by_time.insert((position.timestamp_ms, key.0, key.1));
+        self.lanes.insert(key, (next, last_ms));
+        self.by_time.insert((last_ms, key.0, key.1));
         if self.lanes.len() > self.most
             && let Some((time, slot, lane)) = self.by_time.pop_first()
         {
             self.lanes.remove(&(slot, lane));
             self.floor_ms = self.floor_ms.max(time.saturating_add(1));
         }
-        true
+        Some(run)
     }
 
     /// A lane was cut back: its publisher forked it.
@@ -139,6 +144,7 @@ impl Subscriber {
             partitions,
             from,
             session: None,
+            untold_bytes: 0,
             seen,
             caught_up: BTreeSet::new(),
             ready: VecDeque::new(),
@@ -185,6 +191,7 @@ impl Subscriber {
         // If the broker stopped meanwhile, the session ends and the next reply shows it.
         let _ = session.command(command).await;
         self.session = Some(session);
+        self.untold_bytes = 0;
         Ok(())
     }
 
@@ -206,13 +213,33 @@ impl Subscriber {
             };
             match session.reply().await {
                 Some(reply) => self.hear(reply)?,
+                None if session.is_behind() => return Err(behind()),
                 None => self.session = None,
             }
         }
     }
 
+    /// The next delivery if it is there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subscriber::next`].
+    pub fn try_next(&mut self) -> Result<Option<Delivery>, Refusal> {
+        while self.ready.is_empty() {
+            // The end of the session is left to whoever waits for more.
+            let Some(reply) = self.session.as_mut().and_then(Session::try_reply) else { break };
+            self.hear(reply)?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
     /// The client has taken this much: the broker may send on.
     pub async fn consumed(&mut self, bytes: u64) {
+        self.untold_bytes += bytes;
+        if self.untold_bytes < CREDIT_BYTES {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.untold_bytes);
         if let Some(session) = &self.session {
             // A broker that stopped needs no credit; the next delivery notices it.
             let _ = session.command(Command::More { request: REQUEST, bytes }).await;
@@ -235,15 +262,16 @@ impl Subscriber {
     fn hear(&mut self, reply: Reply) -> Result<(), Refusal> {
         match reply {
             Reply::Chunk { chunk, .. } => {
-                let events = events_of(&chunk)
-                    .map_err(|error| Refusal::new(RefusalCode::Unavailable, error.to_string()))?;
+                let runs = self.gateway.renderings().chunk(&chunk);
+                let runs = runs.map_err(|error| Refusal::new(RefusalCode::Unavailable, error.to_string()))?;
                 let bytes = chunk.batches.iter().map(|batch| batch.len() as u64).sum();
-                self.ready.push_back(Delivery::Events { events: self.seen.take_new(events), bytes });
+                let runs = runs.into_iter().filter_map(|run| self.seen.take(run)).collect();
+                self.ready.push_back(Delivery::Events { runs, bytes });
             }
             Reply::Live { batch, first, .. } => {
                 let bytes = batch.bytes().len() as u64;
-                let events = self.seen.take_new(events_from(&batch, first));
-                self.ready.push_back(Delivery::Events { events, bytes });
+                let run = self.seen.take(self.gateway.renderings().live(&batch, first));
+                self.ready.push_back(Delivery::Events { runs: run.into_iter().collect(), bytes });
             }
             Reply::CaughtUp { slot, .. } => {
                 // Going on at another broker is not another end of history.
@@ -262,33 +290,39 @@ impl Subscriber {
     }
 }
 
+/// The session's queue was full.
+fn behind() -> Refusal {
+    let reason = "slow reader: take events faster, or read them from the past with from=";
+    Refusal::new(RefusalCode::RateLimited, reason)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::event::tests::{batch, lane};
+    use crate::service::rendering::Renderings;
 
     fn seen(most: usize) -> Seen {
         Seen { lanes: BTreeMap::new(), by_time: BTreeSet::new(), floor_ms: 0, most }
     }
 
-    fn sequences(events: Vec<EventView>) -> Vec<u64> {
-        events.iter().map(EventView::sequence).collect()
+    /// Sequences of what is delivered of a batch from `first` on.
+    fn take(seen: &mut Seen, batch: &weir_kernel::batch::Batch, first: u32) -> Vec<u64> {
+        let run = seen.take(Renderings::default().live(batch, first));
+        run.into_iter().flat_map(|run| run.sequence()..run.sequence() + u64::from(run.len())).collect()
     }
 
     #[test]
     fn what_comes_twice_is_delivered_once() {
         let mut lane = lane(StreamPartition::default(), 1);
-        let (first, second) = (batch(&mut lane, &[10, 11]), batch(&mut lane, &[12]));
+        let (first, second) = (batch(&mut lane, &[10, 11, 12]), batch(&mut lane, &[13]));
         let mut seen = seen(8);
-        assert_eq!(sequences(seen.take_new(events_from(&first, 1))), [1]);
-        assert_eq!(sequences(seen.take_new(events_from(&first, 0))), [] as [u64; 0]);
-        assert_eq!(sequences(seen.take_new(events_from(&second, 0))), [2]);
+        assert_eq!(take(&mut seen, &first, 1), [1, 2]);
+        assert_eq!(take(&mut seen, &first, 0), [] as [u64; 0]);
+        assert_eq!(take(&mut seen, &second, 0), [3]);
         seen.withdraw(second.lane(), 2);
-        assert_eq!(
-            sequences(seen.take_new(events_from(&second, 0))),
-            [2],
-            "another branch may take its place"
-        );
+        assert_eq!(take(&mut seen, &first, 0), [2], "another branch may take its place");
+        assert_eq!(take(&mut seen, &second, 0), [3]);
     }
 
     #[test]
@@ -298,9 +332,16 @@ mod tests {
             .collect();
         let mut seen = seen(2);
         for batch in &lanes {
-            assert_eq!(seen.take_new(events_from(batch, 0)).len(), 1);
+            assert_eq!(take(&mut seen, batch, 0).len(), 1);
         }
         assert_eq!((seen.lanes.len(), seen.by_time.len(), seen.floor_ms), (2, 2, 11));
-        assert!(lanes.iter().all(|batch| seen.take_new(events_from(batch, 0)).is_empty()));
+        assert!(lanes.iter().all(|batch| take(&mut seen, batch, 0).is_empty()));
+    }
+
+    #[test]
+    fn of_a_lane_that_was_forgotten_only_what_is_new_enough_comes() {
+        let mut seen = Seen { floor_ms: 12, ..seen(2) };
+        let batch = batch(&mut lane(StreamPartition::default(), 1), &[10, 11, 12, 13]);
+        assert_eq!(take(&mut seen, &batch, 0), [2, 3]);
     }
 }

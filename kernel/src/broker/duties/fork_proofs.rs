@@ -10,7 +10,6 @@ use crate::coordinator::fees::price::share;
 use crate::coordinator::{Intent, Partition, State};
 use crate::ids::BrokerIndex;
 use crate::limits::FORK_REWARD_MINIMUM;
-use crate::signature::SECP256K1;
 
 /// The transaction that has a fork punished, if it is this broker's to send now.
 pub fn wanted(view: &State, partition: &Partition, me: BrokerIndex, fork: &Fork) -> Option<Wanted> {
@@ -18,7 +17,7 @@ pub fn wanted(view: &State, partition: &Partition, me: BrokerIndex, fork: &Fork)
     let header = &fork.first.header;
     if view.contracts.fees.is_zero()
         || view.fees.lane(&lane).is_slashed
-        || [&fork.first, &fork.second].iter().any(|signed| signed.header.signature_type != SECP256K1)
+        || [&fork.first, &fork.second].iter().any(|signed| !signed.is_for_contracts())
     {
         return None;
     }
@@ -36,7 +35,7 @@ mod tests {
     use crate::broker::duties::fixture;
     use crate::coordinator::fees::{Allotment, Lane, Params};
     use crate::ids::{Address, Hash, StreamId, StreamPartition};
-    use crate::signature::Signature;
+    use crate::signature::{SECP256K1, Signature};
     use alloc::sync::Arc;
 
     const ORIGIN: Address = Address([0xAA; 20]);
@@ -47,7 +46,7 @@ mod tests {
             let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, SECP256K1);
             let event = NewEvent::new(10, content_type::TEXT, content.as_bytes());
             let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
-            SignedHeader { header: unsigned.header, signature: Signature::Secp256k1([1; 65]) }
+            SignedHeader::by_origin(unsigned.header, Signature::Secp256k1([1; 65]))
         };
         Fork::new(signed("a"), signed("b")).expect("two branches")
     }

@@ -6,7 +6,7 @@ use crate::ids::BrokerIndex;
 
 /// The growth that this broker asks for now.
 pub fn wanted(view: &State, me: BrokerIndex) -> Option<Wanted> {
-    let due = growth::wanted(view) > view.partition_count() && turns::among_all(view, me);
+    let due = turns::among_all(view, me) && growth::wanted(view) > view.partition_count();
     due.then(|| (Duty::Grow(view.partition_count()), Intent::GrowPartitions))
 }
 

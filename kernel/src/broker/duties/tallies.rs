@@ -10,10 +10,10 @@ use crate::coordinator::{Intent, MAXIMUM_LIST, State};
 use crate::ids::{BrokerIndex, PartitionId};
 
 /// The settlement that this broker asks for now: of its own partitions, as many as a call takes.
-pub fn wanted(view: &State, me: BrokerIndex) -> Option<Wanted> {
+pub fn wanted(view: &State, me: BrokerIndex, seated: impl Iterator<Item = PartitionId>) -> Option<Wanted> {
     let accrued = view.broker(me)?.accrued;
     let least = claims::least(view, me);
-    if accrued >= least || view.earned(me) < least {
+    if accrued >= least || view.earned_in(me, seated) < least {
         return None;
     }
     let counts = |partition: &crate::coordinator::Partition| {
@@ -46,17 +46,21 @@ mod tests {
         view
     }
 
+    fn asked(view: &State, me: u32) -> Option<Wanted> {
+        wanted(view, BrokerIndex(me), (0..view.partition_count()).map(PartitionId))
+    }
+
     #[test]
     fn tallies_are_settled_when_that_makes_a_claim() {
         let one = share(&view(0).params, 2);
         let needed = u8::try_from(CLAIM_MINIMUM.div_ceil(2 * one)).expect("few seals");
-        assert_eq!(wanted(&view(needed - 1), BrokerIndex(1)), None);
-        let (_, intent) = wanted(&view(needed), BrokerIndex(1)).expect("enough is counted");
+        assert_eq!(asked(&view(needed - 1), 1), None);
+        let (_, intent) = asked(&view(needed), 1).expect("enough is counted");
         assert_eq!(intent, Intent::SettleTallies([0, 1].map(PartitionId).into()));
         let mut accrued = view(needed);
         fixture::broker(&mut accrued, 1).accrued = CLAIM_MINIMUM;
-        assert_eq!(wanted(&accrued, BrokerIndex(1)), None, "a claim comes first");
-        assert!(wanted(&accrued, BrokerIndex(2)).is_some());
+        assert_eq!(asked(&accrued, 1), None, "a claim comes first");
+        assert!(asked(&accrued, 2).is_some());
     }
 
     #[test]
@@ -67,6 +71,6 @@ mod tests {
             let seat = partition.members.position(BrokerIndex(1)).expect("a member");
             partition.tally.misses[seat] = 200;
         }
-        assert_eq!(wanted(&view, BrokerIndex(1)), None);
+        assert_eq!(asked(&view, 1), None);
     }
 }

@@ -186,8 +186,8 @@ impl Publishing {
                 ))
             };
         }
-        admission::admission(ctx.view, ctx.now, batch.header())?;
-        deposits::check_alone(ctx.view, batch.header())?;
+        admission::admission(ctx.view, ctx.now, &batch.signed_header())?;
+        deposits::check_alone(ctx.view, batch.header(), batch.lane())?;
         if self.bytes + batch.bytes().len() > MAX_PENDING_BYTES {
             return Err(Refusal::new(
                 RefusalCode::RateLimited,

@@ -122,8 +122,8 @@ impl Replica {
     fn take(&mut self, ctx: &mut Context<'_>, source: Source, batch: Verified<Batch>) -> Result<(), Refusal> {
         let header = *batch.header();
         let id = batch.lane();
-        self.check_place(ctx, source, &header)?;
         let signed = (*batch).signed_header();
+        self.check_place(ctx, source, &signed, id)?;
         let from_peer = matches!(source, Source::Peer(_));
         let offer = match self.lanes.get(&id) {
             Some(lane) => lane.offer(&signed, batch.content_bytes(), from_peer),
@@ -168,19 +168,27 @@ impl Replica {
         Ok(())
     }
 
-    fn check_place(&mut self, ctx: &Context<'_>, source: Source, header: &Header) -> Result<(), Refusal> {
-        let home = admission::home(ctx.view, header)?;
+    fn check_place(
+        &mut self,
+        ctx: &Context<'_>,
+        source: Source,
+        signed: &SignedHeader,
+        id: LaneId,
+    ) -> Result<(), Refusal> {
+        let header = &signed.header;
+        let known = self.lanes.get(&id);
+        // Where a lane lives never changes, so one that is here lives here.
+        let home = if known.is_some() { self.partition } else { admission::home(ctx.view, header)? };
         if home != self.partition {
             return Err(Refusal::new(
                 RefusalCode::Invalid,
                 format!("the lane lives in partition {home}, not {}", self.partition),
             ));
         }
-        let known = self.lanes.get(&header.lane());
         let held = known.is_some_and(|lane| header.next_sequence() <= lane.head().next_sequence);
         if matches!(source, Source::Edge(_)) && !held {
-            admission::admission(ctx.view, ctx.now, header)?;
-            return self.deposits.check(ctx.view, &self.lanes, header);
+            admission::admission(ctx.view, ctx.now, signed)?;
+            return self.deposits.check(ctx.view, &self.lanes, header, id);
         }
         admission::validity(ctx.view, header)?;
         let opening = ctx.view.epoch_of(header.opening_block);
@@ -234,7 +242,13 @@ impl Replica {
         ctx.after_write(After::Appended(self.partition, id, index));
         let lane = self.lanes.entry(id).or_insert_with(|| Lane::open(&header));
         self.deposits.note(ctx.view, &lane.head(), &header);
-        lane.append(signed, index);
+        let head = LaneHead {
+            lane: id,
+            next_sequence: header.next_sequence(),
+            volume: header.volume,
+            digest: batch.digest(),
+        };
+        lane.append_to(signed, head, index);
         if ctx.rules.has(Bug::AcknowledgesBeforeWrite) {
             lane.durable = header.next_sequence();
         }

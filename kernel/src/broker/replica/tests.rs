@@ -60,7 +60,14 @@ fn step(view: &State, act: impl FnOnce(&mut Context<'_>)) -> Vec<Output> {
     let (mut ledger, mut outputs) = (Ledger::default(), Vec::new());
     let mut marks = Marks::default();
     let lasting = (&mut ledger, &mut marks);
-    let mut ctx = Context::new(Now::default(), ME, view, Rules::sound(), lasting, &mut outputs);
+    let mut ctx = Context::new(
+        Now::default(),
+        (ME, view.broker_index(ME)),
+        view,
+        Rules::sound(),
+        lasting,
+        &mut outputs,
+    );
     act(&mut ctx);
     ctx.finish();
     outputs

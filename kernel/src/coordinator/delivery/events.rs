@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Refusal, known};
 use crate::batch::{Event, Header, ORIGIN_ADDRESS, VERSION, event_leaf};
+use crate::coordinator::session::{RecoveredSession, is_certified};
 use crate::coordinator::{Refusal as AnyRefusal, State};
 use crate::ids::{Address, Hash, LaneId};
 use crate::limits::MAX_BATCH_EVENTS;
@@ -21,6 +22,8 @@ pub struct Delivery {
     pub header: Header,
     /// Who signed the header; `None` if no account can have made the signature.
     pub recovered: Option<Address>,
+    /// The header's session certificate, if it has one of the type that contracts check.
+    pub session: Option<RecoveredSession>,
     /// Which event of the batch it is, from 0.
     pub index: u32,
     /// From its leaf to the header's root.
@@ -36,7 +39,7 @@ pub(super) fn check(
     delivery: &Delivery,
 ) -> Result<(LaneId, u64), AnyRefusal> {
     let subscribed = known(state, subscription)?.terms.stream;
-    let Delivery { header, recovered, index, path, encoded } = delivery;
+    let Delivery { header, recovered, session, index, path, encoded } = delivery;
     if header.stream != subscribed {
         return Err(Refusal::WrongStream { given: header.stream, subscribed }.into());
     }
@@ -59,10 +62,19 @@ pub(super) fn check(
     if !(first_ms..=last_ms).contains(&timestamp_ms) {
         return Err(Refusal::TimeOutOfRange { timestamp_ms, first_ms, last_ms }.into());
     }
-    let publisher = header.origin;
+    let (publisher, signer, certificate) = (header.origin, header.signer, header.certificate);
+    if !is_certified(header, session.as_ref()) {
+        return Err(Refusal::SessionInvalid { certificate }.into());
+    }
     let recovered = recovered.unwrap_or_default();
-    if recovered != publisher || recovered.is_zero() {
-        return Err(Refusal::SignatureMismatch { publisher, recovered }.into());
+    if recovered != signer || recovered.is_zero() {
+        return Err(Refusal::SignatureMismatch { signer, recovered }.into());
+    }
+    // As with the permission, what counts is now: a contract has no other way to know when an event was made.
+    if let Some(session) =
+        session.filter(|session| !certificate.is_zero() && state.height >= session.expiry_block)
+    {
+        return Err(Refusal::SessionEnded { certificate, expiry_block: session.expiry_block }.into());
     }
     if !state.can_publish_at(subscribed, publisher, state.height, state.timestamp_s) {
         return Err(Refusal::PublisherNotPermitted { stream: subscribed, publisher }.into());
@@ -76,8 +88,8 @@ fn broken_field(header: &Header) -> Option<&'static str> {
     let rules = [
         ("version", header.version == VERSION),
         ("originType", header.origin_type == ORIGIN_ADDRESS),
-        ("signer", header.signer == header.origin),
-        ("certificate", header.certificate.is_zero()),
+        ("signer", header.signer == header.origin || !header.certificate.is_zero()),
+        ("certificate", header.signer != header.origin || header.certificate.is_zero()),
         ("signatureType", header.signature_type == SECP256K1),
         ("count", (1..=MAX_BATCH_EVENTS).contains(&header.count)),
         ("sequence", header.sequence.checked_add(u64::from(header.count)).is_some()),

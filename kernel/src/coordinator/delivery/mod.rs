@@ -93,8 +93,12 @@ super::refusal::refusals! {
         "the path leads from event {index} to {given}; the header's root is {root}";
     TimeOutOfRange { timestamp_ms: u64, first_ms: u64, last_ms: u64 } =>
         "event time {timestamp_ms} ms is outside the header's range, {first_ms} to {last_ms} ms";
-    SignatureMismatch { publisher: Address, recovered: Address } =>
-        "the header is signed by {recovered}, not by its publisher {publisher}";
+    SessionInvalid { certificate: Hash } =>
+        "no certificate {certificate} of the publisher's lets the signer sign in this lane";
+    SignatureMismatch { signer: Address, recovered: Address } =>
+        "the header is signed by {recovered}, not by its signer {signer}";
+    SessionEnded { certificate: Hash, expiry_block: u64 } =>
+        "the session {certificate} is over since block {expiry_block}";
     PublisherNotPermitted { stream: StreamId, publisher: Address } => "{publisher} may not publish to {stream} now";
     AlreadyDelivered { subscription: u64, lane: LaneId, sequence: u64 } =>
         "event {sequence} of lane {lane} was delivered to subscription {subscription} before";

@@ -61,6 +61,7 @@ fn batch(stream: StreamId) -> Batch {
 fn delivery(batch: &Batch, index: u32) -> Delivery {
     Delivery {
         header: *batch.header(),
+        session: None,
         recovered: Some(OWNER),
         index,
         path: batch.proof(index).expect("the event exists").path,

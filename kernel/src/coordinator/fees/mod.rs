@@ -36,6 +36,7 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
+use super::session::RecoveredSession;
 use super::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState};
 use crate::batch::Header;
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId, StreamId, StreamPartition};
@@ -47,13 +48,15 @@ pub use receipts::Receipt;
 /// Where the burned share goes: an account that nobody has the key of.
 pub const BURNED: Address = Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xDE, 0xAD]);
 
-/// A header and the account that its signature recovers to.
+/// A header and the accounts that its signatures recover to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecoveredHeader {
     /// The header.
     pub header: Header,
     /// Who signed it; `None` if no account can have made the signature.
     pub signer: Option<Address>,
+    /// Its session certificate, if it has one of the type that contracts check.
+    pub session: Option<RecoveredSession>,
 }
 
 /// A call of LaneFees. Amounts are in the token's smallest unit.
@@ -150,7 +153,9 @@ super::refusal::refusals! {
     NotABroker { edge: Address } => "{edge} is no broker; allot to one that is registered";
     NotTheEdge { caller: Address, edge: Address } => "the receipt is for {edge}; {caller} cannot settle it";
     InvalidHeader { digest: Hash } => "the header {digest} breaks a rule of the format or is not for the chain";
-    InvalidHeaderSignature { digest: Hash } => "the header {digest} is not signed by its origin";
+    InvalidHeaderSignature { digest: Hash } => "the header {digest} is not signed by its signer";
+    InvalidSession { digest: Hash, certificate: Hash } =>
+        "no certificate {certificate} of the origin's lets the signer of header {digest} sign";
     InvalidReceiptSignature { session: Hash } => "the receipt of session {session} is not signed by its subscriber";
     AlreadySettled { lane: LaneId, events: u64, settled: u64 } =>
         "lane {lane} is settled up to {settled} events; a header that ends at {events} adds nothing";

@@ -12,6 +12,7 @@ use super::allotments::pay;
 use super::price::{charge, share};
 use super::{BURNED, CutProof, Fact, Meter, RecoveredHeader, Refusal, cut_proof};
 use crate::agreement::LaneHead;
+use crate::coordinator::session::is_certified;
 use crate::coordinator::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState, karma};
 use crate::ids::{Address, Hash};
 use crate::signature::SECP256K1;
@@ -63,10 +64,14 @@ pub(super) fn check_header(signed: &RecoveredHeader) -> Result<Hash, Refusal> {
     if is_valid { Ok(digest) } else { Err(Refusal::InvalidHeader { digest }) }
 }
 
-/// The header's signature is its origin's.
+/// The header is its origin's: signed by itself, or by a session key that it certified.
 pub(super) fn check_signer(signed: &RecoveredHeader, digest: Hash) -> Result<(), Refusal> {
-    let is_origins = signed.signer == Some(signed.header.origin);
-    if is_origins { Ok(()) } else { Err(Refusal::InvalidHeaderSignature { digest }) }
+    let RecoveredHeader { header, signer, session } = signed;
+    if !is_certified(header, session.as_ref()) {
+        return Err(Refusal::InvalidSession { digest, certificate: header.certificate });
+    }
+    let is_signers = *signer == Some(header.signer);
+    if is_signers { Ok(()) } else { Err(Refusal::InvalidHeaderSignature { digest }) }
 }
 
 /// Adds the karma of an exchange; what is free earns none.

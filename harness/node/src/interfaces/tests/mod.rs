@@ -21,6 +21,7 @@ use weir_kernel::signature::SecretKey;
 use super::{InterfaceConfig, ServeError, Servers, serve};
 use crate::service::Gateway;
 use crate::service::event::tests::{batch, lane};
+use crate::service::limits::SLOW_READER;
 use crate::service::siwe::personal_hash;
 
 const KEY: [u8; 32] = [42; 32];
@@ -61,6 +62,7 @@ fn config(development: bool) -> InterfaceConfig {
         api_keys: vec!["secret".into()],
         development,
         hosts: Vec::new(),
+        slow_reader: SLOW_READER,
         switch: None,
     }
 }

@@ -1,0 +1,118 @@
+//! The tapes of mistakes that were found: each fails as it did under the rules with that mistake, and holds under the
+//! sound ones.
+//!
+//! Some of these mistakes were in the kernel once and were found by swarms of seeds, as the history of
+//! [`weir_kernel::rules::Bug`] tells; the others are planted. A tape is a shrunk failing run in its text form: read it.
+//! When a change of the kernel or of the simulator makes a tape say something else, it is written anew by
+//!
+//! ```text
+//! cargo test -p weir-sim --test regressions -- --ignored --nocapture
+//! ```
+//!
+//! which takes minutes, and leaves alone every tape that still says what it should.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use weir_kernel::rules::{Bug, Rules};
+use weir_sim::{Options, Source, Tape, replay, shrink, simulate};
+
+use common::mistakes::{Case, case};
+
+mod common;
+
+/// Runs that shrinking one tape may take.
+const SHRINKING_RUNS: u32 = 150;
+
+/// Seeds that are tried for a run that fails.
+const SEEDS: std::ops::Range<u64> = 1..61;
+
+/// Where the tape of a mistake lies.
+fn path(bug: Bug) -> PathBuf {
+    let mut name = String::new();
+    for letter in format!("{bug:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tapes").join(name + ".tape")
+}
+
+/// The oracle that a tape's run violates first.
+fn violated(tape: &Tape, rules: Rules) -> Option<&'static str> {
+    replay(tape, rules).violated.map(|violation| violation.oracle)
+}
+
+/// What is wrong with the tape of a mistake.
+fn problem(bug: Bug) -> Option<String> {
+    let path = path(bug);
+    let tape = match std::fs::read(&path).map(|bytes| Tape::decode(&bytes)) {
+        Ok(Ok(tape)) => tape,
+        Ok(Err(error)) => return Some(format!("{}: {error}", path.display())),
+        Err(error) => return Some(format!("{}: {error}", path.display())),
+    };
+    let (mistaken, sound) = (violated(&tape, Rules::with(bug)), violated(&tape, Rules::sound()));
+    let expected = Some(case(bug).oracle);
+    let is_right = mistaken == expected && tape.violates.as_deref() == expected && sound.is_none();
+    (!is_right).then(|| format!("{bug:?}: {expected:?} expected, {mistaken:?} found, and {sound:?} without"))
+}
+
+/// Works on all mistakes, two at a time.
+fn over_all<T: Send>(work: impl Fn(Bug) -> Option<T> + Sync) -> Vec<T> {
+    let todo = Mutex::new(Bug::ALL.iter().rev().copied().collect::<Vec<Bug>>());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(bug) = todo.lock().expect("nobody panics with it").pop() else { return };
+                    let result = work(bug);
+                    done.lock().expect("nobody panics with it").extend(result);
+                }
+            });
+        }
+    });
+    done.into_inner().expect("nobody panics with it")
+}
+
+#[test]
+fn every_tape_fails_with_its_mistake_and_holds_without() {
+    assert_eq!(over_all(problem), [""; 0]);
+}
+
+/// A failing run of a case that the sound rules survive, made small; the smallest that they still survive.
+fn written(case: &Case) -> Option<Tape> {
+    let rules = Rules::with(case.bug);
+    SEEDS.into_iter().find_map(|seed| {
+        let scenario = (case.scenario)(seed);
+        let options = Options { rules, stop_at: Some(case.oracle), record: true, ..Options::default() };
+        let mut tape = simulate(Source::Seed(seed, &scenario), options).tape?;
+        tape.violates = tape.violates.filter(|oracle| oracle == case.oracle);
+        tape.violates.as_ref()?;
+        let budgets = [SHRINKING_RUNS, SHRINKING_RUNS / 3, 20];
+        budgets.into_iter().find_map(|budget| {
+            let small = shrink(&tape, rules, budget).ok()?;
+            println!("{:?}, seed {seed}: {:?} in {} runs", case.bug, small.sizes, small.runs);
+            let first = violated(&small.tape, rules) == Some(case.oracle);
+            (first && violated(&small.tape, Rules::sound()).is_none()).then_some(small.tape)
+        })
+    })
+}
+
+#[test]
+#[ignore = "it takes minutes, and writes"]
+fn tapes_are_written_anew() {
+    let only = std::env::var("WEIR_TAPE").ok();
+    let missing = over_all(|bug| {
+        if only.as_ref().is_some_and(|only| *only != format!("{bug:?}")) || problem(bug).is_none() {
+            return None;
+        }
+        let Some(tape) = written(&case(bug)) else { return Some(bug) };
+        let path = path(bug);
+        std::fs::write(&path, tape.to_text()).expect("the folder is there");
+        println!("{}", path.display());
+        None
+    });
+    assert_eq!(missing, [], "no seed shows these, or the sound rules do not survive what does");
+}
