@@ -242,6 +242,11 @@ impl Inbound {
         self.lock().inboxes.get(&address).map_or(0, |inbox| inbox.bytes[channel.index()])
     }
 
+    /// Bytes of all peers that wait, with what each frame costs beside its length.
+    pub(crate) fn queued_in_all(&self) -> usize {
+        self.lock().queued.iter().sum()
+    }
+
     /// Waits until a stream may be read; false once its session is over.
     pub(crate) async fn room(&self, address: Address, session: SessionId, channel: Channel) -> bool {
         loop {

@@ -33,7 +33,7 @@ pub const LIVE_OUT_BYTES: usize = 8 * MIB + FRAME_COST_BYTES;
 pub const BULK_OUT_BYTES: usize = 16 * MIB + 2 * FRAME_COST_BYTES;
 
 /// Received bytes of one peer and channel that wait for the engine; above it the stream is no longer read and
-/// QUIC's flow control stops the sender. One frame more may be on its way in.
+/// QUIC's flow control stops the sender. What has come by then, at most [`STREAM_WINDOW_BYTES`], is taken all the same.
 pub const PEER_IN_BYTES: usize = 4 * MIB;
 
 /// Received bytes of one channel that wait for the engine over all peers; above it no stream of that channel is

@@ -8,96 +8,41 @@
 //! Batches of 100-byte events are signed beforehand. The engine gets them as an edge's frames, a few hundred KiB a turn,
 //! as long as the committer has room, and the run is over when the last one is acknowledged.
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use weir_kernel::batch::{LaneWriter, NewEvent, content_type};
+use support::{CHAIN_ID, Listed, domain, publishers, views, wall_ms};
 use weir_kernel::broker::Message;
-use weir_kernel::coordinator::{BlockRef, Contracts, Fact, Params, Permission, Seats, State, evolve};
-use weir_kernel::ids::{Address, BrokerIndex, Hash, StreamId, StreamPartition};
+use weir_kernel::coordinator::State;
+use weir_kernel::ids::{Address, LaneId};
 use weir_kernel::log::Record;
-use weir_kernel::signature::{SECP256K1, SecretKey, Signature};
+use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
-use weir_kernel::wire::{self, Domain};
+use weir_kernel::wire;
 use weir_node::engine::{Completion, Engine, Operation};
 use weir_node::node::commit::Committer;
 use weir_node::verifier::NativeVerifier;
 use weir_store::{EventLog, SegmentLog, SegmentOptions};
 
-const STREAM: StreamId = StreamId([0x57; 20]);
-const CHAIN_ID: u64 = 31337;
 const LANES: u32 = 8;
-const CONTENT_BYTES: usize = 100;
 const TURN_BYTES: usize = 512 << 10;
-
-/// A network of one broker: before it has its seats, and after.
-fn views(me: Address, edge: Address) -> [Arc<State>; 2] {
-    let params = Params { replicas: 1, partitions: 2, ..Params::default() };
-    let mut view = State::new(CHAIN_ID, Contracts::default(), params);
-    view.height = view.first_block_of(3);
-    let block = BlockRef { number: view.height, timestamp_s: 1 };
-    for (index, broker) in [(1, me), (2, edge)] {
-        let endpoint = String::from("127.0.0.1:1");
-        let index = BrokerIndex(index);
-        let (stake, tickets, tls_key_hash, draw_block) = (1, 1, Hash::ZERO, 0);
-        let fact =
-            Fact::BrokerRegistered { index, broker, stake, tickets, endpoint, tls_key_hash, draw_block };
-        evolve(&mut view, block, &fact);
-    }
-    let (name, description) = (String::from("load"), String::new());
-    evolve(
-        &mut view,
-        block,
-        &Fact::StreamCreated { stream: STREAM, owner: me, name, description, partitions: LANES },
-    );
-    let permission = Permission { publish_until: u64::MAX, ..Permission::default() };
-    evolve(&mut view, block, &Fact::PermissionSet { stream: STREAM, user: Address::ZERO, permission });
-    let before = Arc::new(view.clone());
-    view.height += 1;
-    let epoch = view.epoch();
-    for partition in Arc::make_mut(&mut view.partitions) {
-        let members = Seats::of_brokers([BrokerIndex(1)]);
-        (partition.members, partition.target, partition.founded) = (members, members, true);
-        (partition.since_epoch, partition.founded_epoch, partition.sealed_epoch) = (epoch, epoch, epoch - 1);
-    }
-    [before, Arc::new(view)]
-}
-
-fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
 
 /// Frames of signed batches, lanes in turn.
 fn load(view: &State, batches: usize, count: usize) -> Vec<Bytes> {
-    let key = SecretKey::from_bytes(&[9; 32]).expect("a valid key");
-    let lane = |partition| {
-        let slot = StreamPartition { stream: STREAM, partition };
-        LaneWriter::new(slot, key.address(), view.height, [7; 16], Hash::ZERO, SECP256K1)
+    let mut lanes = publishers(view, LANES);
+    let frame = |number: usize| {
+        let lane = &mut lanes[number % LANES as usize];
+        let (partition, batch) = (lane.home, lane.next(CHAIN_ID, count));
+        wire::encode(&Message::Append { partition }, &[batch.bytes().clone()]).into()
     };
-    let mut lanes: Vec<_> = (0..LANES).map(lane).collect();
-    let time_ms = wall_ms();
-    (0..batches)
-        .map(|number| {
-            let content = |event: usize| {
-                let mut text = format!("{{\"number\":{number},\"event\":{event},\"filler\":\"");
-                while text.len() < CONTENT_BYTES - 2 {
-                    text.push(char::from(b'a' + (text.len() % 26) as u8));
-                }
-                text + "\"}"
-            };
-            let events = (0..count).map(|event| NewEvent::new(time_ms, content_type::JSON, content(event)));
-            let writer = &mut lanes[number % LANES as usize];
-            let partition =
-                view.home(StreamPartition { stream: STREAM, partition: (number % LANES as usize) as u32 });
-            let unsigned = writer.next_batch(events.collect()).expect("within bounds");
-            let signature = Signature::Secp256k1(key.sign_hash(&unsigned.signing_hash(CHAIN_ID)));
-            let batch = unsigned.sign(signature).expect("the lane is signed with this type");
-            wire::encode(&Message::Append { partition }, &[batch.bytes().clone()]).into()
-        })
-        .collect()
+    (0..batches).map(frame).collect()
 }
 
 /// CPU time of this process's threads, in milliseconds.
@@ -119,10 +64,8 @@ struct Run {
     durable: mpsc::Receiver<u64>,
     started: Instant,
     operations: Vec<Operation>,
-    domain: Domain,
     me: Address,
-    /// By lane.
-    acknowledged: std::collections::BTreeMap<weir_kernel::ids::LaneId, u64>,
+    acknowledged: BTreeMap<LaneId, u64>,
     frames: u64,
     batches_written: u64,
 }
@@ -147,7 +90,7 @@ impl Run {
     }
 
     fn hear(&mut self, frame: &Bytes) {
-        let received = wire::decode(frame, self.me, self.domain, &NativeVerifier).expect("its own frame");
+        let received = wire::decode(frame, self.me, domain(), &NativeVerifier).expect("its own frame");
         match received.message() {
             Message::Acknowledge { heads, .. } => {
                 self.frames += 1;
@@ -179,7 +122,7 @@ fn main() {
     let directory = tempfile::tempdir_in(under).expect("a directory for the log");
 
     let (me, edge) = (SecretKey::from_bytes(&[1; 32]).expect("a valid key").address(), Address([0xED; 20]));
-    let [before, view] = views(me, edge);
+    let [before, view] = views(Listed::unreachable(me), Listed::unreachable(edge));
     let begin = Instant::now();
     let frames = load(&view, batches, count);
     let bytes: usize = frames.iter().map(Bytes::len).sum();
@@ -202,14 +145,12 @@ fn main() {
         let _ = told.send(index.expect("the disk works"));
     });
     let store = std::thread::Builder::new().name("store".into()).spawn(work).expect("a thread");
-    let domain = Domain { chain_id: CHAIN_ID, coordinator: view.contracts.coordinator };
     let run = Run {
         engine,
         committer: committer.clone(),
         durable,
         started: Instant::now(),
         operations: Vec::new(),
-        domain,
         me,
         acknowledged: Default::default(),
         frames: 0,

@@ -20,7 +20,7 @@ use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
 use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_kernel::verify::Verifier;
-use weir_kernel::wire::{self, Domain, FrameError};
+use weir_kernel::wire::{self, Domain, FrameError, Received};
 use weir_net::Channel;
 
 /// Something that was waited for has happened.
@@ -87,12 +87,29 @@ pub enum Operation {
     Refused(Address, FrameError),
 }
 
+/// Decodes frames and checks what is signed in them, as the engine that it is from does: on any thread.
+#[derive(Clone, Debug)]
+pub struct Decoder<V> {
+    domain: Domain,
+    verifier: V,
+}
+
+impl<V: Verifier> Decoder<V> {
+    /// Decodes a frame that the transport vouches for.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] says what is wrong with it.
+    pub fn decode(&self, from: Address, frame: &[u8]) -> Result<Received, FrameError> {
+        wire::decode(frame, from, self.domain, &self.verifier)
+    }
+}
+
 /// A broker without its surroundings.
 #[derive(Debug)]
 pub struct Engine<V> {
     shard: Shard,
-    domain: Domain,
-    verifier: V,
+    decoder: Decoder<V>,
     outputs: Vec<Output>,
 }
 
@@ -125,7 +142,7 @@ impl<V: Verifier> Engine<V> {
     ) -> Result<Self, OpenError> {
         let domain = Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
         let shard = Shard::open_with(me, Arc::clone(&view), checkpoint, rules)?;
-        Ok(Self { shard, domain, verifier, outputs: Vec::new() })
+        Ok(Self { shard, decoder: Decoder { domain, verifier }, outputs: Vec::new() })
     }
 
     /// Takes in what was completed, in order, and adds what to begin to `operations`. A due deadline is taken up too.
@@ -146,6 +163,16 @@ impl<V: Verifier> Engine<V> {
         }
     }
 
+    /// What decodes for this engine, to be used before its turn: [`Engine::receive`] takes the result.
+    pub fn decoder(&self) -> &Decoder<V> {
+        &self.decoder
+    }
+
+    /// Takes in a frame that was decoded before, as a turn would have.
+    pub fn receive(&mut self, now: Now, from: Address, received: Received, operations: &mut Vec<Operation>) {
+        self.step(now, Input::Peer(from, received), operations);
+    }
+
     /// When to take the next turn at the latest, in monotonic microseconds, and why.
     pub fn deadline(&self) -> Option<(u64, Why)> {
         self.shard.deadline()
@@ -159,8 +186,7 @@ impl<V: Verifier> Engine<V> {
     fn input_of(&self, completion: Completion) -> Result<Input, (Address, FrameError)> {
         Ok(match completion {
             Completion::Frame(from, frame) => {
-                let received = wire::decode(&frame, from, self.domain, &self.verifier);
-                Input::Peer(from, received.map_err(|error| (from, error))?)
+                Input::Peer(from, self.decoder.decode(from, &frame).map_err(|error| (from, error))?)
             }
             Completion::Client(session, command) => Input::Client(session, command),
             Completion::Chain(view) => Input::Chain(view),

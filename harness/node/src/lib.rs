@@ -4,7 +4,7 @@
 //! ```text
 //!   curl, WebSocket clients, wallets
 //!        │ HTTP, WebSocket, JSON-RPC
-//!   ┌────▼─────── tokio ────────┐        ┌────────────── one broker, four threads ─────────────┐
+//!   ┌────▼─────── tokio ────────┐        ┌────────────── one broker, its threads ──────────────┐
 //!   │ interfaces ─► service ────┼─Command┼─► engine ──records──► store ──► disk                │
 //!   │                      ◄────┼─ Reply ┼── engine ──queries──► reads ──► disk                │
 //!   │ QUIC to other brokers ◄───┼─frames─┼─► engine ──intents──► chain ──► transactions        │

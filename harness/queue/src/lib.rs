@@ -1,4 +1,4 @@
-//! The two places in a node where threads meet over shared memory and order matters, as types of their own, small
+//! The places in a node where threads meet over shared memory and order matters, as types of their own, small
 //! enough that [loom](https://docs.rs/loom) tries every interleaving of them.
 //!
 //! ```text
@@ -16,11 +16,12 @@
 //!   yet, so that room is credit from the disk.
 //! - [`Fanout`]: what one producer has for many readers. What waits for each is bounded in items and in bytes; one that
 //!   does not take what it is sent loses what waits and is told why.
+//! - [`Share`]: frames that are verified on several cores, and come back in their order.
 //!
-//! The models are in `tests/loom.rs`; they take a minute or two:
+//! The models are in `tests/loom.rs` and `tests/loom_share.rs`; they take a minute or two:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --package weir-queue --test loom --release --target-dir target/loom
+//! RUSTFLAGS="--cfg loom" cargo test --package weir-queue --tests --release --target-dir target/loom
 //! ```
 //!
 //! # Example
@@ -45,7 +46,9 @@
 
 mod fanout;
 mod group;
+mod share;
 mod sync;
 
 pub use fanout::{Behind, End, Fanout, Held, Limit, Reader};
 pub use group::{Group, GroupQueue};
+pub use share::Share;

@@ -223,6 +223,11 @@ impl QuicTransport {
         Arc::clone(&self.shared.counters)
     }
 
+    /// How much waits for the engine, for another thread to look at.
+    pub fn backlog(&self) -> Backlog {
+        Backlog(Arc::clone(&self.shared))
+    }
+
     /// Closes every connection and the socket and waits, at most [`limits::CLOSE_WAIT`], until the peers were told.
     /// Returns whether they were. Not to be called on the runtime's own threads, for it blocks.
     pub fn close(&mut self) -> bool {
@@ -251,6 +256,17 @@ impl QuicTransport {
         endpoint.close(VarInt::from_u32(CloseCode::Shutdown.code()), CloseCode::Shutdown.text().as_bytes());
         info!(local = %self.local, "closed");
         Some(endpoint)
+    }
+}
+
+/// What came in and waits for the engine.
+#[derive(Clone)]
+pub struct Backlog(Arc<Shared>);
+
+impl Backlog {
+    /// Bytes of frames of all peers.
+    pub fn bytes(&self) -> usize {
+        self.0.inbound.queued_in_all()
     }
 }
 

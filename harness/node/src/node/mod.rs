@@ -10,6 +10,9 @@
 //!          committer thread     reader thread        submitter thread ──► chain
 //! ```
 //!
+//! Frames are verified before their turn, which is most of the work: the engine thread shares it with helpers, one for
+//! each other core. The kernel takes them in one after the other, in the order in which they came.
+//!
 //! Every queue here is bounded: when the disk falls behind, the engine stops taking frames and commands, so that
 //! QUIC's flow control and the sessions' queues push back to the publishers.
 
@@ -29,17 +32,21 @@ use weir_kernel::broker::OpenError;
 use weir_kernel::coordinator::State;
 use weir_kernel::signature::SecretKey;
 use weir_net::TlsIdentity;
-use weir_net::quic::{QuicConfig, QuicTransport};
+use weir_net::quic::{Backlog, QuicConfig, QuicTransport};
+use weir_queue::Share;
 use weir_store::{EventLog, LogError, SegmentLog, SegmentOptions};
 
 use self::commit::Committer;
 use self::inbox::Inbox;
 use self::reading::Reader;
 use self::submit::Submitter;
-use self::turns::Turns;
-use crate::engine::{Completion, Engine};
+use self::turns::{Decoded, Framed, Turns};
+use crate::engine::{Completion, Decoder, Engine};
 use crate::handle::{NodeHandle, node};
 use crate::verifier::NativeVerifier;
+
+/// Threads that help to verify at most: what one connection brings keeps no more of them busy.
+const MAX_HELPERS: usize = 7;
 
 /// What a broker is started with.
 pub struct NodeConfig {
@@ -114,7 +121,18 @@ pub struct Node {
     handle: NodeHandle,
     local_addr: SocketAddr,
     inbox: Arc<Inbox>,
+    backlog: Backlog,
+    committer: Committer,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What waits inside a broker, in bytes. Each is bounded, so that a slow disk is felt by whoever sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// Frames of other brokers that the engine has not taken in.
+    pub frames: usize,
+    /// Records on their way to the disk.
+    pub records: usize,
 }
 
 impl Node {
@@ -124,10 +142,24 @@ impl Node {
     ///
     /// [`StartError`] says which part could not be opened and why.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let log = SegmentLog::open(&config.directory, SegmentOptions::default());
+        let log = log.map_err(|source| StartError::Store {
+            name: config.name.clone(),
+            directory: config.directory.clone(),
+            source,
+        })?;
+        Self::start_over(config, log)
+    }
+
+    /// The same over a log that is open; the configuration's directory only names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::start`].
+    pub fn start_over(config: NodeConfig, log: impl EventLog + 'static) -> Result<Self, StartError> {
         let NodeConfig { name, key, directory, listen, tls, chain, view } = config;
         let at_store =
             |source| StartError::Store { name: name.clone(), directory: directory.clone(), source };
-        let log = SegmentLog::open(&directory, SegmentOptions::default()).map_err(at_store)?;
         let checkpoint = log.load().map_err(at_store)?;
         let me = key.address();
         let engine = Engine::open(me, Arc::clone(&view), &checkpoint, NativeVerifier)
@@ -136,7 +168,7 @@ impl Node {
         let quic = QuicConfig { address: me, chain_id: view.chain_id, listen, identity: tls, runtime };
         let transport =
             QuicTransport::bind(quic).map_err(|source| StartError::Listen { name: name.clone(), source })?;
-        let local_addr = transport.local_addr();
+        let (local_addr, backlog) = (transport.local_addr(), transport.backlog());
         let (handle, end) = node(me, Arc::clone(&view));
         let inbox = Arc::new(Inbox::default());
         inbox.push(Completion::Chain(view));
@@ -160,21 +192,32 @@ impl Node {
         spawn("store", committer.run(log, committed))?;
         spawn("reads", reader.run(log_reader.clone(), Arc::clone(&inbox)))?;
         spawn("chain", submitter.run(name.clone(), &key, chain))?;
+        let verifying = Arc::<Share<_, _>>::default();
+        for _ in 0..helpers() {
+            let (helping, decoder) = (Arc::clone(&verifying), engine.decoder().clone());
+            spawn("verify", Box::new(move || help(&helping, &decoder)))?;
+        }
         let turns = Turns {
             name: name.clone(),
             key,
             engine,
+            verifying,
             transport,
             end,
             inbox: Arc::clone(&inbox),
-            committer,
+            committer: committer.clone(),
             reader,
             submitter,
             log: log_reader,
             peers: 0,
         };
         spawn("engine", Box::new(move || turns.run()))?;
-        Ok(Self { name, handle, local_addr, inbox, threads })
+        Ok(Self { name, handle, local_addr, inbox, backlog, committer, threads })
+    }
+
+    /// What waits in it now.
+    pub fn queued(&self) -> Queued {
+        Queued { frames: self.backlog.bytes(), records: self.committer.queued_bytes() }
     }
 
     /// How the interfaces talk to it.
@@ -215,6 +258,15 @@ impl Node {
             }
         }
     }
+}
+
+/// Threads that help the engine's to verify: the cores beside its own.
+fn helpers() -> usize {
+    std::thread::available_parallelism().map_or(0, |cores| (cores.get() - 1).min(MAX_HELPERS))
+}
+
+fn help(share: &Share<Framed, Decoded>, decoder: &Decoder<NativeVerifier>) {
+    share.help(|(from, frame)| (from, decoder.decode(from, &frame)));
 }
 
 impl Drop for Node {

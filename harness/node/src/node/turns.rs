@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use weir_kernel::broker::{Command, Trace};
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
 use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
+use weir_kernel::wire::{FrameError, Received};
 use weir_net::quic::QuicTransport;
 use weir_net::{NetEvent, Peer, Transport};
+use weir_queue::Share;
 use weir_store::LogReader;
 
 use super::commit::Committer;
@@ -39,6 +42,24 @@ const STATISTICS_INTERVAL: Duration = Duration::from_millis(5);
 /// But of the engine's time statistics take at most one part in so many: with many lanes they cost more to make.
 const STATISTICS_SHARE: u32 = 20;
 
+/// Bytes of frames below which verifying them is no work for several threads.
+const SHARED_BYTES: usize = 16 << 10;
+
+/// A frame and who sent it.
+pub type Framed = (Address, Bytes);
+
+/// What a frame was.
+pub type Decoded = (Address, Result<Received, FrameError>);
+
+/// What a turn takes in.
+#[derive(Default)]
+struct Taken {
+    frames: Vec<Framed>,
+    commands: Vec<Completion>,
+    /// There may be more at once.
+    more: bool,
+}
+
 /// Everything the engine thread owns.
 pub struct Turns {
     /// The broker's name in logs.
@@ -47,6 +68,8 @@ pub struct Turns {
     pub key: SecretKey,
     /// The kernel and its codec.
     pub engine: Engine<NativeVerifier>,
+    /// Verification, with those that help.
+    pub verifying: Arc<Share<Framed, Decoded>>,
     /// The sockets.
     pub transport: QuicTransport,
     /// Client sessions.
@@ -84,13 +107,18 @@ impl Turns {
                 (false, true) => self.sleep(started).min(patience),
                 (false, false) => self.sleep(started),
             };
-            let mut completions = self.inbox.take(sleep);
-            busy = self.take_in(&mut completions);
+            let completions = self.inbox.take(sleep);
+            let taken = self.take_in();
+            busy = taken.more;
             let view = completions.iter().rev().find_map(|completion| match completion {
                 Completion::Chain(view) => Some(Arc::clone(view)),
                 _ => None,
             });
             self.engine.turn(now(started), completions, &mut operations);
+            self.receive(now(started), taken.frames, &mut operations);
+            if !taken.commands.is_empty() {
+                self.engine.turn(now(started), taken.commands, &mut operations);
+            }
             busy |= !operations.is_empty();
             stale |= !operations.is_empty();
             self.carry_out(&mut operations);
@@ -117,21 +145,23 @@ impl Turns {
         until.map_or(MAX_SLEEP, |until| until.min(MAX_SLEEP))
     }
 
-    /// Takes frames and commands, unless the disk is behind; says whether there may be more at once.
-    fn take_in(&mut self, completions: &mut Vec<Completion>) -> bool {
+    /// Takes frames and commands, unless the disk is behind.
+    fn take_in(&mut self) -> Taken {
+        let mut all = Taken::default();
         if !self.committer.has_room() {
-            return false;
+            return all;
         }
-        let (mut more, mut taken, mut bytes) = (true, 0, 0);
-        while more && taken < MAX_TAKEN && bytes < MAX_TAKEN_BYTES {
+        let (mut taken, mut bytes) = (0, 0);
+        all.more = true;
+        while all.more && taken < MAX_TAKEN && bytes < MAX_TAKEN_BYTES {
             let events = self.transport.poll(POLLED);
-            more = events.len() == POLLED;
+            all.more = events.len() == POLLED;
             taken += events.len();
             for event in events {
                 if let NetEvent::Received { frame, .. } = &event {
                     bytes += frame.len();
                 }
-                completions.extend(self.heard(event));
+                all.frames.extend(self.heard(event));
             }
         }
         let (mut taken, mut bytes) = (0, 0);
@@ -140,17 +170,36 @@ impl Turns {
             if let Command::Publish { batch, .. } = &command {
                 bytes += batch.bytes().len();
             }
-            completions.push(Completion::Client(session, command));
+            all.commands.push(Completion::Client(session, command));
             if taken == MAX_TAKEN || bytes >= MAX_TAKEN_BYTES {
-                return true;
+                all.more = true;
+                break;
             }
         }
-        more
+        all
     }
 
-    fn heard(&mut self, event: NetEvent) -> Option<Completion> {
+    /// Verifies frames, on several cores where there is enough to do, and takes them in, in their order.
+    fn receive(&mut self, at: Now, frames: Vec<Framed>, operations: &mut Vec<Operation>) {
+        let decoder = self.engine.decoder();
+        let decode = |(from, frame): Framed| (from, decoder.decode(from, &frame));
+        let bytes: usize = frames.iter().map(|(_, frame)| frame.len()).sum();
+        let decoded: Vec<Decoded> = if frames.len() > 1 && bytes >= SHARED_BYTES {
+            self.verifying.run(frames, decode)
+        } else {
+            frames.into_iter().map(decode).collect()
+        };
+        for (from, received) in decoded {
+            match received {
+                Ok(received) => self.engine.receive(at, from, received, operations),
+                Err(error) => operations.push(Operation::Refused(from, error)),
+            }
+        }
+    }
+
+    fn heard(&mut self, event: NetEvent) -> Option<Framed> {
         match event {
-            NetEvent::Received { from, frame } => return Some(Completion::Frame(from, frame)),
+            NetEvent::Received { from, frame } => return Some((from, frame)),
             NetEvent::Connected(peer) => {
                 self.peers += 1;
                 tracing::debug!(broker = self.name, %peer, "connected");
@@ -248,6 +297,7 @@ impl Drop for Turns {
             self.inbox.fail(String::from("the engine panicked: please report this with the log as a bug"));
         }
         self.committer.close();
+        self.verifying.close();
         self.reader.close();
         self.submitter.close();
         self.transport.close();
