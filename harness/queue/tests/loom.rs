@@ -3,6 +3,7 @@
 
 use loom::future::block_on;
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use weir_queue::{Behind, End, Fanout, GroupQueue, Limit, Reader};
 
@@ -77,6 +78,36 @@ fn room_comes_back_when_the_disk_has_taken_its_group() {
         queue.close();
         assert_eq!(taker.join().unwrap(), pushed);
         assert!(queue.has_room());
+    });
+}
+
+/// Nor has it more on the way to the disk, counted from before the push to the end of the write.
+#[test]
+fn what_is_not_written_yet_is_bounded() {
+    model_bounded(|| {
+        const ITEM: usize = 2;
+        const BUDGET: usize = 3;
+        let queue = Arc::new(GroupQueue::new(BUDGET));
+        let unwritten = Arc::new(AtomicUsize::new(0));
+        let taker = {
+            let (queue, unwritten) = (Arc::clone(&queue), Arc::clone(&unwritten));
+            thread::spawn(move || {
+                while let Some(group) = queue.take() {
+                    unwritten.fetch_sub(group.cost, Ordering::SeqCst);
+                    queue.release(group.cost);
+                }
+            })
+        };
+        for number in 0..3 {
+            if queue.has_room() {
+                let before = unwritten.fetch_add(ITEM, Ordering::SeqCst);
+                assert!(before < BUDGET, "{before} were not written, and there was room");
+                queue.push(number, ITEM).expect("not closed yet");
+            }
+        }
+        queue.close();
+        taker.join().unwrap();
+        assert_eq!((unwritten.load(Ordering::SeqCst), queue.queued()), (0, 0));
     });
 }
 

@@ -1,9 +1,14 @@
 //! `GET /streams/{id}/data/partitions/{p}/last|from|range`: stored events, streamed in canonical order.
 //!
 //! `{p}` is a partition or `all`. Bounds are inclusive and intersect. `format` is `object` (a JSON array of events),
-//! `jsonl` (one a line) or `raw` (a JSON array of the signed batches that hold them, in base64, with which of their
-//! events are meant). However long the answer, it is made as it is taken. An answer that breaks off ends the
+//! `jsonl` (one a line), `raw` (a JSON array of the signed batches that hold them, in base64, with which of their
+//! events are meant) or `binary`. However long the answer, it is made as it is taken. An answer that breaks off ends the
 //! connection in error, never as if it were complete.
+//!
+//! `binary` is for programs that read much and check signatures by themselves: records of a length u32, which counts
+//! what follows it; the number u32 of the first event that is meant; how many u32; and the signed batch. All three are
+//! big-endian. Each event is meant once, though a batch may come again with later events. Of `all`, partitions come one
+//! after the other; within one, batches are ordered by the first event that is meant.
 
 use std::sync::Arc;
 
@@ -21,6 +26,7 @@ use super::error::{ApiError, json_response};
 use super::query::{Parameters, wrong};
 use super::server::Peer;
 use super::services::Services;
+use crate::service::batches::{BatchPart, BatchReader};
 use crate::service::event::{EventView, JsonWriter, write_base64};
 use crate::service::reader::{LAST_POSITION, ReadRequest, Reader};
 
@@ -46,6 +52,17 @@ enum Format {
     Object,
     Lines,
     Raw,
+    Binary,
+}
+
+impl Format {
+    fn media(self) -> &'static str {
+        match self {
+            Self::Object | Self::Raw => "application/json",
+            Self::Lines => "application/x-ndjson",
+            Self::Binary => "application/octet-stream",
+        }
+    }
 }
 
 /// See the module's text.
@@ -63,10 +80,15 @@ pub async fn data(
         None | Some("object") => Format::Object,
         Some("jsonl") => Format::Lines,
         Some("raw") => Format::Raw,
-        Some(text) => return Err(wrong("format", text, "object, jsonl or raw")),
+        Some("binary") => Format::Binary,
+        Some(text) => return Err(wrong("format", text, "object, jsonl, raw or binary")),
     };
     let signatures = parameters.flag("signatures")?;
     let identity = services.access.identity(caller);
+    if format == Format::Binary {
+        let reader = BatchReader::open(services.gateway.clone(), identity, request)?;
+        return binary(services, reader).await;
+    }
     let mut reader = Reader::open(services.gateway.clone(), identity, request).await?;
     // The first event is waited for, so that what is refused has its status.
     let first = reader.next().await?;
@@ -83,8 +105,51 @@ pub async fn data(
         let piece = answer.piece().await?;
         Some((piece, answer))
     });
-    let media = if format == Format::Lines { "application/x-ndjson" } else { "application/json" };
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, format.media())], Body::from_stream(stream)).into_response())
+}
+
+/// An answer in binary batches.
+async fn binary(services: Arc<Services>, mut reader: BatchReader) -> Result<Response, ApiError> {
+    // As above: what is refused has its status.
+    let first = reader.next().await?;
+    let stream = futures_util::stream::unfold((reader, first), move |(mut reader, mut next)| {
+        let services = Arc::clone(&services);
+        async move {
+            let mut out = Vec::new();
+            let mut written = 0;
+            while out.len() < PIECE_BYTES {
+                let Some(part) = next.take() else { break };
+                written += u64::from(part.count);
+                write_part(&mut out, &part);
+                match reader.next().await {
+                    Ok(after) => next = after,
+                    Err(refusal) => {
+                        tracing::warn!(%refusal, "an answer broke off");
+                        return Some((Err(refusal), (reader, None)));
+                    }
+                }
+                if *services.shutdown.borrow() {
+                    return Some((Err(stopping()), (reader, None)));
+                }
+            }
+            count(&services.counters.delivered, written);
+            (!out.is_empty()).then(|| (Ok(Bytes::from(out)), (reader, next)))
+        }
+    });
+    let media = Format::Binary.media();
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, media)], Body::from_stream(stream)).into_response())
+}
+
+fn write_part(out: &mut Vec<u8>, part: &BatchPart) {
+    let length = u32::try_from(8 + part.bytes.len()).expect("a batch is shorter than 4 GiB");
+    for number in [length, part.first, part.count] {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    out.extend_from_slice(&part.bytes);
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(weir_kernel::broker::RefusalCode::Unavailable, "this node is stopping: ask again")
 }
 
 /// What a path and its parameters ask for.
@@ -167,10 +232,7 @@ impl Answer {
         while out.len() < PIECE_BYTES {
             if *self.services.shutdown.borrow() {
                 self.stage = Stage::Over;
-                return Some(Err(Refusal::new(
-                    weir_kernel::broker::RefusalCode::Unavailable,
-                    "this node is stopping: ask again",
-                )));
+                return Some(Err(stopping()));
             }
             let Some(event) = self.next.take() else {
                 self.end(&mut out);

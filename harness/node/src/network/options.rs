@@ -8,6 +8,7 @@ use weir_kernel::coordinator::Params;
 
 use super::error::NetworkError;
 use super::settings::Settings;
+use crate::service::limits::SLOW_READER;
 
 /// Brokers of one network on one machine at most: each is a store, a socket and four threads.
 pub const MAX_BROKERS: u32 = 64;
@@ -36,6 +37,8 @@ pub struct Options {
     pub websocket: SocketAddr,
     /// Whether sample streams publish.
     pub samples: bool,
+    /// How long a WebSocket subscriber may take nothing before it is closed as too slow.
+    pub slow_reader: Duration,
     /// Brokers that are stopped once everything is set up, counted from 0.
     pub offline: Vec<u32>,
 }
@@ -53,6 +56,7 @@ impl Options {
             http: SocketAddr::from(([127, 0, 0, 1], 7171)),
             websocket: SocketAddr::from(([127, 0, 0, 1], 7170)),
             samples: true,
+            slow_reader: SLOW_READER,
             offline: Vec::new(),
         }
     }

@@ -21,7 +21,6 @@ use super::transactions::Sender;
 use crate::follower::Follower;
 use crate::interfaces::{BrokerSwitch, InterfaceConfig, Servers, serve};
 use crate::service::Gateway;
-use crate::service::limits::SLOW_READER;
 
 /// Time between blocks during set-up, when nothing but the brokers' own work has to be waited for.
 const SETUP_BLOCK_TIME: Duration = Duration::from_millis(40);
@@ -128,7 +127,7 @@ impl Setup {
             api_keys: Vec::new(),
             development: true,
             hosts: Vec::new(),
-            slow_reader: SLOW_READER,
+            slow_reader: self.options.slow_reader,
             switch: Some(Arc::clone(brokers) as Arc<dyn BrokerSwitch>),
         };
         Ok(serve(config, Arc::clone(gateway), self.chain.clone()).await?)

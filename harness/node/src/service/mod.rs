@@ -10,6 +10,7 @@
 //! A [`Gateway`] knows the brokers of this process and opens sessions on one that runs; a publisher, reader or
 //! subscriber whose broker stops goes on at another, with nothing lost and nothing twice.
 
+pub mod batches;
 pub mod economy;
 pub mod event;
 pub mod gateway;
@@ -25,6 +26,7 @@ pub mod siwe;
 pub mod status;
 pub mod subscriber;
 
+pub use batches::{BatchPart, BatchReader};
 pub use event::EventView;
 pub use gateway::Gateway;
 pub use publisher::{PublishEvent, Publisher, Receipt};

@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use weir_chain::mirror::{Genesis, Mirror};
 use weir_chain::port::SharedMirror;
+use weir_kernel::batch::Batch;
 use weir_kernel::coordinator::{BlockRef, Contracts, Fact, Params, Permission, State, evolve};
-use weir_kernel::ids::{Address, StreamId, StreamPartition};
+use weir_kernel::ids::{Address, LaneId, StreamId, StreamPartition};
 use weir_kernel::limits::MAX_CONTENT_BYTES;
 use weir_kernel::signature::SecretKey;
 
@@ -164,6 +165,74 @@ async fn readings_merge_partitions_in_canonical_order_and_survive_a_stop() {
     let (_, raw) = fixture.get(&format!("{data}/0/from?fromTimestamp=0&format=raw")).await;
     let held: u64 = raw.as_array().unwrap().iter().map(|run| run["count"].as_u64().unwrap()).sum();
     assert_eq!(held, 14);
+}
+
+/// The parts of a binary answer: which events are meant, and the batch.
+fn parts(mut bytes: &[u8]) -> Vec<(u32, u32, Batch)> {
+    let mut parts = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let (part, after) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        let number = |at: usize| u32::from_be_bytes(*part[at..].first_chunk().unwrap());
+        parts.push((number(0), number(4), Batch::decode(part[8..].into()).unwrap()));
+        bytes = after;
+    }
+    parts
+}
+
+#[tokio::test]
+async fn binary_history_names_every_event_once_and_survives_a_stop() {
+    let fixture = fixture(true).await;
+    // Three lanes beside each other in time, batches of several events, chunks that cut through them.
+    let mut writer = fixture.socket(&format!("/streams/{PUBLIC}/publish")).await;
+    for key in [9u8, 10, 11] {
+        let mut lane = lane(StreamPartition { stream: PUBLIC, partition: 1 }, key);
+        for first in [0u64, 40, 80] {
+            let times: Vec<u64> = (0..8).map(|n| 1000 + first + n * 5 + u64::from(key) % 3).collect();
+            writer.send(Message::binary(batch(&mut lane, &times).bytes().to_vec())).await;
+            assert_eq!(writer.json().await["type"], "ack");
+        }
+    }
+    let data = format!("http://{}/streams/{PUBLIC}/data/partitions", fixture.servers.http_addr);
+    let read = async |what: &str| {
+        let answer = fixture.client.get(format!("{data}/{what}")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        parts(&answer.bytes().await.unwrap())
+    };
+    let named = |parts: &[(u32, u32, Batch)]| -> Vec<(LaneId, u64)> {
+        let events = parts.iter().flat_map(|(first, count, batch)| {
+            let sequence = batch.header().sequence + u64::from(*first);
+            (0..u64::from(*count)).map(move |n| (batch.lane(), sequence + n))
+        });
+        let mut events: Vec<_> = events.collect();
+        events.sort_unstable();
+        events
+    };
+    let all = read("1/from?fromTimestamp=0&format=binary").await;
+    let events = named(&all);
+    assert_eq!(events.len(), 3 * 3 * 8);
+    assert!(events.windows(2).all(|pair| pair[0] < pair[1]), "each once");
+    let first_places: Vec<_> =
+        all.iter().map(|(first, _, batch)| (batch.timestamp_ms(*first).unwrap(), batch.lane())).collect();
+    assert!(first_places.is_sorted(), "in order of the first event that is meant");
+    assert_eq!(named(&read("all/from?fromTimestamp=0&format=binary").await), events);
+    assert_eq!(named(&read("1/range?fromTimestamp=1020&toTimestamp=1024&format=binary").await).len(), 3);
+    fixture.brokers[0].abort();
+    assert_eq!(named(&read("1/last?count=7&format=binary").await).len(), 7);
+    let refused = fixture.client.get(format!("{data}/all/last?format=binary")).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_binary_subscription_gets_the_signed_batches() {
+    let fixture = fixture(true).await;
+    let path = format!("/streams/{PUBLIC}/subscribe?partitions=2&format=binary&notices=true");
+    let mut reader = fixture.socket(&path).await;
+    assert_eq!(reader.json().await["type"], "caughtUp");
+    let mut writer = fixture.socket(&format!("/streams/{PUBLIC}/publish")).await;
+    let published = batch(&mut lane(StreamPartition { stream: PUBLIC, partition: 2 }, 9), &[10, 20]);
+    writer.send(Message::binary(published.bytes().to_vec())).await;
+    let Message::Binary(bytes) = reader.0.next().await.unwrap().unwrap() else { panic!("wanted a batch") };
+    assert_eq!((&bytes[..8], &bytes[8..]), (&[0, 0, 0, 0, 0, 0, 0, 2][..], &published.bytes()[..]));
 }
 
 #[tokio::test]
