@@ -10,7 +10,7 @@ use bytes::Bytes;
 use weir_chain::mirror::{Genesis, Mirror};
 use weir_chain::port::SharedMirror;
 use weir_kernel::broker::Message;
-use weir_kernel::ids::Address;
+use weir_kernel::ids::{Address, PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
 use weir_kernel::signature::SecretKey;
 use weir_kernel::wire;
@@ -75,6 +75,10 @@ impl EventLog for Paced {
         }
         self.unsynced = 0;
         Ok(self.index)
+    }
+
+    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64) -> Result<u64, LogError> {
+        Ok(0)
     }
 
     fn load(&self) -> Result<Checkpoint, LogError> {
