@@ -149,8 +149,8 @@ impl Segments {
         record::check(buffer, position).map_err(|cause| LogError::damaged(self.place(position), cause))
     }
 
-    /// Has the system read a record that is wanted soon, without waiting for it. The device then works at many
-    /// reads at once, where one after another each would wait for it.
+    /// Has the system read a record that is wanted soon, without waiting for it. The device then works at
+    /// many reads at once, where one after another each would wait for it.
     pub(super) fn prefetch(&self, position: u64, length: usize) {
         if position >= self.pending().start {
             return;
