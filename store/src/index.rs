@@ -218,6 +218,9 @@ pub(crate) trait Index {
     /// A batch's signed bytes.
     fn batch(&self, stored: Stored) -> Result<Arc<[u8]>, LogError>;
 
+    /// Says that a batch is going to be read soon.
+    fn prefetch(&self, _stored: Stored) {}
+
     /// Batches of a scope with an append index above `after`, in append order.
     fn appends(&self, scope: Scope, after: u64) -> Rows<'_, Appended>;
 

@@ -51,6 +51,10 @@ pub const MERGE_ROWS: usize = 64;
 /// Segment files that are held open for reading.
 pub const OPEN_SEGMENTS: usize = 64;
 
+/// Length from which a batch is read ahead, in bytes. Smaller ones share pages with their neighbours, and
+/// asking costs as much as reading.
+pub const PREFETCH_BYTES: u32 = 8 * 1024;
+
 /// Memory of the unflushed part of each keyspace of the index, in bytes.
 pub const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 

@@ -29,9 +29,9 @@ pub trait EventLog: Send {
     /// As [`EventLog::write`].
     fn sync(&mut self) -> Result<u64, LogError>;
 
-    /// Drops batches of a stream partition whose last event is older than `before_ms`, in milliseconds since 1970
-    /// UTC: retention (WP 2.4.8). At most [`EXPIRE_BATCHES`] at a time, and durable with the next sync; returns how
-    /// many were dropped, 0 when none is left.
+    /// Drops batches of a stream partition whose last event is older than `before_ms`, in milliseconds since
+    /// 1970 UTC: retention (WP 2.4.8). At most [`EXPIRE_BATCHES`] at a time, and durable with the next sync;
+    /// returns how many were dropped, 0 when none is left.
     ///
     /// # Errors
     /// As [`EventLog::write`].

@@ -17,7 +17,7 @@ use weir_kernel::ids::LaneId;
 use weir_kernel::log::{Chunk, Query, Slice, Table};
 
 use crate::error::LogError;
-use crate::index::{Index, Scope};
+use crate::index::{Index, Scope, Stored};
 use crate::limits::SLICES_PER_CHUNK;
 use crate::times::EventTimes;
 
@@ -63,12 +63,15 @@ pub(crate) fn answer(
 pub(super) struct Answer {
     chunk: Chunk,
     bytes: usize,
+    /// Whole batches that are to be read, and their bytes.
+    planned: usize,
+    planned_bytes: usize,
     budget_bytes: usize,
 }
 
 impl Answer {
     fn new(budget_bytes: usize) -> Self {
-        Self { chunk: Chunk::default(), bytes: 0, budget_bytes }
+        Self { chunk: Chunk::default(), bytes: 0, planned: 0, planned_bytes: 0, budget_bytes }
     }
 
     /// Whether one more batch of this length still fits. The first one always does.
@@ -80,6 +83,26 @@ impl Answer {
     /// Whether the order has reached its bound.
     fn is_full(&self) -> bool {
         self.chunk.order.len().max(self.chunk.batches.len()) >= SLICES_PER_CHUNK
+    }
+
+    /// Plans to read one more whole batch; false when it does not fit. The first one always does.
+    fn plan(&mut self, length: u32) -> bool {
+        let bytes = self.planned_bytes.saturating_add(length as usize);
+        let fits = self.planned == 0 || (bytes <= self.budget_bytes && self.planned < SLICES_PER_CHUNK);
+        if fits {
+            (self.planned, self.planned_bytes) = (self.planned + 1, bytes);
+        }
+        fits
+    }
+
+    /// Reads what was planned: whole batches with their numbers of events.
+    fn read(&mut self, index: &impl Index, planned: &[(Stored, u32)]) -> Result<(), LogError> {
+        planned.iter().for_each(|(stored, _)| index.prefetch(*stored));
+        for (stored, count) in planned {
+            let number = self.add(index.batch(*stored)?);
+            self.push(Slice { batch: number, first: 0, count: *count });
+        }
+        Ok(())
     }
 
     /// Adds a batch; returns the number by which slices name it.
@@ -108,41 +131,43 @@ impl Answer {
 
 /// Batches in append order. `last_index` never goes back, so a tail may always ask again from there.
 fn appended(index: &impl Index, scope: Scope, after: u64, mut answer: Answer) -> Result<Chunk, LogError> {
-    let mut last_index = after;
+    let (mut wanted, mut last_index, mut next) = (Vec::new(), after, None);
     for batch in index.appends(scope, after) {
         let batch = batch?;
         if batch.index > index.up_to_index() {
             break;
         }
-        if !answer.fits(batch.length as usize) {
-            answer.chunk.last_index = last_index;
+        if !answer.plan(batch.length) {
             let Scope { partition, slot } = scope;
-            return Ok(answer.finish(Some(Query::Append { partition, slot, after_index: last_index })));
+            next = Some(Query::Append { partition, slot, after_index: last_index });
+            break;
         }
-        let number = answer.add(index.batch(batch.stored(scope.partition))?);
-        answer.push(Slice { batch: number, first: 0, count: batch.count });
+        wanted.push((batch.stored(scope.partition), batch.count));
         last_index = batch.index;
     }
+    answer.read(index, &wanted)?;
     answer.chunk.last_index = last_index;
-    Ok(answer.finish(None))
+    Ok(answer.finish(next))
 }
 
 /// Whole batches of a lane from the one that holds `from`, or else from the first one after it.
 fn of_lane(index: &impl Index, lane: LaneId, from: u64, mut answer: Answer) -> Result<Chunk, LogError> {
+    let (mut wanted, mut next) = (Vec::new(), None);
     let holding = index.entry_at_or_before(lane, from)?.filter(|entry| entry.end() > from);
     let mut entry = match holding {
         Some(entry) => Some(entry),
         None => index.entry_at_or_after(lane, from)?,
     };
     while let Some(found) = entry {
-        if !answer.fits(found.length as usize) {
-            return Ok(answer.finish(Some(Query::Lane { lane, from: found.sequence })));
+        if !answer.plan(found.length) {
+            next = Some(Query::Lane { lane, from: found.sequence });
+            break;
         }
-        let number = answer.add(index.batch(found.stored())?);
-        answer.push(Slice { batch: number, first: 0, count: found.count });
+        wanted.push((found.stored(), found.count));
         entry = index.entry_at_or_after(lane, found.end())?;
     }
-    Ok(answer.finish(None))
+    answer.read(index, &wanted)?;
+    Ok(answer.finish(next))
 }
 
 /// Values of a table's rows.

@@ -158,6 +158,9 @@ impl<I: Index> Merge<'_, I> {
 
     fn insert(&mut self, mut source: Source) -> Result<(), LogError> {
         let position = source.position(self.index, self.times)?;
+        if source.bytes.is_none() && position <= self.range.to {
+            self.index.prefetch(source.entry.stored());
+        }
         let other = self.open.insert(position, source);
         assert!(other.is_none(), "two runs hold one event of one lane");
         Ok(())

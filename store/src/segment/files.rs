@@ -11,6 +11,8 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -145,6 +147,22 @@ impl Segments {
             })?;
         }
         record::check(buffer, position).map_err(|cause| LogError::damaged(self.place(position), cause))
+    }
+
+    /// Has the system read a record that is wanted soon, without waiting for it. The device then works at
+    /// many reads at once, where one after another each would wait for it.
+    pub(super) fn prefetch(&self, position: u64, length: usize) {
+        if position >= self.pending().start {
+            return;
+        }
+        #[cfg(target_os = "linux")]
+        if let Ok((file, start)) = self.file_at(position) {
+            let length = NonZeroU64::new(length as u64);
+            // What goes wrong here goes wrong again when it is read.
+            let _ = rustix::fs::fadvise(&*file, position - start, length, rustix::fs::Advice::WillNeed);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = length;
     }
 
     fn read_pending(&self, position: u64, buffer: &mut [u8]) -> bool {

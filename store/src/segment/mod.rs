@@ -192,8 +192,8 @@ impl SegmentLog {
     fn add(&mut self, draft: Draft, before: Place) -> Result<(), LogError> {
         let mut state = self.shared.state();
         if !draft.removed.is_empty() {
-            // No view sees a lane shrink while it is in use: those that are have not got the layer that takes away,
-            // and those to come have it whole.
+            // No view sees a lane shrink while it is in use: those that are have not got the layer that takes
+            // away, and those to come have it whole.
             state.begin_layer(before, self.layer_rows);
             (self.layer_rows, self.layer_start, self.removes) = (0, before.position, true);
         }

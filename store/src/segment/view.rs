@@ -16,6 +16,7 @@ use super::layers::{Layer, merged};
 use crate::draft::Draft;
 use crate::error::LogError;
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
+use crate::limits::PREFETCH_BYTES;
 use crate::record;
 
 /// Lanes whose last block a view remembers.
@@ -211,6 +212,12 @@ impl Index for View<'_> {
             LogError::damaged(self.shared.segments.place(stored.position), cause)
         })?;
         Ok(bytes.into())
+    }
+
+    fn prefetch(&self, stored: Stored) {
+        if stored.length >= PREFETCH_BYTES {
+            self.shared.segments.prefetch(stored.position, record::batch_record_bytes(stored.length));
+        }
     }
 
     fn appends(&self, scope: Scope, after: u64) -> Rows<'_, Appended> {
