@@ -254,7 +254,7 @@ impl Run {
         (delivery.recovered, delivery.session) = (found.signer, found.session);
         let accepted = subscribed.is_some_and(|s| self.accepts(&s.terms));
         let data = market::deliver(subscription, &delivery, &signature);
-        let call = delivery::Call::Deliver { subscription, delivery, accepted };
+        let call = delivery::Call::Deliver { subscription, delivery: Box::new(delivery), accepted };
         let at = self.network.addresses.event_delivery.unwrap();
         Some((self.key(), at, data, Call::Delivery(call)))
     }

@@ -201,7 +201,7 @@ impl Run {
             _ => {}
         }
         let data = data::settle(&signed, &proof);
-        let signed = recovered(&signed.header, &signed.proof());
+        let signed = Box::new(recovered(&signed.header, &signed.proof()));
         Some((sender, fees, data, Call::Fees(fees::Call::Settle { signed, proof })))
     }
 
@@ -221,7 +221,7 @@ impl Run {
             _ => {}
         }
         let data = data::prove_fork(&pair[0], &pair[1]);
-        let [first, second] = pair.map(|signed| recovered(&signed.header, &signed.proof()));
+        let [first, second] = pair.map(|signed| Box::new(recovered(&signed.header, &signed.proof())));
         Some((sender, fees, data, Call::Fees(fees::Call::ProveFork { first, second })))
     }
 
@@ -421,10 +421,10 @@ fn the_chain_does_what_the_twin_of_fees_and_karma_foresees() {
     let step = |run: &mut Run, number: u64| {
         run.step();
         run.check_books();
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             run.check_balance();
         }
-        if number % 700 == 0 {
+        if number.is_multiple_of(700) {
             run.check_views();
         }
         true

@@ -350,7 +350,7 @@ fn streams_do_what_the_twin_foresees() {
     };
     let step = |run: &mut Run, number: u64| {
         run.step(number);
-        if number % 250 == 0 {
+        if number.is_multiple_of(250) {
             run.check_lists();
         }
         true

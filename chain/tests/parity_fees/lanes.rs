@@ -43,7 +43,7 @@ fn key_of(account: Address) -> u8 {
 /// Signs a header as its origin, or in every third lane as a session key for it.
 pub fn sign(header: Header) -> SignedHeader {
     let key = key_of(header.origin);
-    if header.nonce[7] % 3 == 0 {
+    if header.nonce[7].is_multiple_of(3) {
         return session::certified(&header, &session::session(&header, header.opening_block + 1), key);
     }
     let hash = header.signing_hash(CHAIN_ID);

@@ -197,10 +197,10 @@ fn signed_report(report: &Report) -> SignedReport {
 }
 
 /// Brokers show only headers whose signature they have checked.
-fn recovered(signed: &SignedHeader) -> fees::RecoveredHeader {
+fn recovered(signed: &SignedHeader) -> Box<fees::RecoveredHeader> {
     let session = signed.certificate.map(|certificate| RecoveredSession {
         expiry_block: certificate.expiry_block,
         wallet: Some(signed.header.origin),
     });
-    fees::RecoveredHeader { header: signed.header, signer: Some(signed.header.signer), session }
+    Box::new(fees::RecoveredHeader { header: signed.header, signer: Some(signed.header.signer), session })
 }

@@ -18,6 +18,7 @@
 pub mod events;
 pub mod subscriptions;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -44,7 +45,7 @@ pub enum Call {
     /// `withdraw`: by the controller.
     Withdraw { subscription: u64, amount: u128 },
     /// `deliver`: by anybody. `accepted` is what the subscriber's code does: whether it returns.
-    Deliver { subscription: u64, delivery: Delivery, accepted: bool },
+    Deliver { subscription: u64, delivery: Box<Delivery>, accepted: bool },
 }
 
 /// An event of EventDelivery. Fields are those of the Solidity event of the same name.

@@ -70,7 +70,12 @@ fn delivery(batch: &Batch, index: u32) -> Delivery {
 }
 
 fn deliver(state: &mut AnyState, at_s: u64, delivery: Delivery, accepted: bool) -> Result<(), AnyRefusal> {
-    act(state, at_s, ANYBODY, AnyCall::Delivery(Call::Deliver { subscription: 1, delivery, accepted }))
+    act(
+        state,
+        at_s,
+        ANYBODY,
+        AnyCall::Delivery(Call::Deliver { subscription: 1, delivery: Box::new(delivery), accepted }),
+    )
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub mod price;
 pub mod receipts;
 pub mod settlement;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -70,9 +71,9 @@ pub enum Call {
     /// `withdraw`: the notice is over.
     Withdraw { slot: StreamPartition },
     /// `settle`: by anybody.
-    Settle { signed: RecoveredHeader, proof: CutProof },
+    Settle { signed: Box<RecoveredHeader>, proof: CutProof },
     /// `proveFork`: by anybody, who is the reporter.
-    ProveFork { first: RecoveredHeader, second: RecoveredHeader },
+    ProveFork { first: Box<RecoveredHeader>, second: Box<RecoveredHeader> },
     /// `allotToEdge`: the caller pays for what that broker delivers to it.
     AllotToEdge { edge: Address, amount: u128 },
     /// `requestEdgeWithdrawal`.
