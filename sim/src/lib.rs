@@ -78,6 +78,7 @@
 //! ```
 
 pub mod audit;
+mod by_address;
 pub mod byzantine;
 pub mod chain;
 pub mod clients;

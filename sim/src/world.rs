@@ -13,6 +13,7 @@ use weir_node::engine::{Completion, Operation};
 use weir_store::EventLog;
 
 use crate::audit::Audit;
+use crate::by_address::ByAddress;
 use crate::byzantine;
 use crate::chain::{ChainActor, START_MS};
 use crate::clients::Client;
@@ -33,7 +34,10 @@ use crate::verifier::SimulationVerifier;
 mod end;
 mod population;
 mod progress;
+mod service;
 mod sessions;
+
+use self::service::Service;
 
 /// What happens.
 #[derive(Debug)]
@@ -56,6 +60,7 @@ pub(crate) enum Event {
     Reply { client: usize, session: SessionId, reply: Reply },
     Disconnected { client: usize, session: SessionId },
     Connect { client: usize },
+    Served { node: usize },
 }
 
 /// A client's session with an edge.
@@ -91,7 +96,7 @@ pub(crate) struct World<'a> {
     pub now_us: u64,
     pub heap: EventHeap<Event>,
     pub nodes: Vec<Node>,
-    pub numbers: BTreeMap<Address, usize>,
+    pub numbers: ByAddress<usize>,
     pub chain: ChainActor,
     pub links: Links,
     pub clients: Vec<Seated>,
@@ -110,6 +115,7 @@ pub(crate) struct World<'a> {
     pub publications: Publications,
     pub oracles: Oracles,
     pub verifier: SimulationVerifier,
+    pub service: Service,
     pub rules: Rules,
     pub transaction_loss: u32,
     pub healed: bool,
@@ -143,7 +149,7 @@ impl World<'_> {
             }
             self.now_us = at_us;
             let known = self.report.violations.len();
-            self.on_event(event);
+            self.serve(event);
             if self.report.violations.len() > known && self.on_violations(known) {
                 return;
             }
@@ -236,6 +242,7 @@ impl World<'_> {
                 }
             }
             Event::Connect { client } => self.connect(client),
+            Event::Served { node } => self.on_served(node),
         }
     }
 
@@ -295,6 +302,7 @@ impl World<'_> {
             Operation::Send { to, frame, .. } => self.send(node, to, frame),
             Operation::Write { index, records } => {
                 self.on_written(node, &records);
+                self.occupy(node, &records);
                 match self.nodes[node].write(index, records) {
                     Ok(true) => self.begin_sync(node),
                     Ok(false) => {}
@@ -438,6 +446,7 @@ impl World<'_> {
         let (view, facts) = self.chain.produce(timestamp_s);
         self.observe(&Happening::Block { view: &view, facts: &facts });
         self.tell_progress();
+        self.chain.found(self.scenario.all_brokers() as usize);
         let slashed = facts.iter().filter(|fact| matches!(fact, Fact::BrokerSlashed { .. })).count();
         self.report.slashed += slashed as u64;
         let replaced = self.replaced(&view, &facts);
@@ -460,14 +469,6 @@ impl World<'_> {
             }
         }
         self.heap.schedule(self.now_us + self.scenario.block_ms * 1_000, Event::Block);
-    }
-
-    fn note_serving(&mut self) {
-        for node in &self.nodes {
-            let summaries = node.engine().into_iter().flat_map(|engine| engine.shard().summaries());
-            let ready = summaries.filter(|summary| summary.serves);
-            self.serving.extend(ready.map(|summary| (node.address, summary.partition)));
-        }
     }
 
     /// Brokers that lose a seat in this block, after the founding.

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_kernel::coordinator::{Entry, Intent};
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
 
+use crate::by_address::ByAddress;
 use crate::report::Violation;
 use crate::surroundings::note;
 
 /// What was sent and adopted so far.
 #[derive(Debug, Default)]
 pub struct Once {
-    sent: BTreeMap<Address, BTreeSet<Hash>>,
-    adopted: BTreeMap<Address, Adopted>,
+    sent: ByAddress<BTreeSet<Hash>>,
+    adopted: ByAddress<Adopted>,
 }
 
 /// The cuts that a broker adopted last.
@@ -73,9 +74,9 @@ impl Once {
 
     /// A broker's process ended; without its disk it begins anew.
     pub fn on_crash(&mut self, who: Address, wiped: bool) {
-        self.sent.remove(&who);
+        self.sent.swap_remove(&who);
         if wiped {
-            self.adopted.remove(&who);
+            self.adopted.swap_remove(&who);
         } else if let Some(adopted) = self.adopted.get_mut(&who) {
             adopted.last = adopted.durable.clone();
             adopted.unsynced.clear();

@@ -11,6 +11,9 @@ const MAX_BROKERS: u32 = 20_000;
 /// Clients of a role at most.
 const MAX_CLIENTS: u32 = 1_000_000;
 
+/// A broker keeps an event a minute at least.
+const MAX_EVENT_NS: u64 = 60_000_000_000;
+
 /// Virtual time at most: ten years.
 const MAX_DURATION_MS: u64 = 10 * 366 * 24 * 3_600 * 1_000;
 
@@ -39,7 +42,9 @@ impl Scenario {
     }
 
     fn check_counts(&self) -> Result<(), ScenarioError> {
-        let at_least_one: [(&'static str, u64, u64); 11] = [
+        let at_least_one: [(&'static str, u64, u64); 13] = [
+            ("clients_from_ms", self.clients_from_ms.saturating_add(1), MAX_DURATION_MS),
+            ("event_ns", self.event_ns.saturating_add(1), MAX_EVENT_NS),
             ("brokers", u64::from(self.brokers), u64::from(MAX_BROKERS)),
             ("joins", self.joins.len() as u64 + 1, u64::from(MAX_BROKERS)),
             ("replicas", u64::from(self.replicas), 7),

@@ -76,6 +76,7 @@ impl<'a> World<'a> {
             publications: Default::default(),
             oracles: Default::default(),
             verifier: SimulationVerifier::new(scenario.real_signatures),
+            service: Default::default(),
             rules: options.rules,
             transaction_loss: scenario.transaction_loss,
             healed: false,
@@ -93,11 +94,13 @@ impl<'a> World<'a> {
     /// Engines see a view in which they are not registered yet before they act: a store without its marker whose
     /// broker the chain already counts on would be taken for a lost disk.
     fn add_brokers(&mut self) {
+        // Those that a founder seats have equal stakes.
+        let most = if self.scenario.founder { 1 } else { 4 };
         for node in 0..self.scenario.brokers {
             if self.scenario.has(Actor::Node(node)) {
                 self.start(node as usize);
                 let key = (Actor::Node(node), Purpose::Tickets, 0);
-                let tickets = self.decider.choose(key, 1, |random| random.between((1, 4))) as u8;
+                let tickets = self.decider.choose(key, 1, |random| random.between((1, most))) as u8;
                 let register = Event::Register { node: node as usize, tickets };
                 self.heap.schedule(100_000 + u64::from(node), register);
             }
@@ -171,7 +174,8 @@ impl<'a> World<'a> {
         }
         let mut seat = Seat::new(Role::Subscriber, number);
         let mut decide = seat.decide(&mut self.decider);
-        let (half_ms, streams) = (self.scenario.duration_ms / 2, subjects.streams.len() as u64);
+        let active_ms = self.scenario.duration_ms.saturating_sub(self.scenario.clients_from_ms);
+        let (half_ms, streams) = (active_ms / 2, subjects.streams.len() as u64);
         let from = decide.choose(Purpose::From, 0, |random| match number % 3 {
             0 => 0,
             1 => 1,
@@ -238,8 +242,9 @@ impl<'a> World<'a> {
         }
         self.clients.push(Seated { actor: seat.actor, counts: seat.counts, sessions: 0, client });
         self.connections.push(None);
-        self.heap.schedule(seat.begin_us, Event::Connect { client: number });
-        self.heap.schedule(seat.begin_us + 1_000, Event::ClientWake { client: number });
+        let begin_us = self.scenario.clients_from_ms * 1_000 + seat.begin_us;
+        self.heap.schedule(begin_us, Event::Connect { client: number });
+        self.heap.schedule(begin_us + 1_000, Event::ClientWake { client: number });
     }
 }
 
