@@ -85,7 +85,7 @@ pub fn load(brokers: u32, measured_s: u64) -> Scenario {
         streams: brokers.div_ceil(STREAM_PARTITIONS),
         stream_partitions: STREAM_PARTITIONS,
         founder: true,
-        far_edges: true,
+        steady: true,
         clients_from_ms: (founded_s - WARM_UP_S) * 1_000,
         publishers: brokers,
         publisher_partitions: 1,

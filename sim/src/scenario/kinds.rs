@@ -24,7 +24,7 @@ impl Scenario {
             stream_partitions: 3,
             founder: false,
             clients_from_ms: 0,
-            far_edges: false,
+            steady: false,
             event_ns: 0,
             publishers: 3,
             publisher_partitions: 0,

@@ -114,9 +114,9 @@ pub struct Scenario {
     pub founder: bool,
     /// Clients come from this time on, in virtual milliseconds.
     pub clients_from_ms: u64,
-    /// Whether publishers come to edges that have no seat where their events go, so that all of their traffic leaves the edge
-    /// however few brokers there are.
-    pub far_edges: bool,
+    /// Whether clients are all alike and stay: publishers come to edges that have no seat where their events go, so that all
+    /// of their traffic leaves the edge however few brokers there are, and subscribers follow from now on.
+    pub steady: bool,
     /// What a broker takes to keep an event, in nanoseconds; what comes meanwhile waits. 0 if it takes no time.
     pub event_ns: u64,
     /// Honest publishers.

@@ -189,7 +189,10 @@ impl<'a> World<'a> {
         let stream = decide.choose(Purpose::Subject, 0, |random| random.below(streams)).min(streams - 1);
         let slow = decide.chance(Purpose::Slow, 250_000);
         let restless = if decide.chance(Purpose::Restless, 500_000) { RESTLESS } else { 0 };
-        let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(half_ms * 1_000));
+        let (from, slow, restless) =
+            if self.scenario.steady { (From::Latest, false, 0) } else { (from, slow, restless) };
+        let within_us = if self.scenario.steady { 3_000_000 } else { half_ms * 1_000 };
+        let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(within_us));
         seat.begin_us = begin_us;
         let subscriber = Subscriber::new(subjects.streams[stream as usize], from, slow, restless);
         self.add_client(seat, Client::Subscriber(subscriber));

@@ -86,7 +86,7 @@ impl World<'_> {
         let mut decide = self.decider.of(seated.actor, &mut seated.counts);
         let first = decide.choose(Purpose::Edge, 0, |random| random.below(count as u64)) as usize;
         let mut up = (first..count).chain(0..first.min(count)).filter(|node| self.nodes[*node].is_up());
-        let near = if self.scenario.far_edges { self.seated_for(client) } else { BTreeSet::new() };
+        let near = if self.scenario.steady { self.seated_for(client) } else { BTreeSet::new() };
         let nearest = up.clone().next();
         up.find(|node| !near.contains(node)).or(nearest)
     }
