@@ -1,4 +1,4 @@
-//! How fast the simulator runs: `speed BROKERS VIRTUAL_S [no-audit]`, for a profiler to look at. Seconds are those that
+//! How fast the simulator runs: `speed BROKERS VIRTUAL_S [no-audit|saturated]`, for a profiler to look at. Seconds are those that
 //! the thread spent on a core where Linux tells, and the clock's elsewhere.
 
 #![allow(clippy::disallowed_methods, reason = "the clock measures the simulator, it is no part of a run")]
@@ -19,22 +19,25 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: u64| arguments.get(index).map_or(Ok(default), |text| text.parse());
     let (Ok(brokers), Ok(measured_s)) = (number(0, 5), number(1, 60)) else {
-        eprintln!("speed BROKERS VIRTUAL_S [no-audit]: two numbers");
+        eprintln!("speed BROKERS VIRTUAL_S [no-audit|saturated]: two numbers");
         std::process::exit(2);
     };
-    let audited = arguments.get(2).is_none_or(|word| word != "no-audit");
-    let audit = if audited { AuditLevel::Digest } else { AuditLevel::Nothing };
+    let asked = |word: &str| arguments.get(2).is_some_and(|argument| argument == word);
+    let audit = if asked("no-audit") { AuditLevel::Nothing } else { AuditLevel::Digest };
+    let load = if asked("saturated") { speed::saturated } else { speed::load };
     let begun = Instant::now();
     let clock = || core_s().unwrap_or_else(|| begun.elapsed().as_secs_f64());
-    match speed::measure(brokers as u32, measured_s, audit, clock) {
+    match speed::measure_scenario(&load(brokers as u32, measured_s), measured_s, audit, clock) {
         Ok(stretch) => println!(
             "{brokers} brokers: {:.1} x real time, {:.0} steps/s, {:.1} messages/s a broker, {:.1} steps/s a broker, \
-             {:.0} messages/s, {:.2} s measured of {:.1} s",
+             {:.0} messages/s, {:.1} events stored/s a broker, {:.0} bytes an event, {:.2} s measured of {:.1} s",
             stretch.virtual_s / stretch.spent_s,
             stretch.steps / stretch.spent_s,
             stretch.frames / stretch.virtual_s / brokers as f64,
             stretch.steps / stretch.virtual_s / brokers as f64,
             stretch.frames / stretch.spent_s,
+            stretch.stored / stretch.virtual_s / brokers as f64,
+            stretch.bytes / stretch.events,
             stretch.spent_s,
             clock(),
         ),

@@ -46,6 +46,8 @@ pub struct NodeAudit {
     chain: Chain,
     steps: u64,
     at_us: u64,
+    /// Nothing is taken in.
+    off: bool,
     /// Checkpoints are kept from this step on, up to that one, one in so many.
     kept: Option<(u64, u64, u64)>,
     checkpoints: Vec<Checkpoint>,
@@ -61,7 +63,12 @@ impl NodeAudit {
                 (node == number).then_some((from_step, from_step.saturating_add(count), 1))
             }
         };
-        Self { kept, ..Self::default() }
+        Self { kept, off: level == AuditLevel::Nothing, ..Self::default() }
+    }
+
+    /// Whether steps are taken in.
+    pub fn is_on(&self) -> bool {
+        !self.off
     }
 
     /// A step is over: takes in its transcript.

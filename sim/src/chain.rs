@@ -14,11 +14,12 @@ use weir_chain::wallet::{Account, Wallet};
 use weir_chain::{calldata, fees};
 use weir_kernel::coordinator::fees::Params as Prices;
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Fact, Intent, Params, State};
+use weir_kernel::coordinator::{Fact, Intent, MAXIMUM_LIST, Params, State, useful_changes};
 use weir_kernel::ids::{Address, StreamId, StreamPartition};
 use weir_kernel::signature::SecretKey;
 use weir_node::follower::Follower;
 
+use crate::faults::FaultKind;
 use crate::scenario::{Scenario, key_bytes};
 
 pub mod branch;
@@ -62,7 +63,11 @@ pub struct ChainActor {
     known_streams: BTreeSet<StreamId>,
     /// The newest first.
     views: VecDeque<Arc<State>>,
+    /// How many of them.
+    kept_views: usize,
     waiting: BTreeSet<B256>,
+    /// Who will seat all brokers.
+    founder: Option<Wallet>,
     /// Transactions that were included and failed, by reason.
     pub reverts: BTreeMap<String, u64>,
 }
@@ -75,7 +80,7 @@ impl ChainActor {
         let mut alloc: BTreeMap<EthereumAddress, U256> =
             brokers.iter().map(|wallet| (wallet.address(), BROKER_ETHER_WEI)).collect();
         // It pays for a transfer to each broker, and what waits is held back at its gas limit.
-        let share = U256::from(1 + brokers.len() / 256);
+        let share = U256::from(1 + brokers.len() / 64);
         alloc.insert(owner.address(), BROKER_ETHER_WEI * share);
         alloc.extend(payers(seed, scenario).map(|wallet| (wallet.address(), BROKER_ETHER_WEI)));
         let start_s = START_MS / 1_000 - 1_000;
@@ -104,6 +109,8 @@ impl ChainActor {
             known_streams: BTreeSet::new(),
             views: VecDeque::new(),
             waiting: BTreeSet::new(),
+            kept_views: kept_views(scenario),
+            founder: scenario.founder.then(|| owner.clone()),
             reverts: BTreeMap::new(),
         };
         chain.set_up(seed, scenario, &owner, brokers, start_s);
@@ -124,6 +131,9 @@ impl ChainActor {
             let name = format!("stream-{number}");
             let create = calldata::create_stream(&name, "simulated", scenario.stream_partitions, true, true);
             self.send(owner, self.addresses.registry, create, CALL_GAS);
+            if (number as usize + 1).is_multiple_of(SET_UP_TRANSACTIONS) {
+                self.settle(start_s + 1);
+            }
         }
         self.settle(start_s + 1);
         if scenario.guests > 0 {
@@ -208,6 +218,17 @@ impl ChainActor {
         self.send(wallet, coordinator, calldata::register(stake, &endpoint, B256::repeat_byte(1)), CALL_GAS);
     }
 
+    /// Seats all brokers, once, when so many have their draws: whoever wants to may do that, and one who is no broker gets
+    /// no reward for it.
+    pub fn found(&mut self, brokers: usize) {
+        let view = self.view();
+        let drawn = view.brokers.values().filter(|broker| broker.draw.is_some()).count();
+        let Some(founder) = self.founder.take_if(|_| drawn >= brokers) else { return };
+        for changes in useful_changes(&view, usize::MAX).chunks(MAXIMUM_LIST) {
+            self.submit(&founder, &Intent::Rebalance(changes.to_vec()));
+        }
+    }
+
     /// Sends what a broker wants, from its account.
     pub fn submit(&mut self, wallet: &Wallet, intent: &Intent) {
         let gas = match intent {
@@ -252,7 +273,7 @@ impl ChainActor {
         }
         let facts = decode_block(&self.addresses, &mut self.known_streams, block.logs());
         self.views.push_front(Arc::clone(&view));
-        self.views.truncate(KEPT_VIEWS);
+        self.views.truncate(self.kept_views);
         Some((view, facts))
     }
 
@@ -274,6 +295,12 @@ fn payers(seed: u64, scenario: &Scenario) -> impl Iterator<Item = Wallet> + use<
         let bytes = key_bytes(seed, "publisher", u64::from(number));
         Wallet::from_bytes(&bytes).expect("the key is in range")
     })
+}
+
+/// Only a fault that shows brokers the past needs the past.
+fn kept_views(scenario: &Scenario) -> usize {
+    let stale = |fault: &crate::faults::Fault| matches!(fault.kind, FaultKind::StaleReads { .. });
+    if scenario.faults.iter().any(stale) { KEPT_VIEWS } else { 1 }
 }
 
 /// The account of a guest.

@@ -1,25 +1,22 @@
 //! The event heap: what happens next, in virtual time.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Things that will happen, the earliest first; at the same time, in the order in which they were scheduled.
+/// Things that will happen, the earliest first; at the same time, in the order in which they were scheduled. What is
+/// ordered are small keys: the things themselves stay where they are put.
 #[derive(Debug)]
 pub struct EventHeap<E> {
-    entries: BinaryHeap<Entry<E>>,
+    /// Time in virtual microseconds, order of scheduling, place.
+    keys: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    places: Vec<Option<E>>,
+    vacant: Vec<u32>,
     scheduled: u64,
-}
-
-#[derive(Debug)]
-struct Entry<E> {
-    at_us: u64,
-    order: u64,
-    event: E,
 }
 
 impl<E> Default for EventHeap<E> {
     fn default() -> Self {
-        Self { entries: BinaryHeap::new(), scheduled: 0 }
+        Self { keys: BinaryHeap::new(), places: Vec::new(), vacant: Vec::new(), scheduled: 0 }
     }
 }
 
@@ -27,43 +24,30 @@ impl<E> EventHeap<E> {
     /// Has something happen at a time, in virtual microseconds.
     pub fn schedule(&mut self, at_us: u64, event: E) {
         self.scheduled += 1;
-        self.entries.push(Entry { at_us, order: self.scheduled, event });
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            u32::try_from(self.places.len() - 1).expect("fewer than 2^32 things wait at once")
+        });
+        self.places[place as usize] = Some(event);
+        self.keys.push(Reverse((at_us, self.scheduled, place)));
     }
 
     /// What happens next, and when.
     pub fn pop(&mut self) -> Option<(u64, E)> {
-        self.entries.pop().map(|entry| (entry.at_us, entry.event))
+        let Reverse((at_us, _, place)) = self.keys.pop()?;
+        let event = self.places[place as usize].take().expect("each key has its thing");
+        self.vacant.push(place);
+        Some((at_us, event))
     }
 
     /// How many things are still to happen.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.len()
     }
 
     /// Whether nothing will ever happen again.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// The standard heap gives the greatest first, so earlier is greater.
-impl<E> Ord for Entry<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at_us, other.order).cmp(&(self.at_us, self.order))
+        self.keys.is_empty()
     }
 }
 

@@ -81,6 +81,7 @@
 //! ```
 
 pub mod audit;
+mod by_address;
 pub mod byzantine;
 pub mod chain;
 pub mod clients;

@@ -42,6 +42,8 @@ pub struct Progress {
     pub frame_bytes: u64,
     /// Events that publishers signed.
     pub published_events: u64,
+    /// Events whose publishers were told that they are stored.
+    pub stored_events: u64,
     /// Promises that did not hold.
     pub violations: usize,
 }

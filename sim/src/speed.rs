@@ -3,6 +3,28 @@
 //! What is measured is the part between two blocks after the founding: neither setting the contracts up nor taking seats
 //! is in it. Everything that every run has is on: oracles, nodes' chains, the contracts in their EVM. Whoever measures
 //! brings the clock, because no clock is part of a run.
+//!
+//! # Where the time goes
+//!
+//! `perf record -F 500 --call-graph dwarf,8192 speed 200 120` of the release build of `examples/speed.rs`, then `perf
+//! report --children --no-inline`. No part stands out any more, and what is left is the protocol's own work:
+//!
+//! | part | of a run | what it is |
+//! | --- | --- | --- |
+//! | `Shard::step` | 28 % | the kernel: 15 % of it messages, each with its maps by lane and account |
+//! | `MemoryLog::write` | 19 % | the disk in memory: six indexes a batch, changed through a draft that can be taken back |
+//! | `malloc` and `free` | 15 % | in all of these: a step makes its outputs, records and frames anew |
+//! | clients | 9 % | events are made, hashed into trees, and signed with the keyed hash |
+//! | oracles | 8 % | half of it keeps what each disk holds for certain |
+//! | `durability` at the end | 5 % | not in what is measured |
+//! | `wire::decode` | 4 % | batches are recalled by their bytes, messages are decoded each time |
+//! | sending | 4 % | frames are encoded once for all receivers; the link's decision |
+//! | audit | 2 to 5 % | a hash of what each step saw and did |
+//! | event heap | 2 % | |
+//! | blocks | 2 % | the EVM, with stand-ins for signatures |
+//!
+//! A step takes 5 to 10 µs so, a few hundred instructions of which wait for memory once there are more than about a hundred
+//! brokers: a node's state is spread over many small allocations.
 
 use crate::audit::AuditLevel;
 use crate::report::{Progress, Violation};
@@ -13,49 +35,85 @@ use crate::tape::{Actor, Role};
 /// Partitions of each stream.
 const STREAM_PARTITIONS: u32 = 8;
 
-/// When every partition has its first members, which is with the second epoch, and publishers have found that out; in
-/// virtual seconds.
-const FOUNDED_S: u64 = 75;
-
 /// After the measured part nothing is published, and every partition is sealed again: an epoch and some time to seal, in
 /// virtual milliseconds.
 const HEAL_MS: u64 = 90_000;
 
 /// What each broker's share of the publishers sends: with four replicas a batch makes four offers and four
-/// acknowledgements, and with subscribers about nine messages; those who follow say so once a second. Together that
-/// comes to eight messages a second that each broker sends.
-const PUBLISH_INTERVAL_MS: u64 = 1_200;
+/// acknowledgements, and goes to one subscriber in the mean; who follows says so once a second and is answered. Together
+/// that comes to eight messages a second that each broker sends.
+const PUBLISH_INTERVAL_MS: u64 = 1_500;
+
+/// Most events of a batch: four in the mean.
+const BATCH_EVENTS: u32 = 7;
 
 /// Brokers for each subscriber to all partitions of a stream.
-const BROKERS_A_SUBSCRIBER: u32 = 16;
+const BROKERS_A_SUBSCRIBER: u32 = 8;
 
 /// A block every five seconds, as on Gnosis Chain, and epochs of a minute.
 const BLOCK_MS: u64 = 5_000;
 const EPOCH_BLOCKS: u64 = 12;
 
+/// Clients come so long before the measured part begins, in virtual seconds: they have opened their lanes by then.
+const WARM_UP_S: u64 = 30;
+
+/// Brokers that are offered all that they can keep are busy after so many virtual seconds.
+const SATURATED_WARM_UP_S: u64 = 5;
+
 /// One seed for all: more brokers are the same work again, and not another draw.
 const SEED: u64 = 1;
+
+/// Replicas of a partition.
+pub const REPLICAS: u8 = 4;
+
+/// When every partition has its first members and has sealed, in virtual seconds: blocks take so many registrations, draws
+/// and changes of seats.
+fn founded_s(brokers: u32) -> u64 {
+    180 + u64::from(brokers) * 80 / 1_000
+}
 
 /// A network in which nothing goes wrong, with as many partitions and publishers as brokers, and epochs of a minute.
 /// Each broker sends about eight messages a second.
 pub fn load(brokers: u32, measured_s: u64) -> Scenario {
+    let founded_s = founded_s(brokers);
     Scenario {
+        replicas: REPLICAS,
         epoch_blocks: EPOCH_BLOCKS,
         block_ms: BLOCK_MS,
-        duration_ms: (FOUNDED_S + measured_s) * 1_000 + HEAL_MS,
+        duration_ms: (founded_s + measured_s) * 1_000 + HEAL_MS,
         heal_ms: HEAL_MS,
         streams: brokers.div_ceil(STREAM_PARTITIONS),
         stream_partitions: STREAM_PARTITIONS,
+        founder: true,
+        steady: true,
+        clients_from_ms: (founded_s - WARM_UP_S) * 1_000,
         publishers: brokers,
         publisher_partitions: 1,
         publish_interval_ms: PUBLISH_INTERVAL_MS,
-        batch_events: 7,
+        batch_events: BATCH_EVENTS,
         sealed_share: 0,
         lane_batches: 1_000_000,
         subscribers: brokers.div_ceil(BROKERS_A_SUBSCRIBER),
         // There are as many in every network, and they ask for all of its history again and again.
         without: (0..READERS).map(|number| Actor::Client(Role::Reader, number)).collect(),
         ..Scenario::calm(brokers)
+    }
+}
+
+/// Events a second that a broker keeps in [`saturated`], in place of what a real one does: more would only be more of the
+/// same to simulate, for what a network does of what its brokers can does not depend on the unit.
+pub const SATURATED_EVENTS_S: u32 = 400;
+
+/// The same network with brokers that keep [`SATURATED_EVENTS_S`] events a second each, offered all that they can keep.
+pub fn saturated(brokers: u32, measured_s: u64) -> Scenario {
+    let offered_s = u64::from(SATURATED_EVENTS_S) / u64::from(REPLICAS);
+    let mean_events = u64::from(1 + BATCH_EVENTS) / 2;
+    Scenario {
+        event_ns: 1_000_000_000 / u64::from(SATURATED_EVENTS_S),
+        publish_interval_ms: 1_000 * mean_events / offered_s,
+        clients_from_ms: (founded_s(brokers) - SATURATED_WARM_UP_S) * 1_000,
+        subscribers: 0,
+        ..load(brokers, measured_s)
     }
 }
 
@@ -74,6 +132,8 @@ pub struct Stretch {
     pub bytes: f64,
     /// Events that were published.
     pub events: f64,
+    /// Events that were acknowledged as stored.
+    pub stored: f64,
 }
 
 /// Why there is nothing to say about a network's speed.
@@ -124,7 +184,8 @@ pub fn measure_scenario(
     clock: impl Fn() -> f64,
 ) -> Result<Stretch, SpeedError> {
     let brokers = scenario.brokers;
-    let stretch_us = FOUNDED_S * 1_000_000..=(FOUNDED_S + measured_s) * 1_000_000;
+    let founded_s = founded_s(brokers);
+    let stretch_us = founded_s * 1_000_000..=(founded_s + measured_s) * 1_000_000;
     let mut samples: Option<[(f64, Progress); 2]> = None;
     let mut progress = |progress: Progress| {
         if stretch_us.contains(&progress.at_us) {
@@ -151,5 +212,61 @@ pub fn measure_scenario(
         frames: difference(|progress| progress.frames),
         bytes: difference(|progress| progress.frame_bytes),
         events: difference(|progress| progress.published_events),
+        stored: difference(|progress| progress.stored_events),
     })
+}
+
+/// Runs a network of so many brokers that keep no events for one another, and calls `held` when all are seated and have
+/// sealed: it says what the process holds.
+///
+/// # Errors
+///
+/// [`SpeedError`] if a promise did not hold.
+pub fn idle(brokers: u32, mut held: impl FnMut()) -> Result<(), SpeedError> {
+    let scenario = Scenario { publishers: 0, subscribers: 0, ..load(brokers, 60) };
+    let at_us = (founded_s(brokers) + 60) * 1_000_000;
+    let mut progress = |progress: Progress| {
+        if progress.at_us == at_us {
+            held();
+        }
+    };
+    let options = Options { progress: Some(&mut progress), ..Options::default() };
+    let report = simulate(Source::Seed(SEED, &scenario), options).report;
+    match report.violations.into_iter().next() {
+        Some(violation) => Err(SpeedError::Violated { brokers, violation: Box::new(violation) }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_measured_part_has_the_load_that_was_asked_for() {
+        let stretch = measure(5, 60, AuditLevel::Digest, ticks()).unwrap();
+        assert!((55.0..=60.0).contains(&stretch.virtual_s), "{stretch:?}");
+        let batches_s = stretch.events / 4.0 / stretch.virtual_s / 5.0;
+        assert!((0.5..=0.9).contains(&batches_s), "a batch of four in 1.5 seconds each: {stretch:?}");
+        let messages_s = stretch.frames / 5.0 / stretch.virtual_s;
+        assert!((5.0..=11.0).contains(&messages_s), "about eight messages a broker: {stretch:?}");
+    }
+
+    #[test]
+    fn brokers_that_take_time_keep_no_more_than_they_can() {
+        let scenario = saturated(8, 10);
+        let stretch = measure_scenario(&scenario, 10, AuditLevel::Digest, ticks()).unwrap();
+        let share =
+            stretch.stored / stretch.virtual_s / 8.0 * f64::from(REPLICAS) / f64::from(SATURATED_EVENTS_S);
+        assert!((0.3..=1.05).contains(&share), "{share} of what they can: {stretch:?}");
+    }
+
+    /// A clock that goes on with each look.
+    fn ticks() -> impl Fn() -> f64 {
+        let looks = std::cell::Cell::new(0.0);
+        move || {
+            looks.set(looks.get() + 1.0);
+            looks.get()
+        }
+    }
 }

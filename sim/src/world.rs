@@ -13,6 +13,7 @@ use weir_node::engine::{Completion, Operation};
 use weir_store::EventLog;
 
 use crate::audit::Audit;
+use crate::by_address::ByAddress;
 use crate::byzantine;
 use crate::chain::branch::Branch;
 use crate::chain::{ChainActor, START_MS};
@@ -35,7 +36,10 @@ mod blocks;
 mod end;
 mod population;
 mod progress;
+mod service;
 mod sessions;
+
+use self::service::Service;
 
 /// What happens.
 #[derive(Debug)]
@@ -58,6 +62,7 @@ pub(crate) enum Event {
     Reply { client: usize, session: SessionId, reply: Reply },
     Disconnected { client: usize, session: SessionId },
     Connect { client: usize },
+    Served { node: usize },
 }
 
 /// A client's session with an edge.
@@ -93,7 +98,7 @@ pub(crate) struct World<'a> {
     pub now_us: u64,
     pub heap: EventHeap<Event>,
     pub nodes: Vec<Node>,
-    pub numbers: BTreeMap<Address, usize>,
+    pub numbers: ByAddress<usize>,
     pub chain: ChainActor,
     pub links: Links,
     pub clients: Vec<Seated>,
@@ -112,6 +117,7 @@ pub(crate) struct World<'a> {
     pub publications: Publications,
     pub oracles: Oracles,
     pub verifier: SimulationVerifier,
+    pub service: Service,
     pub rules: Rules,
     /// Brokers whose provider of the chain is on a branch of its own.
     pub branches: BTreeMap<usize, Branch>,
@@ -146,7 +152,7 @@ impl World<'_> {
             }
             self.now_us = at_us;
             let known = self.report.violations.len();
-            self.on_event(event);
+            self.serve(event);
             if self.report.violations.len() > known && self.on_violations(known) {
                 return;
             }
@@ -239,6 +245,7 @@ impl World<'_> {
                 }
             }
             Event::Connect { client } => self.connect(client),
+            Event::Served { node } => self.on_served(node),
         }
     }
 
@@ -298,6 +305,7 @@ impl World<'_> {
             Operation::Send { to, frame, .. } => self.send(node, to, frame),
             Operation::Write { index, records } => {
                 self.on_written(node, &records);
+                self.occupy(node, &records);
                 match self.nodes[node].write(index, records) {
                     Ok(true) => self.begin_sync(node),
                     Ok(false) => {}

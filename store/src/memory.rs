@@ -264,18 +264,15 @@ impl State {
 
 fn exchange<K: Ord + Clone, V>(
     map: &mut BTreeMap<K, V>,
-    new: BTreeMap<K, Option<V>>,
+    mut new: BTreeMap<K, Option<V>>,
 ) -> BTreeMap<K, Option<V>> {
-    let changes = new.into_iter();
-    changes
-        .map(|(key, value)| {
-            let old = match value {
-                Some(value) => map.insert(key.clone(), value),
-                None => map.remove(&key),
-            };
-            (key, old)
-        })
-        .collect()
+    for (key, value) in &mut new {
+        *value = match value.take() {
+            Some(value) => map.insert(key.clone(), value),
+            None => map.remove(key),
+        };
+    }
+    new
 }
 
 impl Index for State {

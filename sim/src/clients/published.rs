@@ -72,6 +72,8 @@ impl Lane {
 pub struct Publications {
     /// Events in all of them.
     pub events: u64,
+    /// Events that were acknowledged as stored.
+    pub stored: u64,
     lanes: BTreeMap<LaneId, Lane>,
     slots: BTreeMap<StreamPartition, BTreeSet<LaneId>>,
     /// Lanes in the order in which they were opened, with where they are and the block that they opened at.
@@ -110,8 +112,11 @@ impl Publications {
     pub fn acknowledge(&mut self, lane: LaneId, sequence: u64, now_us: u64, sealed: bool) {
         let Some(lane) = self.lanes.get_mut(&lane) else { return };
         let branches = lane.at(sequence);
-        for (_, publication) in &mut lane.batches[branches] {
-            publication.stored_us.get_or_insert(now_us);
+        for (first, publication) in &mut lane.batches[branches] {
+            if publication.stored_us.is_none() {
+                self.stored += publication.next_sequence - *first;
+                publication.stored_us = Some(now_us);
+            }
             publication.sealed |= sealed;
         }
     }

@@ -69,6 +69,11 @@ impl Publisher {
         }
     }
 
+    /// Where it publishes.
+    pub fn slots(&self) -> &[StreamPartition] {
+        &self.slots
+    }
+
     /// How many batches wait for an acknowledgement.
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()

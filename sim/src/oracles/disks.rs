@@ -11,6 +11,7 @@ use weir_kernel::ids::{Address, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
 use weir_kernel::wire;
 
+use crate::by_address::ByAddress;
 use crate::report::Violation;
 use crate::surroundings::note;
 
@@ -117,7 +118,7 @@ pub struct Disk {
 /// All disks.
 #[derive(Debug, Default)]
 pub struct Disks {
-    disks: BTreeMap<Address, Disk>,
+    disks: ByAddress<Disk>,
     /// For each lane, how far it ever was on whose disk: a disk that was lost held it all the same.
     ever: BTreeMap<LaneId, (PartitionId, BTreeMap<Address, u64>)>,
 }

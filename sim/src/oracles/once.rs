@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_kernel::coordinator::{Entry, Intent};
 use weir_kernel::ids::{Address, Epoch, Hash, PartitionId};
 
+use crate::by_address::ByAddress;
 use crate::report::Violation;
 use crate::surroundings::note;
 
@@ -16,10 +17,10 @@ const PATIENCE_BLOCKS: u64 = 3;
 /// What was sent and adopted so far.
 #[derive(Debug, Default)]
 pub struct Once {
-    sent: BTreeMap<Address, BTreeSet<Hash>>,
+    sent: ByAddress<BTreeSet<Hash>>,
     /// Other transactions of the last blocks, each with the newest block that its sender had seen.
     recent: BTreeMap<Address, Vec<(u64, Intent)>>,
-    adopted: BTreeMap<Address, Adopted>,
+    adopted: ByAddress<Adopted>,
 }
 
 /// The cuts that a broker adopted last.
@@ -106,10 +107,10 @@ impl Once {
 
     /// A broker's process ended; without its disk it begins anew.
     pub fn on_crash(&mut self, who: Address, wiped: bool) {
-        self.sent.remove(&who);
+        self.sent.swap_remove(&who);
         self.recent.remove(&who);
         if wiped {
-            self.adopted.remove(&who);
+            self.adopted.swap_remove(&who);
         } else if let Some(adopted) = self.adopted.get_mut(&who) {
             adopted.last = adopted.durable.clone();
             adopted.unsynced.clear();

@@ -111,6 +111,16 @@ pub struct Scenario {
     pub streams: u32,
     /// Partitions a stream.
     pub stream_partitions: u32,
+    /// Whether somebody who is no broker seats all brokers, of equal stakes, once they have their draws: as who sets a large
+    /// network up does.
+    pub founder: bool,
+    /// Clients come from this time on, in virtual milliseconds.
+    pub clients_from_ms: u64,
+    /// Whether clients are all alike and stay: publishers come to edges that have no seat where their events go, so that all
+    /// of their traffic leaves the edge however few brokers there are, and subscribers follow from now on.
+    pub steady: bool,
+    /// What a broker takes to keep an event, in nanoseconds; what comes meanwhile waits. 0 if it takes no time.
+    pub event_ns: u64,
     /// Honest publishers.
     pub publishers: u32,
     /// Stream partitions of a publisher at most, so that its work does not grow with the network; 0 for any number.

@@ -13,6 +13,8 @@ const MAX_CLIENTS: u32 = 1_000_000;
 
 /// Free events of a lane at most: a debtor signs them all.
 const MAX_FREE_EVENTS: u64 = 100_000;
+/// A broker keeps an event a minute at least.
+const MAX_EVENT_NS: u64 = 60_000_000_000;
 
 /// Virtual time at most: ten years.
 const MAX_DURATION_MS: u64 = 10 * 366 * 24 * 3_600 * 1_000;
@@ -42,7 +44,9 @@ impl Scenario {
     }
 
     fn check_counts(&self) -> Result<(), ScenarioError> {
-        let at_least_one: [(&'static str, u64, u64); 12] = [
+        let at_least_one: [(&'static str, u64, u64); 14] = [
+            ("clients_from_ms", self.clients_from_ms.saturating_add(1), MAX_DURATION_MS),
+            ("event_ns", self.event_ns.saturating_add(1), MAX_EVENT_NS),
             ("brokers", u64::from(self.brokers), u64::from(MAX_BROKERS)),
             ("joins", self.joins.len() as u64 + 1, u64::from(MAX_BROKERS)),
             ("replicas", u64::from(self.replicas), 7),

@@ -17,6 +17,7 @@ impl World<'_> {
         self.advance_branches();
         self.observe(&Happening::Block { view: &view, facts: &facts });
         self.tell_progress();
+        self.chain.found(self.scenario.all_brokers() as usize);
         let slashed = facts.iter().filter(|fact| matches!(fact, Fact::BrokerSlashed { .. })).count();
         self.report.slashed += slashed as u64;
         let replaced = self.replaced(&view, &facts);
@@ -39,14 +40,6 @@ impl World<'_> {
             }
         }
         self.heap.schedule(self.now_us + self.scenario.block_ms * 1_000, Event::Block);
-    }
-
-    fn note_serving(&mut self) {
-        for node in &self.nodes {
-            let summaries = node.engine().into_iter().flat_map(|engine| engine.shard().summaries());
-            let ready = summaries.filter(|summary| summary.serves);
-            self.serving.extend(ready.map(|summary| (node.address, summary.partition)));
-        }
     }
 
     /// Brokers that lose a seat in this block, after the founding.

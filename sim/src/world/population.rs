@@ -80,6 +80,7 @@ impl<'a> World<'a> {
             publications: Default::default(),
             oracles: Default::default(),
             verifier: SimulationVerifier::new(scenario.real_signatures),
+            service: Default::default(),
             rules: options.rules,
             branches: BTreeMap::new(),
             healed: false,
@@ -97,11 +98,13 @@ impl<'a> World<'a> {
     /// Engines see a view in which they are not registered yet before they act: a store without its marker whose
     /// broker the chain already counts on would be taken for a lost disk.
     fn add_brokers(&mut self) {
+        // Those that a founder seats have equal stakes.
+        let most = if self.scenario.founder { 1 } else { 4 };
         for node in 0..self.scenario.brokers {
             if self.scenario.has(Actor::Node(node)) {
                 self.start(node as usize);
                 let key = (Actor::Node(node), Purpose::Tickets, 0);
-                let tickets = self.decider.choose(key, 1, |random| random.between((1, 4))) as u8;
+                let tickets = self.decider.choose(key, 1, |random| random.between((1, most))) as u8;
                 let register = Event::Register { node: node as usize, tickets };
                 self.heap.schedule(100_000 + u64::from(node), register);
             }
@@ -178,7 +181,8 @@ impl<'a> World<'a> {
         }
         let mut seat = Seat::new(Role::Subscriber, number);
         let mut decide = seat.decide(&mut self.decider);
-        let (half_ms, streams) = (self.scenario.duration_ms / 2, subjects.streams.len() as u64);
+        let active_ms = self.scenario.duration_ms.saturating_sub(self.scenario.clients_from_ms);
+        let (half_ms, streams) = (active_ms / 2, subjects.streams.len() as u64);
         let from = decide.choose(Purpose::From, 0, |random| match number % 3 {
             0 => 0,
             1 => 1,
@@ -192,7 +196,10 @@ impl<'a> World<'a> {
         let stream = decide.choose(Purpose::Subject, 0, |random| random.below(streams)).min(streams - 1);
         let slow = decide.chance(Purpose::Slow, 250_000);
         let restless = if decide.chance(Purpose::Restless, 500_000) { RESTLESS } else { 0 };
-        let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(half_ms * 1_000));
+        let (from, slow, restless) =
+            if self.scenario.steady { (From::Latest, false, 0) } else { (from, slow, restless) };
+        let within_us = if self.scenario.steady { 3_000_000 } else { half_ms * 1_000 };
+        let begin_us = decide.choose(Purpose::Begin, 0, |random| random.below(within_us));
         seat.begin_us = begin_us;
         let subscriber = Subscriber::new(subjects.streams[stream as usize], from, slow, restless);
         self.add_client(seat, Client::Subscriber(subscriber));
@@ -265,8 +272,9 @@ impl<'a> World<'a> {
         }
         self.clients.push(Seated { actor: seat.actor, counts: seat.counts, sessions: 0, client });
         self.connections.push(None);
-        self.heap.schedule(seat.begin_us, Event::Connect { client: number });
-        self.heap.schedule(seat.begin_us + 1_000, Event::ClientWake { client: number });
+        let begin_us = self.scenario.clients_from_ms * 1_000 + seat.begin_us;
+        self.heap.schedule(begin_us, Event::Connect { client: number });
+        self.heap.schedule(begin_us + 1_000, Event::ClientWake { client: number });
     }
 }
 

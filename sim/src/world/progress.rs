@@ -1,4 +1,4 @@
-//! What a run has done so far, for whoever measures it.
+//! What a run has come to so far: for whoever measures it, and for the promises at its end.
 
 use super::World;
 use crate::report::Progress;
@@ -12,7 +12,16 @@ impl World<'_> {
             frames: self.report.frames,
             frame_bytes: self.report.frame_bytes,
             published_events: self.publications.events,
+            stored_events: self.publications.stored,
             violations: self.report.violations.len(),
         });
+    }
+
+    pub(super) fn note_serving(&mut self) {
+        for node in &self.nodes {
+            let summaries = node.engine().into_iter().flat_map(|engine| engine.shard().summaries());
+            let ready = summaries.filter(|summary| summary.serves);
+            self.serving.extend(ready.map(|summary| (node.address, summary.partition)));
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Sessions of clients with their edges: commands go down and replies come up, each in order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weir_kernel::broker::{Command, Reply, SessionId};
-use weir_kernel::coordinator::State;
+use weir_kernel::coordinator::{Seats, State};
+use weir_kernel::ids::StreamPartition;
 use weir_node::engine::Completion;
 
 use super::{Connection, Event, World};
@@ -83,7 +85,20 @@ impl World<'_> {
         let (seated, count) = (&mut self.clients[client], self.nodes.len());
         let mut decide = self.decider.of(seated.actor, &mut seated.counts);
         let first = decide.choose(Purpose::Edge, 0, |random| random.below(count as u64)) as usize;
-        (first..count).chain(0..first.min(count)).find(|node| self.nodes[*node].is_up())
+        let mut up = (first..count).chain(0..first.min(count)).filter(|node| self.nodes[*node].is_up());
+        let near = if self.scenario.steady { self.seated_for(client) } else { BTreeSet::new() };
+        let nearest = up.clone().next();
+        up.find(|node| !near.contains(node)).or(nearest)
+    }
+
+    /// Brokers that have a seat where a publisher's events go.
+    fn seated_for(&self, client: usize) -> BTreeSet<usize> {
+        let Client::Publisher(publisher) = &self.clients[client].client else { return BTreeSet::new() };
+        let view = self.chain.view();
+        let members = |slot: &StreamPartition| view.acting_set(view.home(*slot), view.epoch());
+        let sets: Vec<Seats> = publisher.slots().iter().map(members).collect();
+        let brokers = sets.iter().flat_map(Seats::brokers).filter_map(|index| view.address_of(index));
+        brokers.filter_map(|address| self.numbers.get(&address).copied()).collect()
     }
 
     fn send_command(&mut self, client: usize, connection: &mut Connection, command: Command) {

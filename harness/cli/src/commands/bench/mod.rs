@@ -128,6 +128,9 @@ pub struct Bench {
     /// Brokers of a simulated network at most: sim has rows up to 10000, scaling is wanted to 4096
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     max_brokers: Option<u32>,
+    /// Events a second that one broker keeps, as `ingest.batch256` says: scaling.throughput is in its terms
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    capacity: Option<u32>,
     /// Folder for a report with plots; `all` writes one to weir-bench unless told otherwise
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -146,7 +149,7 @@ impl Bench {
     pub async fn run(self) -> Result<(), Failure> {
         let machine = Machine::look();
         machine.warnings().iter().for_each(|warning| eprintln!("weir: warning: {warning}"));
-        let settings = Settings { runs: self.runs, max_brokers: self.max_brokers };
+        let settings = Settings { runs: self.runs, max_brokers: self.max_brokers, capacity: self.capacity };
         let mut report = Report { machine, groups: Vec::new() };
         let interrupted = interrupted()?;
         for group in GROUPS.iter().filter(|group| self.group == ALL || self.group == group.name) {

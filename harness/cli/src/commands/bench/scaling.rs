@@ -6,10 +6,12 @@ use super::chart::{Chart, Drawing, Line};
 use super::measure::Settings;
 use super::report::Table;
 use super::row::{Row, number};
-use super::simulated::{self, Stretch};
+use super::simulated;
 use super::usl::Law;
 use super::{Findings, Group, Running};
 use crate::failure::Failure;
+use weir_sim::audit::AuditLevel;
+use weir_sim::speed::{REPLICAS, SATURATED_EVENTS_S, Stretch, saturated};
 
 /// The group.
 pub const GROUP: Group = Group {
@@ -30,17 +32,30 @@ const MEASURED_S: u64 = 60;
 /// What an event costs may grow by so much, in percent.
 const GROWTH: f64 = 5.0;
 
+/// Virtual seconds in which throughput is measured.
+const SATURATED_S: u64 = 10;
+
+/// Events a second that one real broker verifies and keeps, alone: measured by `weir bench ingest`, which prints it as
+/// `ingest.batch256`. `--capacity` gives another.
+const CAPACITY_EVENTS_S: f64 = 1_000_000.0;
+
+/// The share that a network keeps of what its brokers can, N × C / R, in percent.
+const THROUGHPUT: f64 = 50.0;
+
 fn start(settings: Settings) -> Running {
     Box::pin(async move { run(settings) })
 }
 
 fn run(settings: Settings) -> Result<Findings, Failure> {
     let most = settings.max_brokers.unwrap_or(MAX_BROKERS);
+    let capacity_s = settings.capacity.map_or(CAPACITY_EVENTS_S, f64::from);
     let mut points: Vec<(u32, Stretch)> = Vec::new();
+    let mut shares: Vec<(u32, f64)> = Vec::new();
     let mut brokers = FEWEST;
     while brokers <= most || points.is_empty() {
         eprintln!("weir: {brokers} brokers");
         points.push((brokers, simulated::run(brokers, MEASURED_S)?));
+        shares.push((brokers, share_kept(brokers)?));
         brokers *= 2;
     }
     let steps = costs(&points, |stretch| stretch.steps);
@@ -61,15 +76,43 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
         )),
         None => notes.push("Three sizes at least are needed for a fit: --max-brokers 32 or more.".into()),
     }
+    let (largest, share) = shares[shares.len() - 1];
+    notes.push(format!(
+        "Throughput is that of {largest} brokers of which each keeps C = {capacity_s:.0} events a second, offered all that \
+         they can keep, N × C / R: {:.0} events a second in all. A simulated event stands for {:.0} real ones.",
+        share * f64::from(largest) * capacity_s / f64::from(REPLICAS),
+        capacity_s / f64::from(SATURATED_EVENTS_S)
+    ));
     Ok(Findings {
         rows: vec![
+            Row::new("scaling.throughput", "% of N × C / R", vec![share * 100.0]).at_least(THROUGHPUT),
             Row::new("scaling.steps", "% growth", vec![growth(&steps)]).at_most(GROWTH),
             Row::new("scaling.bytes", "% growth", vec![growth(&bytes)]).at_most(GROWTH),
         ],
-        tables: vec![table(&points, law)],
+        tables: vec![table(&points, law), throughput_table(&shares, capacity_s)],
         charts: vec![cost_chart(&steps, &bytes), work_chart(&steps, law)],
         notes,
     })
+}
+
+/// What a network keeps of what its brokers can.
+fn share_kept(brokers: u32) -> Result<f64, Failure> {
+    let scenario = saturated(brokers, SATURATED_S);
+    let stretch = simulated::run_scenario(&scenario, SATURATED_S, AuditLevel::Digest)?;
+    let possible_s = f64::from(brokers) * f64::from(SATURATED_EVENTS_S) / f64::from(REPLICAS);
+    Ok(stretch.stored / stretch.virtual_s / possible_s)
+}
+
+fn throughput_table(shares: &[(u32, f64)], capacity_s: f64) -> Table {
+    let row = |(brokers, share): &(u32, f64)| {
+        let events_s = share * f64::from(*brokers) * capacity_s / f64::from(REPLICAS);
+        [f64::from(*brokers), events_s, share * 100.0].into_iter().map(number).collect()
+    };
+    Table {
+        title: "Events a second that networks of busy brokers keep".into(),
+        head: vec!["BROKERS", "EVENTS/S", "% OF N × C / R"],
+        rows: shares.iter().map(row).collect(),
+    }
 }
 
 /// What an event costs in each network.
@@ -153,7 +196,7 @@ mod tests {
             let n = f64::from(brokers);
             let events = 40.0 * n;
             let (steps, bytes) = (5.0 * events * grown, 900.0 * events);
-            (brokers, Stretch { virtual_s: 10.0, spent_s: 1.0, steps, frames: 2.0 * events, bytes, events })
+            (brokers, Stretch { virtual_s: 10.0, spent_s: 1.0, steps, frames: 2.0 * events, bytes, events, stored: events })
         };
         vec![stretch(8, 1.0), stretch(16, 1.02), stretch(32, 1.04)]
     }

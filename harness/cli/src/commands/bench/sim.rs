@@ -4,9 +4,11 @@
 use super::measure::Settings;
 use super::report::Table;
 use super::row::{Row, number};
-use super::simulated::{self, Stretch};
+use super::simulated;
 use super::{Findings, Group, Running};
 use crate::failure::Failure;
+use weir_sim::audit::AuditLevel;
+use weir_sim::speed::{Stretch, load};
 
 /// The group.
 pub const GROUP: Group = Group {
@@ -21,10 +23,16 @@ const STEPS: f64 = 3_000_000.0;
 /// Brokers, virtual seconds a second at least, virtual seconds that are measured, whole epochs, and whether that is quick
 /// enough to be repeated.
 const SIZES: [(u32, f64, u64, bool); 3] =
-    [(5, 5_000.0, 900, true), (1_000, 150.0, 60, false), (10_000, 10.0, 60, false)];
+    [(5, 5_000.0, 1_800, true), (1_000, 150.0, 60, false), (10_000, 10.0, 60, false)];
 
 /// Brokers at most unless told otherwise.
-const MAX_BROKERS: u32 = 1_000;
+const MAX_BROKERS: u32 = 10_000;
+
+/// The audit's share of a run, in percent, at most; how large the network is that shows it, and for how long.
+const AUDIT: (f64, u32, u64) = (15.0, 200, 60);
+
+/// KiB that an idle broker may take, and how many there are of them.
+const IDLE: (f64, u32) = (20.0, 2_000);
 
 fn start(settings: Settings) -> Running {
     Box::pin(async move { run(settings) })
@@ -34,6 +42,8 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
     let most = settings.max_brokers.unwrap_or(MAX_BROKERS);
     let mut findings = Findings::default();
     let mut rows = Vec::new();
+    // Before anything else has used memory that it gave back.
+    let idle = if most >= IDLE.1 { simulated::idle_bytes(IDLE.1)? } else { None };
     for (brokers, wanted, measured_s, repeated) in SIZES {
         if brokers > most {
             findings.notes.push(format!("sim.{brokers} is left out: --max-brokers {brokers} measures it."));
@@ -53,15 +63,34 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
         findings.rows.push(Row::new(format!("sim.{brokers}"), "x real time", speed).at_least(wanted));
         rows.push(cells(brokers, &counted[0]));
     }
+    let shares: Vec<f64> = (0..settings.runs).map(|_| audit_share()).collect::<Result<_, _>>()?;
+    findings.rows.push(Row::new("sim.audit", "% of the run", shares).at_most(AUDIT.0));
+    match idle {
+        Some(bytes) => {
+            let row = Row::new("sim.idle", "KiB a broker", vec![bytes / 1_024.0]).at_most(IDLE.0);
+            findings.rows.push(row);
+        }
+        None => findings.notes.push(format!("sim.idle needs Linux and --max-brokers {} at least.", IDLE.1)),
+    }
     let head =
         vec!["BROKERS", "VIRTUAL S", "CORE S", "MESSAGES/S A BROKER", "MESSAGES A CORE S", "STEPS A CORE S"];
     findings.tables.push(Table { title: "What was measured, one run each".into(), head, rows });
     findings.notes.push(
-        "Each broker's share is one batch a second of four events in the mean, which comes to about eight messages; \
-         oracles are on, the founding is not measured, and seconds are those on one core."
+        "Each broker's share is a batch of four events in the mean every 1.5 seconds, which comes to about eight messages a \
+         second that it sends; R = 4, a block in five seconds, epochs of a minute. Oracles and the audit are on, the \
+         founding is not measured, and seconds are those on one core. What an idle broker takes includes its share of the \
+         chain, the oracles and the events that wait."
             .into(),
     );
     Ok(findings)
+}
+
+/// What a run takes longer, in percent of it, because nodes' chains are kept.
+fn audit_share() -> Result<f64, Failure> {
+    let scenario = load(AUDIT.1, AUDIT.2);
+    let [with, without] = [AuditLevel::Digest, AuditLevel::Nothing]
+        .map(|level| simulated::run_scenario(&scenario, AUDIT.2, level));
+    Ok((1.0 - without?.spent_s / with?.spent_s) * 100.0)
 }
 
 fn cells(brokers: u32, stretch: &Stretch) -> Vec<String> {
