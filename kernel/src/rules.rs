@@ -97,8 +97,6 @@ bugs! {
     MissesAmnesia,
     /// A replica counts its appends on from what its disk still holds.
     CountsOnFromDisk,
-    /// A replica that took batches in before it heard of a founding takes no notice of it.
-    FoundsUntouchedOnly,
     /// A lane's batches go to the newest home of its stream partition, not to the lane's own.
     SendsToNewestHome,
 
@@ -127,8 +125,6 @@ bugs! {
     DeliversTwiceAfterMove,
     /// A subscription whose feed moves goes on live, without what came in between.
     MoveDropsTail,
-    /// A subscription from now on looks back to when it began, not to what was on its way then.
-    LooksBackTooLittle,
     /// A reading asks the newest home of a stream partition and forgets the older ones.
     ReadsNewestHome,
     /// A subscription or a reading goes on after the permission to read has ended.

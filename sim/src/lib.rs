@@ -79,6 +79,35 @@
 //! cargo run -p weir-sim --example digest
 //! cargo run -p weir-sim --example digest --release
 //! ```
+//!
+//! # What was found
+//!
+//! Mistakes that were found in the kernel come back as [`weir_kernel::rules::Bug`]s beside those that are planted. For most
+//! the shrunk tape of a run that fails with the mistake, and holds without it, lies in `tests/tapes`:
+//!
+//! | mistake | what a run showed | found by |
+//! | --- | --- | --- |
+//! | `CountsOnFromDisk` | a gap in a subscriber's lane: an append index was given out before a crash and again after it | swarm, 8 brokers |
+//! | `TrustsItsFeed` | a gap in a subscriber's lane: a broker that lies left a batch out of what it sends those who follow it | wild, 7 brokers |
+//!
+//! A search is one command; with `-p weir` it is `weir sim`, which goes on until a promise breaks:
+//!
+//! ```text
+//! cargo run -p weir-sim --example seeds -- wild 5 1 120 2
+//! ```
+//!
+//! When it was run last, its 120 seeds were 3.7 virtual hours in which 258 252 events were published and all of them
+//! stored, 2 259 111 frames came through, 6 678 certificates were accepted and 410 handovers made; 184 forks and 39 brokers
+//! that signed two checksums were found, every one of these was slashed; nothing was violated. Faults by kind: bandwidth
+//! 95, bit rot 70, bridge 77, clock drift 77 and steps 95, clog 73, corruption 79, crash 399, cut 249, dropped transactions
+//! 97, failed sync 94, flapping 104, full disk 108, isolated 83, late inclusion 83, late links 66, pause 97, reorganisation
+//! 106, ring 70, outage of the chain 76, slow disk 128, stale reads 85, lost disk 25, torn write 76; and brokers that lied:
+//! censor 9, checksum liar 5, equivocator 12, flooder 25, lazy copier 40, replayer 27, silent leader 23, wire mutator 18.
+//!
+//! From seed 1001 on two of the next thirty broke a promise. Seed 1026: a broker that exchanged its disk took, from a
+//! provider that was behind, an older epoch for the one in which it restarted. That is more than the protocol survives, and
+//! [`faults`] no longer do it. Seed 1014 is open: a subscriber from a time on got a gap in a lane after crashes, a cut and
+//! pauses, with no broker that lies.
 
 pub mod audit;
 mod by_address;

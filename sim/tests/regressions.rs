@@ -47,9 +47,9 @@ fn violated(tape: &Tape, rules: Rules) -> Option<&'static str> {
 /// What is wrong with the tape of a mistake.
 fn problem(bug: Bug) -> Option<String> {
     let path = path(bug);
-    let tape = match std::fs::read(&path).map(|bytes| Tape::decode(&bytes)) {
-        Ok(Ok(tape)) => tape,
-        Ok(Err(error)) => return Some(format!("{}: {error}", path.display())),
+    let read = std::fs::read(&path).map_err(|error| error.to_string());
+    let tape = match read.and_then(|bytes| Tape::decode(&bytes).map_err(|error| error.to_string())) {
+        Ok(tape) => tape,
         Err(error) => return Some(format!("{}: {error}", path.display())),
     };
     let (mistaken, sound) = (violated(&tape, Rules::with(bug)), violated(&tape, Rules::sound()));

@@ -32,6 +32,8 @@ struct Replica {
     /// The last epoch that it acknowledged in, since it started.
     present: Option<Epoch>,
     told: Told,
+    /// Edges that it told of each lane since it started: it remembers the first few.
+    edges: BTreeMap<LaneId, BTreeSet<Address>>,
     /// It promised something and lost its disk in this epoch.
     lost: Option<Epoch>,
 }
@@ -101,6 +103,7 @@ impl Receipts {
         (replica.epoch, replica.present) = (replica.epoch.max(*epoch), Some(*epoch));
         for head in heads {
             replica.told.insert((to, head.lane), (head.next_sequence, *epoch));
+            replica.edges.entry(head.lane).or_default().insert(to);
         }
     }
 
@@ -115,10 +118,10 @@ impl Receipts {
             replica.told.retain(|(_, lane), (next, _)| {
                 *next > contents.sealed(lane) && !contents.forks.contains_key(lane)
             });
-            let mut edges: BTreeMap<LaneId, usize> = BTreeMap::new();
-            replica.told.keys().for_each(|(_, lane)| *edges.entry(*lane).or_default() += 1);
+            let edges = &replica.edges;
             let silent = replica.told.iter().find(|((_, lane), (_, epoch))| {
-                Some(*epoch) != replica.present && edges.get(lane).is_some_and(|n| *n <= EDGES_A_LANE)
+                Some(*epoch) != replica.present
+                    && edges.get(lane).is_some_and(|edges| edges.len() <= EDGES_A_LANE)
             });
             if let Some(((edge, lane), (next, epoch))) = silent {
                 let what = format!(
@@ -136,6 +139,7 @@ impl Receipts {
         let all = (who, PartitionId(0))..=(who, PartitionId(u32::MAX));
         for (_, replica) in self.replicas.range_mut(all) {
             replica.told.clear();
+            replica.edges.clear();
             replica.present = None;
             if wiped && replica.epoch > 0 {
                 replica.lost = Some(epoch);

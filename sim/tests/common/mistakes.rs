@@ -40,8 +40,6 @@ pub fn case(bug: Bug) -> Case {
         Bug::CachesPermission => ("access", |_| Scenario { guests: 3, ..small() }),
         Bug::TrustsItsFeed => ("lane order", |_| lying_feeds()),
         Bug::CountsOnFromDisk => ("lane order", |_| short_crashes()),
-        Bug::FoundsUntouchedOnly => ("liveness", |_| late_founding()),
-        Bug::LooksBackTooLittle => ("lane order", |_| lossy(moving_feeds(), 100_000)),
         Bug::SendsToNewestHome => ("admission", |_| growing()),
         Bug::ReadsNewestHome => ("durability", |_| growing()),
         Bug::ForgetsWhatItSent => ("paid once", |_| small()),
@@ -153,11 +151,6 @@ fn short_crashes() -> Scenario {
 fn lying_feeds() -> Scenario {
     let lies = fault(8_000, 1, FaultKind::WireMutator, 36_000);
     Scenario { faults: vec![lies], partitions: 4, subscribers: 10, ..Scenario { brokers: 5, ..small() } }
-}
-
-/// Brokers hear of the founding late, and publishers begin before.
-fn late_founding() -> Scenario {
-    Scenario { view_us: (1_000, 2_500_000), epoch_blocks: 3, publish_interval_ms: 80, ..small() }
 }
 
 /// Two brokers join, and partitions are added while events are published.

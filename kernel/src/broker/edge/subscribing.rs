@@ -36,8 +36,8 @@ impl Edge {
         let track = |partition| {
             let slot = StreamPartition { stream, partition };
             let homes = ctx.view.homes(slot);
-            let slack_ms = if ctx.rules.has(Bug::LooksBackTooLittle) { 0 } else { LATEST_SLACK_MS };
-            let mut track = Track::new(from, ctx.now.wall_ms.saturating_sub(slack_ms), ctx.view.height);
+            let begun_ms = ctx.now.wall_ms.saturating_sub(LATEST_SLACK_MS);
+            let mut track = Track::new(from, begun_ms, ctx.view.height);
             for home in &homes {
                 track.add_home(home.partition, is_quiet(ctx.view, &homes, home.partition));
             }

@@ -181,9 +181,7 @@ impl Replica {
         if !ctx.rules.has(Bug::CountsOnFromDisk) {
             self.count_anew(ctx.now.wall_ms);
         }
-        if self.lanes.is_empty() || !ctx.rules.has(Bug::FoundsUntouchedOnly) {
-            self.found_if_new(ctx.view);
-        }
+        self.found_if_new(ctx.view);
         let epoch = ctx.view.epoch();
         if epoch > self.open_epoch || self.opened_epoch.is_none() && epoch == self.open_epoch {
             ctx.mark_if(self.open_epoch > 0 && epoch > self.open_epoch + 1, Rare::EpochSkipped);
