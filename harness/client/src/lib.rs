@@ -28,6 +28,7 @@
 //! assert_eq!(events[0].content, r#"{"time":"2018-02-07T01:26:13.840Z","celsius":"21.50"}"#);
 //! ```
 
+mod batches;
 mod client;
 mod contract;
 mod event;
@@ -42,6 +43,7 @@ mod socket;
 mod subscribe;
 pub mod time;
 
+pub use batches::{Batches, Part};
 pub use client::{Client, ConnectError, StreamInfo};
 pub use contract::{EVERYBODY, Grant, NewStream, RpcError, TransactionError};
 pub use event::Event;

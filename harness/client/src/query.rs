@@ -23,15 +23,28 @@ pub enum Query {
     Range(u64, u64),
 }
 
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// A JSON object a line.
+    Lines,
+    /// Signed batches.
+    Binary,
+}
+
 impl Query {
-    fn path(self, stream: StreamId, partition: Option<u32>) -> String {
+    pub(crate) fn path(self, stream: StreamId, partition: Option<u32>, format: Format) -> String {
+        let format = match format {
+            Format::Lines => "jsonl",
+            Format::Binary => "binary",
+        };
         let partition = partition.map_or_else(|| "all".into(), |partition| partition.to_string());
         let base = format!("/streams/{stream}/data/partitions/{partition}");
         match self {
-            Self::Last(count) => format!("{base}/last?count={count}&format=jsonl"),
-            Self::From(from) => format!("{base}/from?fromTimestamp={from}&format=jsonl"),
+            Self::Last(count) => format!("{base}/last?count={count}&format={format}"),
+            Self::From(from) => format!("{base}/from?fromTimestamp={from}&format={format}"),
             Self::Range(from, to) => {
-                format!("{base}/range?fromTimestamp={from}&toTimestamp={to}&format=jsonl")
+                format!("{base}/range?fromTimestamp={from}&toTimestamp={to}&format={format}")
             }
         }
     }
@@ -59,18 +72,21 @@ impl Client {
         query: Query,
         partition: Option<u32>,
     ) -> Result<Lines, RequestError> {
-        let path = query.path(stream, partition);
-        let mut response = self.http().send(self.request(Method::GET, &path)).await;
-        if let Err(refusal) = &response
-            && refusal.wants_sign_in()
-        {
-            self.sign_in_after(refusal.clone()).await?;
-            response = self.http().send(self.request(Method::GET, &path)).await;
-        }
-        let response = response?;
+        let response = self.ask(&query.path(stream, partition, Format::Lines)).await?;
         let url = response.url().to_string();
         let body = response.bytes_stream().boxed();
         Ok(Lines { url, body, buffer: Vec::new(), searched: 0, finished: false })
+    }
+
+    /// Asks for a path; signs in where that is wanted.
+    pub(crate) async fn ask(&self, path: &str) -> Result<reqwest::Response, RequestError> {
+        match self.http().send(self.request(Method::GET, path)).await {
+            Err(refusal) if refusal.wants_sign_in() => {
+                self.sign_in_after(refusal).await?;
+                self.http().send(self.request(Method::GET, path)).await
+            }
+            response => response,
+        }
     }
 }
 
@@ -143,14 +159,21 @@ mod tests {
     fn paths_are_those_of_the_interface() {
         let stream = StreamId([1; 20]);
         let base = format!("/streams/{stream}/data/partitions");
-        assert_eq!(Query::Last(10).path(stream, None), format!("{base}/all/last?count=10&format=jsonl"));
         assert_eq!(
-            Query::From(5).path(stream, Some(3)),
+            Query::Last(10).path(stream, None, Format::Lines),
+            format!("{base}/all/last?count=10&format=jsonl")
+        );
+        assert_eq!(
+            Query::From(5).path(stream, Some(3), Format::Lines),
             format!("{base}/3/from?fromTimestamp=5&format=jsonl")
         );
         assert_eq!(
-            Query::Range(5, 9).path(stream, None),
+            Query::Range(5, 9).path(stream, None, Format::Lines),
             format!("{base}/all/range?fromTimestamp=5&toTimestamp=9&format=jsonl")
+        );
+        assert_eq!(
+            Query::Last(2).path(stream, Some(0), Format::Binary),
+            format!("{base}/0/last?count=2&format=binary")
         );
     }
 

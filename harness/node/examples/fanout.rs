@@ -11,6 +11,9 @@
 //!
 //! `--stalled N` adds subscribers that read nothing, `--format binary` subscribes to signed batches.
 
+#[path = "../tests/allotting/mod.rs"]
+mod allotting;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -112,7 +115,10 @@ async fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let created = reqwest::Client::new().post(format!("{http}/streams")).body(body).send().await?;
     let created: serde_json::Value = serde_json::from_slice(&created.bytes().await?)?;
     let stream = created["id"].as_str().ok_or_else(|| format!("no stream: {created}"))?.to_owned();
-    let common = [("--node", network.ws_addr().to_string()), ("--stream", stream)];
+    let slot = StreamPartition { stream: stream.parse().map_err(|_| "no id")?, partition: 0 };
+    allotting::allot(&network, slot, 100_000).await;
+    let block = network.view().height.to_string();
+    let common = [("--node", network.ws_addr().to_string()), ("--stream", stream), ("--block", block)];
     let pass = |names: &[&'static str]| {
         let mut passed = common.to_vec();
         let given =
@@ -174,11 +180,13 @@ async fn publish(arguments: &Arguments) -> Result<(), Failure> {
     let stream: StreamId = arguments.text("--stream", "").parse().map_err(|_| "--stream: no id")?;
     let url = format!("ws://{}/streams/{stream}/publish?ack=accepted", arguments.text("--node", ""));
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await?;
-    let key = SecretKey::from_bytes(&[5; 32]).map_err(|_| "a key")?;
+    let secret = hex::decode(allotting::DEVELOPMENT)?.try_into().map_err(|_| "a key has 32 bytes")?;
+    let key = SecretKey::from_bytes(&secret).map_err(|_| "a key")?;
     let slot = StreamPartition { stream, partition: 0 };
+    let block = arguments.number("--block", 1)?;
     let mut nonce = [0; 16];
     nonce[..4].copy_from_slice(&std::process::id().to_be_bytes());
-    let mut lane = LaneWriter::new(slot, key.address(), 1, nonce, Hash::ZERO, SECP256K1);
+    let mut lane = LaneWriter::new(slot, key.address(), block, nonce, Hash::ZERO, SECP256K1);
     let begin = Instant::now();
     let mut waiting = 0;
     for sent in 0u64.. {
