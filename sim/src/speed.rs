@@ -23,8 +23,11 @@
 //! | event heap | 2 % | |
 //! | blocks | 2 % | the EVM, with stand-ins for signatures |
 //!
-//! A step takes 5 to 10 µs so, a few hundred instructions of which wait for memory once there are more than about a hundred
-//! brokers: a node's state is spread over many small allocations.
+//! On two cores that twenty other processes wanted too, `speed 5 1800` gave 273,000 steps a second and 4,276 times real
+//! time, `speed 128 60` 172,000 and 99 times, `speed 1000 60` 92,000 and 6.6 times: 3.7 µs a step in the cache and 11 µs
+//! out of it, where steps wait for memory, because a node's state is spread over many small allocations. To come from
+//! there to 0.3 µs means that a step allocates nothing, that the disk in memory appends to one vector a lane and not to
+//! six maps, and that a message goes from broker to broker as it is and is encoded only where a fault looks at bytes.
 
 use crate::audit::AuditLevel;
 use crate::report::{Progress, Violation};

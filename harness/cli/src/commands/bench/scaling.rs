@@ -1,6 +1,10 @@
 //! Whether more brokers do more work: simulated networks of 8 brokers and up, with constant work for each, and what an
 //! event costs in kernel steps and in bytes between brokers.
 
+use weir_sim::Scenario;
+use weir_sim::audit::AuditLevel;
+use weir_sim::speed::{REPLICAS, SATURATED_EVENTS_S, Stretch, load, saturated};
+
 use super::axis::Axis;
 use super::chart::{Chart, Drawing, Line};
 use super::measure::Settings;
@@ -10,8 +14,6 @@ use super::simulated;
 use super::usl::Law;
 use super::{Findings, Group, Running};
 use crate::failure::Failure;
-use weir_sim::audit::AuditLevel;
-use weir_sim::speed::{REPLICAS, SATURATED_EVENTS_S, Stretch, saturated};
 
 /// The group.
 pub const GROUP: Group = Group {
@@ -54,7 +56,7 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
     let mut brokers = FEWEST;
     while brokers <= most || points.is_empty() {
         eprintln!("weir: {brokers} brokers");
-        points.push((brokers, simulated::run(brokers, MEASURED_S)?));
+        points.push((brokers, published(brokers)?));
         shares.push((brokers, share_kept(brokers)?));
         brokers *= 2;
     }
@@ -93,6 +95,12 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
         charts: vec![cost_chart(&steps, &bytes), work_chart(&steps, law)],
         notes,
     })
+}
+
+/// Publishing alone: in a small network a reader's edge is often a replica itself, and nothing has to be sent to it.
+fn published(brokers: u32) -> Result<Stretch, Failure> {
+    let scenario = Scenario { subscribers: 0, ..load(brokers, MEASURED_S) };
+    simulated::run_scenario(&scenario, MEASURED_S, AuditLevel::Digest)
 }
 
 /// What a network keeps of what its brokers can.

@@ -1,14 +1,15 @@
 //! How fast the simulator runs: kernel steps, and virtual time a second on one core, by the number of brokers. What every
 //! run has is on: oracles, nodes' chains, the contracts in their EVM.
 
+use weir_sim::audit::AuditLevel;
+use weir_sim::speed::{Stretch, load};
+
 use super::measure::Settings;
 use super::report::Table;
 use super::row::{Row, number};
 use super::simulated;
 use super::{Findings, Group, Running};
 use crate::failure::Failure;
-use weir_sim::audit::AuditLevel;
-use weir_sim::speed::{Stretch, load};
 
 /// The group.
 pub const GROUP: Group = Group {
