@@ -225,10 +225,12 @@ impl Recorder {
 
     fn on_fault(&mut self, at_us: u64, fault: &Fault) {
         let side = fault.kind.side().iter().map(|broker| Actor::Node(*broker));
-        let whom: Vec<Actor> = match () {
-            () if fault.kind.is_about_all() => vec![Actor::Chain],
-            () if fault.kind.side().is_empty() => vec![Actor::Node(fault.broker)],
-            () => side.collect(),
+        let whom: Vec<Actor> = if fault.kind.is_about_all() {
+            vec![Actor::Chain]
+        } else if fault.kind.side().is_empty() {
+            vec![Actor::Node(fault.broker)]
+        } else {
+            side.collect()
         };
         let (text, times) = (fault_text(fault), (at_us, at_us.saturating_add(fault.down_ms * 1_000)));
         whom.into_iter().for_each(|who| self.span(who, times, "fault", text.clone()));
