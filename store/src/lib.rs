@@ -60,6 +60,7 @@
 //! | … CPU an event, all threads; committer alone | 39–56; 27–39 µs | 7.5–8.7; 4.1–5.1 µs |
 //! | … bytes sent to the device for a byte of batches | 6.8–7.8 | 3.5–4.8 |
 //! | peak memory while writing batches of 256; single events | 68; 124 MiB | 41–57; 77–109 MiB |
+//! | memory with 250,000 streams of a lane each: peak; opened again | not measured | 139; 105 MiB |
 //! | scan from memory, batches of 256, in append order | 3–22 M events/s | 3–29 M events/s |
 //! | … in canonical order, 8 lanes merged | 0.9–8.7 M events/s | 1.6–7.6 M events/s |
 //! | scan from disk, batches of 256, in append order | 2.5–5.0 M events/s | 1.7 M events/s |

@@ -130,12 +130,14 @@ impl Load {
     fn seal(&mut self, records: &mut Vec<Record>) {
         let epoch = self.next / EPOCH_BATCHES;
         let lanes: BTreeSet<Vec<u8>> = self.marks.iter().map(|key| key[..36].to_vec()).collect();
+        // A cut names the lanes that grew.
+        let cut_bytes = 100 * lanes.len() / self.shape.partitions as usize;
         let rows = lanes.into_iter().map(|key| Record::Put { table: Table::Lane, key, value: vec![3; 350] });
         records.extend(rows);
         records.extend(self.marks.drain(..).map(|key| Record::Remove { table: Table::Mark, key }));
         for partition in 0..self.shape.partitions {
             let key = [&partition.to_be_bytes()[..], &epoch.to_be_bytes()].concat();
-            let value = vec![4; 100 * (self.shape.streams * self.shape.lanes) as usize];
+            let value = vec![4; cut_bytes];
             records.push(Record::Put { table: Table::Cut, key, value });
         }
     }
