@@ -38,10 +38,6 @@ use crate::tape::{Actor, Role};
 /// Partitions of each stream.
 const STREAM_PARTITIONS: u32 = 8;
 
-/// After the measured part nothing is published, and every partition is sealed again: an epoch and some time to seal, in
-/// virtual milliseconds.
-const HEAL_MS: u64 = 90_000;
-
 /// What each broker's share of the publishers sends: with four replicas a batch makes four offers and four
 /// acknowledgements, and goes to one subscriber in the mean; who follows says so once a second and is answered. Together
 /// that comes to eight messages a second that each broker sends.
@@ -53,9 +49,17 @@ const BATCH_EVENTS: u32 = 7;
 /// Brokers for each subscriber to all partitions of a stream.
 const BROKERS_A_SUBSCRIBER: u32 = 8;
 
-/// A block every five seconds, as on Gnosis Chain, and epochs of a minute.
+/// A block every five seconds, as on Gnosis Chain.
 const BLOCK_MS: u64 = 5_000;
-const EPOCH_BLOCKS: u64 = 12;
+
+/// Epochs of a minute, or of as many blocks as have room for the seals of all partitions, twice over.
+fn epoch_blocks(brokers: u32) -> u64 {
+    12.max(u64::from(brokers) / 200)
+}
+
+fn epoch_s(brokers: u32) -> u64 {
+    epoch_blocks(brokers) * BLOCK_MS / 1_000
+}
 
 /// Clients come so long before the measured part begins, in virtual seconds: they have opened their lanes by then.
 const WARM_UP_S: u64 = 30;
@@ -72,19 +76,21 @@ pub const REPLICAS: u8 = 4;
 /// When every partition has its first members and has sealed, in virtual seconds: blocks take so many registrations, draws
 /// and changes of seats.
 fn founded_s(brokers: u32) -> u64 {
-    180 + u64::from(brokers) * 80 / 1_000
+    60 + 2 * epoch_s(brokers) + u64::from(brokers) * 80 / 1_000
 }
 
-/// A network in which nothing goes wrong, with as many partitions and publishers as brokers, and epochs of a minute.
-/// Each broker sends about eight messages a second.
+/// A network in which nothing goes wrong, with as many partitions and publishers as brokers. Each broker sends about eight
+/// messages a second.
 pub fn load(brokers: u32, measured_s: u64) -> Scenario {
     let founded_s = founded_s(brokers);
+    // After the measured part nothing is published, and every partition is sealed again: an epoch and some time to seal.
+    let heal_ms = epoch_s(brokers) * 1_500;
     Scenario {
         replicas: REPLICAS,
-        epoch_blocks: EPOCH_BLOCKS,
+        epoch_blocks: epoch_blocks(brokers),
         block_ms: BLOCK_MS,
-        duration_ms: (founded_s + measured_s) * 1_000 + HEAL_MS,
-        heal_ms: HEAL_MS,
+        duration_ms: (founded_s + measured_s) * 1_000 + heal_ms,
+        heal_ms,
         streams: brokers.div_ceil(STREAM_PARTITIONS),
         stream_partitions: STREAM_PARTITIONS,
         founder: true,

@@ -204,7 +204,18 @@ mod tests {
             let n = f64::from(brokers);
             let events = 40.0 * n;
             let (steps, bytes) = (5.0 * events * grown, 900.0 * events);
-            (brokers, Stretch { virtual_s: 10.0, spent_s: 1.0, steps, frames: 2.0 * events, bytes, events, stored: events })
+            (
+                brokers,
+                Stretch {
+                    virtual_s: 10.0,
+                    spent_s: 1.0,
+                    steps,
+                    frames: 2.0 * events,
+                    bytes,
+                    events,
+                    stored: events,
+                },
+            )
         };
         vec![stretch(8, 1.0), stretch(16, 1.02), stretch(32, 1.04)]
     }
