@@ -119,8 +119,6 @@ bugs! {
     // ---- Delivery (WP 2.4.2, 2.4.4) ----
     /// A live batch is delivered although one before it was missed.
     DeliversPastGap,
-    /// A live batch is delivered because its source says that nothing is missing before it.
-    TrustsItsFeed,
     /// A subscription whose feed moves forgets what it delivered.
     DeliversTwiceAfterMove,
     /// A subscription whose feed moves goes on live, without what came in between.

@@ -88,7 +88,7 @@
 //! | mistake | what a run showed | found by |
 //! | --- | --- | --- |
 //! | `CountsOnFromDisk` | a gap in a subscriber's lane: an append index was given out before a crash and again after it | swarm |
-//! | `TrustsItsFeed` | a gap in a subscriber's lane: a broker that lies left a batch out of what it sends those who follow it | wild, 7 brokers |
+//! | an edge that trusts its feed | a gap in a subscriber's lane: a broker that lies left a batch out of what it sends those who follow it | wild, 7 brokers |
 //!
 //! A search is one command; with `-p weir` it is `weir sim`, which goes on until a promise breaks:
 //!

@@ -109,7 +109,7 @@ mod tests {
         counts.set("dev", "a", 1_000);
         let verdict = |count| counts.compare("dev", "a", count);
         assert!(matches!(verdict(1_031), Verdict::Worse(more) if more > 0.03));
-        assert!(matches!(verdict(1_030), Verdict::Same(_)) && matches!(verdict(970), Verdict::Same(_)));
+        assert!(matches!(verdict(1_029), Verdict::Same(_)) && matches!(verdict(971), Verdict::Same(_)));
         assert!(matches!(verdict(900), Verdict::Better(_)));
         assert_eq!(counts.compare("release", "a", 1), Verdict::New);
     }

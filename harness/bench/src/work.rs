@@ -211,9 +211,11 @@ fn views(me: Address) -> [Arc<State>; 2] {
     facts.iter().for_each(|fact| evolve(&mut view, block, fact));
     let before = Arc::new(view.clone());
     view.height += 1;
-    let epoch = view.epoch();
+    let (epoch, members) = (view.epoch(), Seats::of_brokers([BrokerIndex(1)]));
+    let block = BlockRef { number: view.height, timestamp_s: 2 };
+    let installed = Fact::MembersInstalled { partition: PartitionId(0), since_epoch: epoch, members };
+    evolve(&mut view, block, &installed);
     for partition in Arc::make_mut(&mut view.partitions) {
-        let members = Seats::of_brokers([BrokerIndex(1)]);
         (partition.members, partition.target, partition.founded) = (members, members, true);
         (partition.since_epoch, partition.founded_epoch, partition.sealed_epoch) = (epoch, epoch, epoch - 1);
     }

@@ -72,9 +72,12 @@ pub fn views(keeper: Listed, edge: Listed) -> [Arc<State>; 2] {
     [created, opened].iter().for_each(|fact| evolve(&mut view, block, fact));
     let before = Arc::new(view.clone());
     view.height += 1;
-    let epoch = view.epoch();
+    let (epoch, members) = (view.epoch(), Seats::of_brokers([BrokerIndex(1)]));
+    let block = BlockRef { number: view.height, timestamp_s: 2 };
+    for partition in (0..view.params.partitions).map(PartitionId) {
+        evolve(&mut view, block, &Fact::MembersInstalled { partition, since_epoch: epoch, members });
+    }
     for partition in Arc::make_mut(&mut view.partitions) {
-        let members = Seats::of_brokers([BrokerIndex(1)]);
         (partition.members, partition.target, partition.founded) = (members, members, true);
         (partition.since_epoch, partition.founded_epoch, partition.sealed_epoch) = (epoch, epoch, epoch - 1);
     }

@@ -205,12 +205,29 @@ impl Track {
         self.positions.get(&batch.lane()).is_some_and(|next| batch.header().sequence > *next)
     }
 
+    /// The same of an answer: within each lane it goes on where the client is, or before.
+    pub(super) fn answer_leaves_out(&self, chunk: &Chunk) -> bool {
+        let mut expected: BTreeMap<LaneId, u64> = BTreeMap::new();
+        chunk.order.iter().any(|slice| {
+            let bytes = chunk.batches.get(slice.batch as usize).and_then(|bytes| bytes.get(..HEADER_BYTES));
+            let Some(header) = bytes.and_then(|bytes| Header::decode(bytes).ok()) else { return false };
+            let (lane, first) = (header.lane(), header.sequence.saturating_add(u64::from(slice.first)));
+            let known = expected.get(&lane).or_else(|| self.positions.get(&lane)).copied();
+            expected.insert(lane, known.unwrap_or(first).max(first.saturating_add(u64::from(slice.count))));
+            known.is_some_and(|next| first > next)
+        })
+    }
+
     /// How many of a live batch's first events are not to be delivered; `None` if none is. Takes the others as
     /// delivered.
     pub(super) fn first_of_live(&mut self, batch: &Batch) -> Option<u32> {
         let header = batch.header();
         let oldest_ms = self.oldest_ms(&batch.lane(), header, false);
         let old = too_old(oldest_ms, (0..header.count).map(|index| batch.timestamp_ms(index)));
+        // A lane of which nothing was wanted yet has no place: answers begin where it is wanted, and leave out the rest.
+        if old >= header.count {
+            return None;
+        }
         let held = self.skip(batch.lane(), header.sequence, u64::from(header.count));
         let first = old.max(u32::try_from(held).expect("at most the batch's 32-bit count"));
         (first < header.count).then(|| {
