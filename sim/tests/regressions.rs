@@ -22,7 +22,7 @@ use common::mistakes::{Case, case};
 mod common;
 
 /// Runs that shrinking one tape may take.
-const SHRINKING_RUNS: u32 = 150;
+const SHRINKING_RUNS: u32 = 600;
 
 /// Seeds that are tried for a run that fails.
 const SEEDS: std::ops::Range<u64> = 1..61;
