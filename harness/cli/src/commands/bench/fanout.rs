@@ -6,7 +6,7 @@
 
 use super::child::{Child, Role};
 use super::measure::Settings;
-use super::network::{Bench, Shape};
+use super::network::loaded;
 use super::report::Table;
 use super::roles::edge::{Brought, Prepare, Prepared};
 use super::roles::load::Request;
@@ -48,11 +48,8 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4 };
-    let mut bench = Bench::start(shape, &[1]).await?;
-    let stream = bench.stream("fanout", 1, Some(0)).await?;
-    let (mut load, mut readers) = (Child::start(Role::Load)?, Child::start(Role::Load)?);
-    let () = load.ask(&Request::Connect(Box::new(bench.edge(1, 0, &stream)))).await?;
+    let (bench, stream, mut load) = loaded("fanout", 1).await?;
+    let mut readers = Child::start(Role::Load)?;
     let follow = Follow {
         url: bench.started.url.clone(),
         stream: stream.id.to_string(),

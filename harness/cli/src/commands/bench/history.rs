@@ -1,8 +1,7 @@
 //! Reading what is kept: all of it as binary batches, and the last hundred events as a user asks for them.
 
-use super::child::{Child, Role};
 use super::measure::Settings;
-use super::network::{Bench, Shape};
+use super::network::loaded;
 use super::report::Table;
 use super::roles::clients::Last;
 use super::roles::edge::{Brought, Prepare, Prepared, Scanned};
@@ -41,11 +40,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4 };
-    let mut bench = Bench::start(shape, &[1]).await?;
-    let stream = bench.stream("history", LANES, Some(0)).await?;
-    let mut load = Child::start(Role::Load)?;
-    let () = load.ask(&Request::Connect(Box::new(bench.edge(1, 0, &stream)))).await?;
+    let (bench, stream, mut load) = loaded("history", LANES).await?;
     let prepared: Prepared = load.ask(&Request::Prepare(KEPT)).await?;
     let _: Brought = load.ask(&Request::Bring(None)).await?;
     let last = Last {

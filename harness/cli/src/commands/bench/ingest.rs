@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use super::axis::Axis;
 use super::chart::{Bar, Chart, Drawing};
-use super::child::{Child, Role};
+use super::child::Child;
 use super::measure::Settings;
-use super::network::{Bench, Shape};
+use super::network::{Bench, loaded};
 use super::report::Table;
 use super::roles::edge::{Brought, Prepare, Prepared};
 use super::roles::load::Request;
@@ -69,11 +69,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4 };
-    let mut bench = Bench::start(shape, &[1]).await?;
-    let stream = bench.stream("ingest", LANES, Some(0)).await?;
-    let mut load = Child::start(Role::Load)?;
-    let () = load.ask(&Request::Connect(Box::new(bench.edge(1, 0, &stream)))).await?;
+    let (bench, _, mut load) = loaded("ingest", LANES).await?;
     let of = |batches, events| Prepare { batches, events, frame_bytes: FRAME_BYTES };
     let full = runs(&bench, &mut load, of(FULL_BATCHES, BATCH), settings).await?;
     let single = runs(&bench, &mut load, of(SINGLE_BATCHES, 1), settings).await?;

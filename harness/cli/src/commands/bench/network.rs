@@ -9,6 +9,7 @@ use weir_kernel::ids::{StreamId, StreamPartition};
 
 use super::child::{Child, Role};
 use super::roles::edge::Connect;
+use super::roles::load;
 use super::roles::node::{Homes, Request, Start, Started};
 use crate::failure::Failure;
 
@@ -72,6 +73,17 @@ pub struct Shape {
 
 /// Blocks an epoch, of a second each: long enough for a measurement to see few seals, as a network in use does.
 const EPOCH_BLOCKS: u64 = 60;
+
+/// One broker with the only replica, a stream with that many lanes to it, and a load in the place of the network's second
+/// broker: the replica sees a registered peer.
+pub async fn loaded(name: &str, lanes: usize) -> Result<(Bench, BenchStream, Child), Failure> {
+    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4 };
+    let mut bench = Bench::start(shape, &[1]).await?;
+    let stream = bench.stream(name, lanes, Some(0)).await?;
+    let mut load = Child::start(Role::Load)?;
+    let () = load.ask(&load::Request::Connect(Box::new(bench.edge(1, 0, &stream)))).await?;
+    Ok((bench, stream, load))
+}
 
 impl Bench {
     /// Starts a new network in a new directory; `offline` are set up and then stopped.

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use weir_client::{Client, Event, Key, PublishOptions, PublishSession, Query};
 
-use super::child::{Child, Role};
 use super::measure::Settings;
-use super::network::{Bench, BenchStream, Shape, launch};
+use super::network::{Bench, BenchStream, launch, loaded};
 use super::report::Table;
 use super::roles::edge::{Brought, Prepare, Prepared};
 use super::roles::load::Request;
@@ -44,11 +43,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4 };
-    let mut bench = Bench::start(shape, &[1]).await?;
-    let stream = bench.stream("restart", LANES, Some(0)).await?;
-    let mut load = Child::start(Role::Load)?;
-    let () = load.ask(&Request::Connect(Box::new(bench.edge(1, 0, &stream)))).await?;
+    let (mut bench, stream, mut load) = loaded("restart", LANES).await?;
     let mut kept = 0;
     for _ in 0..PARTS {
         let prepared: Prepared = load.ask(&Request::Prepare(PART)).await?;
