@@ -4,11 +4,9 @@
 //! that this prints names the oracle that catches it and the median number of seeds it takes. Scenarios are small and
 //! have the faults under which the mistake shows; the sound rules hold in each of them.
 
-use std::sync::Mutex;
+use weir_kernel::rules::Rules;
 
-use weir_kernel::rules::{Bug, Rules};
-
-use common::mistakes::{Case, case, caught_by};
+use common::mistakes::{Case, caught_by, on_all};
 
 mod common;
 
@@ -32,30 +30,9 @@ fn search(case: &Case) -> (Vec<usize>, Vec<&'static str>) {
     STARTS.into_iter().map(|start| from(start).unwrap_or((usize::MAX, "nothing"))).unzip()
 }
 
-/// Works on all of them, two at a time.
-fn over_all<T: Send>(work: impl Fn(&Case) -> T + Sync) -> Vec<(Case, T)> {
-    let todo = Mutex::new(Bug::ALL.iter().rev().copied().collect::<Vec<Bug>>());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(bug) = todo.lock().expect("nobody panics with it").pop() else { return };
-                    let case = case(bug);
-                    let result = work(&case);
-                    done.lock().expect("nobody panics with it").push((case, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("nobody panics with it");
-    done.sort_by_key(|(case, _)| case.bug);
-    done
-}
-
 #[test]
 fn every_planted_mistake_is_caught_within_a_few_seeds() {
-    let found = over_all(search);
+    let found = on_all(search);
     println!("| mistake | oracle | seeds, median of {} | what it is |", STARTS.len());
     println!("| --- | --- | --- | --- |");
     let mut wrong = Vec::new();
@@ -74,7 +51,7 @@ fn every_planted_mistake_is_caught_within_a_few_seeds() {
 /// Else what is caught above would say nothing about the mistakes.
 #[test]
 fn the_sound_rules_hold_where_mistakes_are_looked_for() {
-    let found = over_all(|case| STARTS.map(|seed| caught_by(seed, case, Rules::sound())));
+    let found = on_all(|case| STARTS.map(|seed| caught_by(seed, case, Rules::sound())));
     let wrong: Vec<_> = found.iter().filter(|(_, oracles)| *oracles != [None; 3]).collect();
     let wrong: Vec<_> = wrong.iter().map(|(case, oracles)| (case.bug, oracles)).collect();
     assert!(wrong.is_empty(), "{wrong:?}");

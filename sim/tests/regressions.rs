@@ -12,12 +12,11 @@
 //! which takes minutes, and leaves alone every tape that still says what it should.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use weir_kernel::rules::{Bug, Rules};
 use weir_sim::{Options, Source, Tape, replay, shrink, simulate};
 
-use common::mistakes::{Case, case};
+use common::mistakes::{Case, on_all};
 
 mod common;
 
@@ -45,7 +44,8 @@ fn violated(tape: &Tape, rules: Rules) -> Option<&'static str> {
 }
 
 /// What is wrong with the tape of a mistake.
-fn problem(bug: Bug) -> Option<String> {
+fn problem(case: &Case) -> Option<String> {
+    let bug = case.bug;
     let path = path(bug);
     let read = std::fs::read(&path).map_err(|error| error.to_string());
     let tape = match read.and_then(|bytes| Tape::decode(&bytes).map_err(|error| error.to_string())) {
@@ -53,32 +53,15 @@ fn problem(bug: Bug) -> Option<String> {
         Err(error) => return Some(format!("{}: {error}", path.display())),
     };
     let (mistaken, sound) = (violated(&tape, Rules::with(bug)), violated(&tape, Rules::sound()));
-    let expected = Some(case(bug).oracle);
+    let expected = Some(case.oracle);
     let is_right = mistaken == expected && tape.violates.as_deref() == expected && sound.is_none();
     (!is_right).then(|| format!("{bug:?}: {expected:?} expected, {mistaken:?} found, and {sound:?} without"))
 }
 
-/// Works on all mistakes, two at a time.
-fn over_all<T: Send>(work: impl Fn(Bug) -> Option<T> + Sync) -> Vec<T> {
-    let todo = Mutex::new(Bug::ALL.iter().rev().copied().collect::<Vec<Bug>>());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(bug) = todo.lock().expect("nobody panics with it").pop() else { return };
-                    let result = work(bug);
-                    done.lock().expect("nobody panics with it").extend(result);
-                }
-            });
-        }
-    });
-    done.into_inner().expect("nobody panics with it")
-}
-
 #[test]
 fn every_tape_fails_with_its_mistake_and_holds_without() {
-    assert_eq!(over_all(problem), [""; 0]);
+    let problems: Vec<String> = on_all(problem).into_iter().filter_map(|(_, problem)| problem).collect();
+    assert_eq!(problems, [""; 0]);
 }
 
 /// A failing run of a case that the sound rules survive, made small; the smallest that they still survive.
@@ -104,15 +87,18 @@ fn written(case: &Case) -> Option<Tape> {
 #[ignore = "it takes minutes, and writes"]
 fn tapes_are_written_anew() {
     let only = std::env::var("WEIR_TAPE").ok();
-    let missing = over_all(|bug| {
-        if only.as_ref().is_some_and(|only| *only != format!("{bug:?}")) || problem(bug).is_none() {
-            return None;
+    let unwritten = on_all(|case| {
+        let bug = case.bug;
+        if only.as_ref().is_some_and(|only| *only != format!("{bug:?}")) || problem(case).is_none() {
+            return false;
         }
-        let Some(tape) = written(&case(bug)) else { return Some(bug) };
+        let Some(tape) = written(case) else { return true };
         let path = path(bug);
         std::fs::write(&path, tape.to_text()).expect("the folder is there");
         println!("{}", path.display());
-        None
+        false
     });
+    let missing: Vec<Bug> =
+        unwritten.into_iter().filter(|(_, missing)| *missing).map(|(case, _)| case.bug).collect();
     assert_eq!(missing, [], "no seed shows these, or the sound rules do not survive what does");
 }

@@ -1,5 +1,7 @@
 //! Where each planted mistake shows: the oracle that catches it, and a small scenario with the faults that lead to it.
 
+use std::sync::Mutex;
+
 use weir_kernel::rules::{Bug, Rules};
 use weir_sim::{FaultKind, Join, LinkFaults, Options, Scenario, Source, simulate};
 
@@ -50,6 +52,27 @@ pub fn case(bug: Bug) -> Case {
         }),
     };
     Case { bug, oracle, scenario }
+}
+
+/// Works on all mistakes, two at a time; in their order.
+pub fn on_all<T: Send>(work: impl Fn(&Case) -> T + Sync) -> Vec<(Case, T)> {
+    let todo = Mutex::new(Bug::ALL.iter().rev().copied().collect::<Vec<Bug>>());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(bug) = todo.lock().expect("nobody panics with it").pop() else { return };
+                    let case = case(bug);
+                    let result = work(&case);
+                    done.lock().expect("nobody panics with it").push((case, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("nobody panics with it");
+    done.sort_by_key(|(case, _)| case.bug);
+    done
 }
 
 // ---- Scenarios ----------------------------------------------------------------------------------------------
