@@ -166,8 +166,7 @@ impl Edge {
             }
         }
         if !truthful {
-            ctx.mark(Rare::FeedLied);
-            self.restart_feed(ctx, flow);
+            self.leave_source(ctx, flow);
         }
     }
 
@@ -200,6 +199,12 @@ impl Edge {
                 feed.follow(ctx, flow);
             }
         }
+    }
+
+    /// The source leaves out what comes next in a lane: it does not tell the truth.
+    pub(super) fn leave_source(&mut self, ctx: &mut Context<'_>, flow: Flow) {
+        ctx.mark(Rare::FeedLied);
+        self.restart_feed(ctx, flow);
     }
 
     /// Follows the next replica; subscriptions begin again there, and get nothing twice.

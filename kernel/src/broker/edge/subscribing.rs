@@ -238,8 +238,7 @@ impl Edge {
     ) {
         let lied = self.track(id, flow.slot).is_some_and(|track| track.answer_leaves_out(&chunk));
         if lied && !trusts_sources(ctx) {
-            ctx.mark(Rare::FeedLied);
-            return self.restart_feed(ctx, flow);
+            return self.leave_source(ctx, flow);
         }
         match self.tail(id, flow).map(|tail| &mut tail.phase) {
             Some(Phase::History(history)) => {

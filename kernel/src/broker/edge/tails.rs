@@ -14,6 +14,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Flow;
@@ -207,13 +208,13 @@ impl Track {
 
     /// The same of an answer: within each lane it goes on where the client is, or before.
     pub(super) fn answer_leaves_out(&self, chunk: &Chunk) -> bool {
+        let headers = headers_of(chunk);
         let mut expected: BTreeMap<LaneId, u64> = BTreeMap::new();
         chunk.order.iter().any(|slice| {
-            let bytes = chunk.batches.get(slice.batch as usize).and_then(|bytes| bytes.get(..HEADER_BYTES));
-            let Some(header) = bytes.and_then(|bytes| Header::decode(bytes).ok()) else { return false };
-            let (lane, first) = (header.lane(), header.sequence.saturating_add(u64::from(slice.first)));
-            let known = expected.get(&lane).or_else(|| self.positions.get(&lane)).copied();
-            expected.insert(lane, known.unwrap_or(first).max(first.saturating_add(u64::from(slice.count))));
+            let Some(Some((lane, header))) = headers.get(slice.batch as usize) else { return false };
+            let first = header.sequence.saturating_add(u64::from(slice.first));
+            let known = expected.get(lane).or_else(|| self.positions.get(lane)).copied();
+            expected.insert(*lane, known.unwrap_or(first).max(first.saturating_add(u64::from(slice.count))));
             known.is_some_and(|next| first > next)
         })
     }
@@ -238,12 +239,7 @@ impl Track {
 
     /// What of a chunk the client does not have yet; takes it as delivered.
     pub(super) fn cut_down(&mut self, chunk: Chunk, in_history: bool) -> Chunk {
-        let headers: Vec<Option<(LaneId, Header)>> = chunk
-            .batches
-            .iter()
-            .map(|bytes| Header::decode(bytes.get(..HEADER_BYTES)?).ok())
-            .map(|header| header.map(|header| (header.lane(), header)))
-            .collect();
+        let headers = headers_of(&chunk);
         let mut order: Vec<Slice> = Vec::with_capacity(chunk.order.len());
         for slice in &chunk.order {
             let Some(Some((lane, header))) = headers.get(slice.batch as usize) else { continue };
@@ -307,6 +303,13 @@ impl Track {
         let first = Position::at(header.first_time_ms);
         self.tails.values_mut().for_each(|tail| tail.start = tail.start.min(first));
     }
+}
+
+/// The lane and header of each batch; `None` for one that does not decode. A lane's id is a hash: once a batch, however
+/// many slices it is in.
+fn headers_of(chunk: &Chunk) -> Vec<Option<(LaneId, Header)>> {
+    let header = |bytes: &Arc<[u8]>| Header::decode(bytes.get(..HEADER_BYTES)?).ok();
+    chunk.batches.iter().map(|bytes| header(bytes).map(|header| (header.lane(), header))).collect()
 }
 
 /// How many of the first of these event times lie before `oldest_ms`; times never go back.
