@@ -153,7 +153,10 @@ pub const SEAL_RETRY_US: u64 = 5_000_000;
 /// A client that waits for the seal of a stored batch is told after this long that it has not come: several epochs.
 pub const SEAL_TIMEOUT_US: u64 = 3_600_000_000;
 
-/// Bytes of batches that an edge holds for acknowledgement: beyond, publishers are told to slow down.
+/// Shards of one broker at most: more than the cores of any machine that runs one.
+pub const MAX_SHARDS: u16 = 256;
+
+/// Bytes of batches that a shard's edge holds for acknowledgement: beyond, publishers are told to slow down.
 pub const MAX_PENDING_BYTES: usize = 128 << 20;
 
 /// Stream partitions of which an edge remembers who held the last stored batch.
@@ -189,7 +192,7 @@ pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
 /// than a few blocks hold. Whoever missed more looks at everything.
 pub const RESEATINGS_KEPT: usize = 1 << 12;
 
-/// Requests open at the same time in one session.
+/// Requests open at the same time in one session, at each shard.
 pub const MAX_REQUESTS: usize = 1024;
 
 /// A chunk and a repair fit beside the message that carries them into a frame.

@@ -110,6 +110,7 @@
 //! pauses, with no broker that lies.
 
 pub mod audit;
+mod broker;
 mod by_address;
 pub mod byzantine;
 pub mod chain;

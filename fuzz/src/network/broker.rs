@@ -174,6 +174,7 @@ impl Broker {
                 }
                 Output::Sign(token, hash) => self.signs.push_back((token, hash)),
                 Output::Submit(intent) => effects.intents.push(intent),
+                Output::Hand(..) => unreachable!("a broker of one shard has nobody to hand anything to"),
                 Output::Reply(session, reply) => effects.replies.push((session, reply)),
                 Output::Event(trace) => effects.traces.push(trace),
             }

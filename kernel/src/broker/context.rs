@@ -5,8 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::io::{Output, Reply, SessionId, Token, Trace};
+use super::io::{Handed, Output, Reply, SessionId, Token, Trace};
 use super::message::Message;
+use super::sharding::Share;
 use crate::batch::Batch;
 use crate::coordinator::{Entry, Intent, State};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
@@ -97,6 +98,8 @@ pub struct Context<'a> {
     pub view: &'a State,
     /// The rules in force.
     pub rules: Rules,
+    /// What of the broker is this shard's.
+    pub share: Share,
     ledger: &'a mut Ledger,
     marks: &'a mut Marks,
     outputs: &'a mut Vec<Output>,
@@ -106,7 +109,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Begins a step.
+    /// Begins a step of a broker's only shard.
     pub fn new(
         now: Now,
         (me, my_index): (Address, Option<BrokerIndex>),
@@ -121,6 +124,7 @@ impl<'a> Context<'a> {
             my_index,
             view,
             rules,
+            share: Share::WHOLE,
             ledger,
             marks,
             outputs,
@@ -130,10 +134,10 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sends a message; one to this broker itself is taken up within the same step.
+    /// Sends a message; one to this shard itself is taken up within the same step.
     pub fn send(&mut self, to: Address, message: Message, batches: &[Verified<Batch>]) {
         if to == self.me {
-            self.local.push_back(Received::local(message, batches.to_vec()));
+            self.send_home(Received::local(message, batches.to_vec()));
         } else {
             let bytes = batches.iter().map(|batch| Arc::clone(batch.bytes())).collect();
             self.outputs.push(Output::Send(to, message, bytes));
@@ -143,13 +147,28 @@ impl<'a> Context<'a> {
     /// Sends a message with batches as they lie on this broker's disk.
     pub fn send_stored(&mut self, to: Address, message: Message, batches: Vec<Arc<[u8]>>) {
         if to == self.me {
-            self.local.push_back(Received::local_stored(message, batches));
+            self.send_home(Received::local_stored(message, batches));
         } else {
             self.outputs.push(Output::Send(to, message, batches));
         }
     }
 
-    /// The next message of this broker to itself.
+    fn send_home(&mut self, received: Received) {
+        if self.share.of().of_message(received.message()) == self.share.number() {
+            self.local.push_back(received);
+        } else {
+            self.hand(Handed::Message(received));
+        }
+    }
+
+    /// Gives something to the other shard that it is for.
+    pub fn hand(&mut self, handed: Handed) {
+        let shard = self.share.of().of_handed(&handed);
+        assert!(shard != self.share.number(), "a shard hands nothing to itself");
+        self.outputs.push(Output::Hand(shard, handed));
+    }
+
+    /// The next message of this shard to itself.
     pub fn next_local(&mut self) -> Option<Received> {
         self.local.pop_front()
     }

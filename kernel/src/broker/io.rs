@@ -3,6 +3,7 @@
 //! Every output may be acted on at once: *persist before send* holds because the kernel emits what depends on a
 //! write only after [`Input::Durable`] says that the write is on disk.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -41,8 +42,26 @@ pub enum Input {
     LoadFailed(Token, String),
     /// The answer to [`Output::Sign`]: 65 bytes r, s, v.
     Signed(Token, [u8; 65]),
+    /// Another shard of this broker says something.
+    Handed(Handed),
     /// Time passed: some deadline is due.
     Elapsed,
+}
+
+/// What one shard of a broker says to another.
+#[derive(Clone, Debug)]
+pub enum Handed {
+    /// What a broker says to itself, where another of its shards is concerned.
+    Message(Received),
+    /// Somebody holds what was just stored through this edge: readers ask there first.
+    Stored {
+        /// The stream partition.
+        slot: StreamPartition,
+        /// The partition that the batch lives in.
+        home: PartitionId,
+        /// Who says that it is on its disk.
+        holders: BTreeSet<Address>,
+    },
 }
 
 /// What a broker wants done.
@@ -60,6 +79,8 @@ pub enum Output {
     Submit(Intent),
     /// Tell a client.
     Reply(SessionId, Reply),
+    /// Give something to another shard of this broker, as [`Input::Handed`]. It may be dropped where too much waits there.
+    Hand(u16, Handed),
     /// Something worth a log line or a counter; changes nothing.
     Event(Trace),
 }

@@ -1,10 +1,12 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
+mod answering;
 mod roles;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -14,7 +16,7 @@ use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
 use super::duties::misconduct::{self, Misconduct};
 use super::edge::{Edge, Flow};
-use super::io::{Input, Output, Token, Trace};
+use super::io::{Handed, Input, Output, Token};
 use super::lane::Mark;
 use super::message::{Message, SignedEntry};
 use super::open_error::OpenError;
@@ -22,12 +24,13 @@ use super::refusal::Refusal;
 use super::replica::{Replica, Source};
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
 use super::sealer::Sealer;
-use crate::agreement::{Cut, Fork};
+use super::sharding::Share;
+use crate::agreement::Fork;
 use crate::coordinator::{Partition, State};
 use crate::ids::{Address, BrokerIndex, LaneId, PartitionId};
-use crate::limits::{CHUNK_BYTES, CUTS_BYTES, REPAIR_BYTES};
+use crate::limits::{CUTS_BYTES, REPAIR_BYTES};
 use crate::log::{Checkpoint, Chunk, Query, Table};
-use crate::marks::{Marks, Rare};
+use crate::marks::Marks;
 use crate::rules::{Bug, Rules};
 use crate::time::Now;
 use crate::wire::{self, Received};
@@ -43,6 +46,7 @@ pub struct Shard {
     my_index: Option<BrokerIndex>,
     view: Arc<State>,
     rules: Rules,
+    share: Share,
     ledger: Ledger,
     marks: Marks,
     machines: Machines,
@@ -94,6 +98,17 @@ impl Shard {
         checkpoint: &Checkpoint,
         rules: Rules,
     ) -> Result<Self, OpenError> {
+        Self::open_share(me, view, checkpoint, rules, Share::WHOLE)
+    }
+
+    /// Takes up one of a broker's shards from what its own store remembers.
+    pub fn open_share(
+        me: Address,
+        view: Arc<State>,
+        checkpoint: &Checkpoint,
+        rules: Rules,
+        share: Share,
+    ) -> Result<Self, OpenError> {
         let mut machines = Machines {
             partitions: BTreeMap::new(),
             last_index: checkpoint.last_index.iter().copied().collect(),
@@ -103,11 +118,11 @@ impl Shard {
             reseatings_seen: None,
         };
         for (table, key, value) in &checkpoint.rows {
-            machines.restore(me, rules, (*table, key, value))?;
+            machines.restore(me, (rules, share), (*table, key, value))?;
         }
         let (ledger, marks) = (Ledger::default(), Marks::default());
         let my_index = view.broker_index(me);
-        Ok(Self { me, my_index, view, rules, ledger, marks, machines })
+        Ok(Self { me, my_index, view, rules, share, ledger, marks, machines })
     }
 
     /// Takes in one thing that happened, and says what is to be done. Never fails: bad input is an output.
@@ -130,6 +145,7 @@ impl Shard {
         };
         let lasting = (&mut self.ledger, &mut self.marks);
         let mut ctx = Context::new(now, (self.me, self.my_index), &view, self.rules, lasting, outputs);
+        ctx.share = self.share;
         self.machines.on_input(&mut ctx, input, ready, purpose);
         while let Some(received) = ctx.next_local() {
             let me = ctx.me;
@@ -166,7 +182,7 @@ impl Machines {
     fn restore(
         &mut self,
         me: Address,
-        rules: Rules,
+        (rules, share): (Rules, Share),
         (table, key, value): (Table, &[u8], &[u8]),
     ) -> Result<(), OpenError> {
         let damaged = || OpenError::Row(table, crate::ids::hex(key));
@@ -179,6 +195,9 @@ impl Machines {
             return Ok(());
         }
         let partition = rows::split_partition_key(key).ok_or_else(damaged)?;
+        if !share.owns(partition) {
+            return Err(OpenError::Misplaced(partition, share));
+        }
         if table == Table::Marker {
             let row: PartitionRow = wire::decode_row(value).ok_or_else(damaged)?;
             let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
@@ -209,6 +228,7 @@ impl Machines {
     fn on_input(&mut self, ctx: &mut Context<'_>, input: Input, ready: Vec<After>, purpose: Option<Purpose>) {
         match input {
             Input::Peer(from, received) => self.on_message(ctx, from, received),
+            Input::Handed(handed) => self.on_handed(ctx, handed),
             Input::Client(session, command) => self.edge.on_command(ctx, session, command),
             Input::Chain(_) => self.on_view(ctx),
             Input::Durable(_) => self.on_durable(ctx, ready),
@@ -267,10 +287,11 @@ impl Machines {
         }
         let epoch = ctx.view.epoch();
         let counted_on = |me: BrokerIndex| {
-            ctx.view
-                .partitions
-                .iter()
-                .any(|p| p.since_epoch <= epoch && p.members.contains(me) || p.previous_members.contains(me))
+            (0..).map(PartitionId).zip(ctx.view.partitions.iter()).any(|(id, p)| {
+                let acts =
+                    p.since_epoch <= epoch && p.members.contains(me) || p.previous_members.contains(me);
+                acts && ctx.share.owns(id)
+            })
         };
         let lost = ctx.my_index.is_some_and(counted_on) && !ctx.rules.has(Bug::MissesAmnesia);
         self.memory = if lost { Memory::Lost } else { Memory::Whole };
@@ -326,6 +347,15 @@ impl Machines {
     fn with(&mut self, partition: PartitionId, act: impl FnOnce(&mut Replica, &mut Sealer)) {
         if let Some((replica, sealer)) = self.partitions.get_mut(&partition) {
             act(replica, sealer);
+        }
+    }
+
+    fn on_handed(&mut self, ctx: &mut Context<'_>, handed: Handed) {
+        match handed {
+            Handed::Message(received) => self.on_message(ctx, ctx.me, received),
+            Handed::Stored { slot, home, holders } => {
+                self.edge.publishing().note_holders(Flow { slot, home }, holders);
+            }
         }
     }
 
@@ -426,58 +456,6 @@ impl Machines {
                 self.with(partition, |replica, sealer| sealer.on_decline(ctx, replica, from, &heads, forks));
             }
             _ => {}
-        }
-    }
-
-    /// An edge asks for data: only a replica that has missed nothing answers.
-    fn on_read(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, query: Query, budget_bytes: u32) {
-        let partition = match &query {
-            Query::Range { partition, .. }
-            | Query::Last { partition, .. }
-            | Query::Append { partition, .. } => Some(*partition),
-            Query::Lane { .. } | Query::Rows { .. } => None,
-        };
-        let replica = partition
-            .and_then(|partition| self.partitions.get(&partition))
-            .map(|(replica, _)| replica)
-            .filter(|replica| replica.may_serve(ctx.view));
-        let Some(replica) = replica else {
-            ctx.mark(Rare::ReadDeclined);
-            let reason = "this replica is catching up".to_string();
-            ctx.send(from, Message::ReadFailed { token, reason }, &[]);
-            return;
-        };
-        let (query, budget_bytes) = (replica.pinned(query), budget_bytes.min(CHUNK_BYTES));
-        if ctx.has_unfinished_writes() {
-            ctx.mark(Rare::AnswerWaits);
-            ctx.after_write(After::Answerable(from, token, query, budget_bytes));
-        } else {
-            ctx.read(Purpose::Answer(from, token), query, budget_bytes);
-        }
-    }
-
-    fn on_loaded(&mut self, ctx: &mut Context<'_>, purpose: Purpose, chunk: Chunk) {
-        match purpose {
-            Purpose::Repair(to, partition, lane) => {
-                ctx.send_stored(to, Message::Repair { partition, lane }, chunk.batches);
-            }
-            Purpose::Cuts(to, partition, after_epoch) => {
-                let cuts: Option<Vec<Cut>> = chunk.batches.iter().map(|row| wire::decode_row(row)).collect();
-                match cuts {
-                    Some(cuts) => ctx.send(to, Message::Cuts { partition, after_epoch, cuts }, &[]),
-                    None => ctx.trace(Trace::RowDamaged("a row of the cut table".to_string())),
-                }
-            }
-            Purpose::Answer(to, token) => {
-                let Chunk { batches, order, last_index, total, next } = chunk;
-                ctx.send_stored(to, Message::Answer { token, order, last_index, total, next }, batches);
-            }
-            Purpose::Settlement(partition) => {
-                if let Some((replica, _)) = self.partitions.get(&partition) {
-                    self.agent.on_cuts(ctx, partition, chunk, replica);
-                }
-            }
-            Purpose::Report(..) | Purpose::LateReport(_) => {}
         }
     }
 }

@@ -213,6 +213,7 @@ impl Step {
                 self.late.push(report.entry);
             }
             Output::Submit(_) | Output::Reply(..) => {}
+            Output::Hand(..) => unreachable!("a broker of one shard has nobody to hand anything to"),
             Output::Event(trace) => self.traces.push(trace),
         }
         None

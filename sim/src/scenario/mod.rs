@@ -91,6 +91,8 @@ pub struct Scenario {
     pub brokers: u32,
     /// Brokers that register later, in addition.
     pub joins: Vec<Join>,
+    /// Shards of each broker: what several cores of it would be.
+    pub shards: u16,
     /// R, the seats a partition.
     pub replicas: u8,
     /// The partitions that the network begins with.

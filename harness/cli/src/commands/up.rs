@@ -51,6 +51,9 @@ pub struct Up {
     /// Partitions for each broker of a new network, fixed for its life [new networks: 2]
     #[arg(long, value_name = "N")]
     partitions_per_broker: Option<u32>,
+    /// Shards of each broker, fixed for its life [new brokers: the machine's cores divided among them]
+    #[arg(long, value_name = "N")]
+    shards: Option<u16>,
     /// Time between blocks in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     block_ms: u64,
@@ -114,6 +117,7 @@ impl Up {
             brokers: self.brokers,
             replicas: self.replicas,
             partitions_per_broker: self.partitions_per_broker,
+            shards: self.shards,
             epoch_blocks: self.epoch_blocks,
             block_time: Duration::from_millis(self.block_ms),
             http: self.http,

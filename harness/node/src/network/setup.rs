@@ -87,7 +87,7 @@ impl Setup {
         let ticker = Ticker::start(self.chain.clone(), follower, PAUSED, on_view)?;
         let brokers =
             Brokers::new(numbered, leaving, self.chain.clone(), Arc::clone(&gateway), ticker.views());
-        let brokers = Arc::new(brokers);
+        let brokers = Arc::new(brokers.with_shards(self.options.shard_count(count)));
         assert!(shown.set(Arc::clone(&brokers)).is_ok(), "set once, here");
         Ok((ticker, brokers, gateway))
     }
