@@ -7,9 +7,8 @@
 use std::sync::Arc;
 
 use weir_kernel::ids::{LaneId, PartitionId};
-use weir_kernel::log::{Record, StoredBatch};
+use weir_kernel::log::{Record, StoredBatch, Table};
 
-use crate::draft::RowKey;
 use crate::error::LogError;
 use crate::index::{Appended, LaneEntry, Run, RunKey, Scope, Totals};
 use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
@@ -26,7 +25,7 @@ pub(crate) trait Changes {
     fn set_entry(&mut self, key: (LaneId, u64), entry: Option<LaneEntry>);
     fn set_run(&mut self, key: RunKey, run: Option<Run>);
     fn set_appended(&mut self, key: (Scope, u64), appended: Option<Appended>);
-    fn set_row(&mut self, key: RowKey, value: Option<Arc<[u8]>>);
+    fn set_row(&mut self, table: Table, key: &[u8], value: Option<Arc<[u8]>>);
     fn set_totals(&mut self, partition: PartitionId, totals: Totals);
 
     /// A batch was appended whose record begins there in the log.
@@ -47,9 +46,9 @@ pub(crate) fn change(
             Record::Truncate { partition, lane, from } => truncate(changes, *partition, *lane, *from)?,
             Record::Put { table, key, value } => {
                 check_row(key, value)?;
-                changes.set_row((*table, key.clone()), Some(value.as_slice().into()));
+                changes.set_row(*table, key, Some(value.as_slice().into()));
             }
-            Record::Remove { table, key } => changes.set_row((*table, key.clone()), None),
+            Record::Remove { table, key } => changes.set_row(*table, key, None),
         }
         position += record_bytes(record);
     }

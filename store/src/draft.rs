@@ -136,8 +136,8 @@ impl<I: Index> Changes for Drafting<'_, I> {
         self.draft.appends.insert(key, appended);
     }
 
-    fn set_row(&mut self, key: RowKey, value: Option<Arc<[u8]>>) {
-        self.draft.rows.insert(key, value);
+    fn set_row(&mut self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) {
+        self.draft.rows.insert((table, key.to_vec()), value);
     }
 
     fn set_totals(&mut self, partition: PartitionId, totals: Totals) {

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use smallvec::SmallVec;
 use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
 use crate::changes::{Changes, change};
-use crate::draft::{Draft, Expiry, RowKey};
+use crate::draft::{Draft, Expiry};
 use crate::error::{LogError, Poison};
 use crate::fault::LosesPower;
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
@@ -191,7 +192,7 @@ impl EventLog for MemoryLog {
         let state = read(&self.disk.shared);
         let rows = state.rows.iter().filter(|((table, _), _)| *table != Table::Cut);
         Ok(Checkpoint {
-            rows: rows.map(|((table, key), value)| (*table, key.clone(), value.to_vec())).collect(),
+            rows: rows.map(|((table, key), value)| (*table, key.to_vec(), value.to_vec())).collect(),
             last_index: state
                 .totals
                 .iter()
@@ -239,6 +240,9 @@ fn write(shared: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
     shared.write().expect("no holder of this lock panics half way through a change")
 }
 
+/// A row's key where it is compared: keys of marks, which come and go with each batch, have 44 bytes.
+type Key = SmallVec<[u8; 64]>;
+
 /// What the disk holds.
 #[derive(Default)]
 struct State {
@@ -246,7 +250,7 @@ struct State {
     lanes: BTreeMap<LaneId, Rising<LaneEntry>>,
     runs: BTreeMap<RunKey, Run>,
     appends: BTreeMap<Scope, Rising<Appended>>,
-    rows: BTreeMap<RowKey, Arc<[u8]>>,
+    rows: BTreeMap<(Table, Key), Arc<[u8]>>,
     totals: BTreeMap<PartitionId, Totals>,
     /// What unsynced writes replaced, the oldest first.
     undo: Vec<Replaced>,
@@ -262,7 +266,7 @@ enum Replaced {
     Entry((LaneId, u64), Option<LaneEntry>),
     Run(RunKey, Option<Run>),
     Appended((Scope, u64), Option<Appended>),
-    Row(RowKey, Option<Arc<[u8]>>),
+    Row((Table, Key), Option<Arc<[u8]>>),
     Totals(PartitionId, Option<Totals>),
 }
 
@@ -310,7 +314,7 @@ impl State {
         lanes.into_iter().for_each(|(key, entry)| self.set_entry(key, entry));
         runs.into_iter().for_each(|(key, run)| self.set_run(key, run));
         appends.into_iter().for_each(|(key, appended)| self.set_appended(key, appended));
-        rows.into_iter().for_each(|(key, value)| self.set_row(key, value));
+        rows.into_iter().for_each(|((table, key), value)| self.set_row(table, &key, value));
         totals.into_iter().for_each(|(key, totals)| self.set_totals(key, totals.unwrap_or_default()));
     }
 }
@@ -370,8 +374,8 @@ impl Changes for State {
         self.set(Replaced::Appended(key, appended));
     }
 
-    fn set_row(&mut self, key: RowKey, value: Option<Arc<[u8]>>) {
-        self.set(Replaced::Row(key, value));
+    fn set_row(&mut self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) {
+        self.set(Replaced::Row((table, Key::from_slice(key)), value));
     }
 
     fn set_totals(&mut self, partition: PartitionId, totals: Totals) {
@@ -423,9 +427,9 @@ impl Index for State {
 
     fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: Option<&'a [u8]>) -> Rows<'a, Row> {
         let low = after.map_or(prefix, |after| prefix.max(after));
-        let rows = self.rows.range((table, low.to_vec())..);
+        let rows = self.rows.range((table, Key::from_slice(low))..);
         let rows = rows.take_while(move |((of, key), _)| *of == table && key.starts_with(prefix));
         let rows = rows.filter(move |((_, key), _)| after.is_none_or(|after| key.as_slice() > after));
-        Box::new(rows.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
+        Box::new(rows.map(|((_, key), value)| Ok((key.to_vec(), value.clone()))))
     }
 }
