@@ -14,6 +14,7 @@
 //! In a broker of several shards each has an edge: batches are published through that of their partition's shard, and a
 //! stream's readers are at that of the stream's ([`sharding`](super::sharding)).
 
+mod answers;
 mod feeds;
 mod merge;
 mod publishing;

@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::answers::END;
 use super::merge::Part;
 use super::tails::{History, Phase, Subscription, Tail, Track};
 use super::{Edge, Flow, Request, is_quiet};
@@ -14,13 +15,10 @@ use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::limits::LATEST_SLACK_MS;
-use crate::log::{Chunk, Position, Query};
+use crate::log::{Chunk, Query};
 use crate::marks::Rare;
 use crate::rules::Bug;
 use crate::verify::Verified;
-
-/// The place after all others.
-const END: Position = Position { timestamp_ms: u64::MAX, lane: LaneId([0xff; 32]), sequence: u64::MAX };
 
 impl Edge {
     pub(super) fn begin_subscription(

@@ -201,9 +201,15 @@ impl Track {
         }
     }
 
+    /// The sequence that comes next in a lane, where that is known: whoever gets everything gets a lane from its start.
+    fn next_of(&self, lane: &LaneId) -> Option<u64> {
+        let start = (self.from == From::All).then_some(0);
+        self.positions.get(lane).copied().or(start)
+    }
+
     /// Whether a live batch leaves out what comes next in its lane. An honest replica has no gap to show.
     pub(super) fn leaves_out(&self, batch: &Batch) -> bool {
-        self.positions.get(&batch.lane()).is_some_and(|next| batch.header().sequence > *next)
+        self.next_of(&batch.lane()).is_some_and(|next| batch.header().sequence > next)
     }
 
     /// The same of an answer: within each lane it goes on where the client is, or before.
@@ -213,7 +219,7 @@ impl Track {
         chunk.order.iter().any(|slice| {
             let Some(Some((lane, header))) = headers.get(slice.batch as usize) else { return false };
             let first = header.sequence.saturating_add(u64::from(slice.first));
-            let known = expected.get(lane).or_else(|| self.positions.get(lane)).copied();
+            let known = expected.get(lane).copied().or_else(|| self.next_of(lane));
             expected.insert(*lane, known.unwrap_or(first).max(first.saturating_add(u64::from(slice.count))));
             known.is_some_and(|next| first > next)
         })
@@ -329,4 +335,58 @@ fn old_of_slice(oldest_ms: u64, header: &Header, slice: &Slice, chunk: &Chunk) -
     let Ok(batch) = Batch::decode(chunk.batches[slice.batch as usize].clone()) else { return slice.count };
     let end = slice.first.saturating_add(slice.count);
     too_old(oldest_ms, (slice.first..end).map(|index| batch.timestamp_ms(index))).min(slice.count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{LaneWriter, NewEvent, content_type};
+    use crate::ids::{Address, Hash};
+    use crate::signature::{KEYED_HASH, keyed_hash};
+
+    const ORIGIN: Address = Address([5; 20]);
+    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+
+    /// The first batches of a lane, one event each.
+    fn lane(count: u64) -> Vec<Batch> {
+        let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH);
+        let batch = |time_ms| {
+            let event = NewEvent::new(time_ms, content_type::TEXT, b"x");
+            let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
+            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
+            unsigned.sign(signature).expect("the lane is signed with this type")
+        };
+        (10..10 + count).map(batch).collect()
+    }
+
+    fn answer(batches: &[Batch]) -> Chunk {
+        let whole = |batch| Slice { batch, first: 0, count: 1 };
+        Chunk {
+            batches: batches.iter().map(|batch| batch.bytes().clone()).collect(),
+            order: (0..batches.len() as u32).map(whole).collect(),
+            ..Chunk::default()
+        }
+    }
+
+    #[test]
+    fn who_gets_everything_gets_a_lane_from_its_start() {
+        let batches = lane(3);
+        let mut track = Track::new(From::All, 0, 3);
+        assert!(track.leaves_out(&batches[1]) && track.answer_leaves_out(&answer(&batches[1..])));
+        assert!(!track.leaves_out(&batches[0]) && !track.answer_leaves_out(&answer(&batches)));
+        assert_eq!(track.first_of_live(&batches[0]), Some(0));
+        assert!(!track.leaves_out(&batches[1]) && track.leaves_out(&batches[2]));
+    }
+
+    #[test]
+    fn who_begins_somewhere_may_find_a_lane_under_way() {
+        let batches = lane(3);
+        for from in [From::Latest, From::Time(11)] {
+            let mut track = Track::new(from, 0, 3);
+            assert!(!track.leaves_out(&batches[1]) && !track.answer_leaves_out(&answer(&batches[1..])));
+            assert!(track.answer_leaves_out(&answer(&[batches[0].clone(), batches[2].clone()])));
+            track.first_of_live(&batches[1]);
+            assert!(!track.leaves_out(&batches[2]));
+        }
+    }
 }
