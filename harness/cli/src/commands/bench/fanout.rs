@@ -48,7 +48,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let (bench, stream, mut load) = loaded("fanout", 1).await?;
+    let (bench, stream, mut load) = loaded("fanout", 1, settings.shards).await?;
     let mut readers = Child::start(Role::Load)?;
     let follow = Follow {
         url: bench.started.url.clone(),

@@ -40,7 +40,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let (bench, stream, mut load) = loaded("history", LANES).await?;
+    let (bench, stream, mut load) = loaded("history", LANES, settings.shards).await?;
     let prepared: Prepared = load.ask(&Request::Prepare(KEPT)).await?;
     let _: Brought = load.ask(&Request::Bring(None)).await?;
     let last = Last {

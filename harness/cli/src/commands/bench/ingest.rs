@@ -69,7 +69,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let (bench, _, mut load) = loaded("ingest", LANES).await?;
+    let (bench, _, mut load) = loaded("ingest", LANES, settings.shards).await?;
     let of = |batches, events| Prepare { batches, events, frame_bytes: FRAME_BYTES };
     let full = runs(&bench, &mut load, of(FULL_BATCHES, BATCH), settings).await?;
     let single = runs(&bench, &mut load, of(SINGLE_BATCHES, 1), settings).await?;

@@ -10,6 +10,8 @@ pub struct Settings {
     pub runs: u32,
     /// Brokers of a simulated network at most; each group has its own bound otherwise.
     pub max_brokers: Option<u32>,
+    /// Shards of each measured broker; as many as it would have by itself otherwise.
+    pub shards: Option<u16>,
     /// Events a second that one real broker keeps, as measured; a constant otherwise.
     pub capacity: Option<u32>,
 }
@@ -49,7 +51,7 @@ mod tests {
     fn one_run_is_not_counted() {
         let (made, done) = (Cell::new(0), Cell::new(0));
         let before = || made.set(made.get() + 1);
-        let seconds = Settings { runs: 3, max_brokers: None, capacity: None }
+        let seconds = Settings { runs: 3, max_brokers: None, shards: None, capacity: None }
             .seconds_after(before, |()| done.set(done.get() + 1));
         assert_eq!((seconds.len(), made.get(), done.get()), (3, 4, 4));
         assert!(seconds.iter().all(|seconds| *seconds >= 0.0));

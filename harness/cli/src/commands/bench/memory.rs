@@ -32,7 +32,9 @@ const REST: Duration = Duration::from_secs(3);
 async fn run(settings: Settings) -> Result<Findings, Failure> {
     let (mut idle, mut streams, mut peak) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..settings.runs {
-        let bench = Bench::start(Shape { brokers: 1, replicas: 1, partitions_per_broker: 4 }, &[]).await?;
+        let shards = settings.shards;
+        let shape = Shape { brokers: 1, replicas: 1, partitions_per_broker: 4, shards };
+        let bench = Bench::start(shape, &[]).await?;
         sleep(REST).await;
         idle.push(bench.node.usage()?.memory / 1e6);
         bench.end().await?;

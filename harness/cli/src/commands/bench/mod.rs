@@ -128,6 +128,9 @@ pub struct Bench {
     /// Brokers of a simulated network at most: sim has rows up to 10000, scaling is wanted to 4096
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     max_brokers: Option<u32>,
+    /// Shards of each broker that is measured [default: the machine's cores divided among a network's brokers]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
     /// Events a second that one broker keeps, as `ingest.batch256` says: scaling.throughput is in its terms
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     capacity: Option<u32>,
@@ -149,7 +152,8 @@ impl Bench {
     pub async fn run(self) -> Result<(), Failure> {
         let machine = Machine::look();
         machine.warnings().iter().for_each(|warning| eprintln!("weir: warning: {warning}"));
-        let settings = Settings { runs: self.runs, max_brokers: self.max_brokers, capacity: self.capacity };
+        let Self { runs, max_brokers, shards, capacity, .. } = self;
+        let settings = Settings { runs, max_brokers, shards, capacity };
         let mut report = Report { machine, groups: Vec::new() };
         let interrupted = interrupted()?;
         for group in GROUPS.iter().filter(|group| self.group == ALL || self.group == group.name) {

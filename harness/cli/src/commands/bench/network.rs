@@ -69,6 +69,8 @@ pub struct Shape {
     pub replicas: u8,
     /// Partitions for each broker.
     pub partitions_per_broker: u32,
+    /// Shards of each broker.
+    pub shards: Option<u16>,
 }
 
 /// Blocks an epoch, of a second each: long enough for a measurement to see few seals, as a network in use does.
@@ -76,8 +78,12 @@ const EPOCH_BLOCKS: u64 = 60;
 
 /// One broker with the only replica, a stream with that many lanes to it, and a load in the place of the network's second
 /// broker: the replica sees a registered peer.
-pub async fn loaded(name: &str, lanes: usize) -> Result<(Bench, BenchStream, Child), Failure> {
-    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4 };
+pub async fn loaded(
+    name: &str,
+    lanes: usize,
+    shards: Option<u16>,
+) -> Result<(Bench, BenchStream, Child), Failure> {
+    let shape = Shape { brokers: 2, replicas: 1, partitions_per_broker: 4, shards };
     let mut bench = Bench::start(shape, &[1]).await?;
     let stream = bench.stream(name, lanes, Some(0)).await?;
     let mut load = Child::start(Role::Load)?;
@@ -89,12 +95,13 @@ impl Bench {
     /// Starts a new network in a new directory; `offline` are set up and then stopped.
     pub async fn start(shape: Shape, offline: &[u32]) -> Result<Self, Failure> {
         let directory = directory()?;
-        let Shape { brokers, replicas, partitions_per_broker } = shape;
+        let Shape { brokers, replicas, partitions_per_broker, shards } = shape;
         let options = Start {
             directory: directory.path().join("network"),
             brokers,
             replicas,
             partitions_per_broker,
+            shards,
             epoch_blocks: EPOCH_BLOCKS,
             offline: offline.to_vec(),
         };

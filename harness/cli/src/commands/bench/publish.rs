@@ -50,7 +50,8 @@ struct Run {
 }
 
 async fn measure(settings: Settings) -> Result<Vec<Run>, Failure> {
-    let shape = Shape { brokers: 3, replicas: 3, partitions_per_broker: 2 };
+    let shards = settings.shards;
+    let shape = Shape { brokers: 3, replicas: 3, partitions_per_broker: 2, shards };
     let mut bench = Bench::start(shape, &[]).await?;
     let stream = bench.stream("latency", PUBLISHERS as usize, None).await?;
     let mut load = Child::start(Role::Load)?;

@@ -43,7 +43,7 @@ struct Run {
 }
 
 async fn run(settings: Settings) -> Result<Findings, Failure> {
-    let (mut bench, stream, mut load) = loaded("restart", LANES).await?;
+    let (mut bench, stream, mut load) = loaded("restart", LANES, settings.shards).await?;
     let mut kept = 0;
     for _ in 0..PARTS {
         let prepared: Prepared = load.ask(&Request::Prepare(PART)).await?;

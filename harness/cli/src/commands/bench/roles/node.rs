@@ -35,6 +35,8 @@ pub struct Start {
     pub replicas: u8,
     /// Partitions for each broker.
     pub partitions_per_broker: u32,
+    /// Shards of each broker.
+    pub shards: Option<u16>,
     /// Blocks an epoch, of a second each.
     pub epoch_blocks: u64,
     /// Brokers that are set up and then stopped.
@@ -112,6 +114,7 @@ impl Start {
             brokers: Some(self.brokers),
             replicas: Some(self.replicas),
             partitions_per_broker: Some(self.partitions_per_broker),
+            shards: self.shards,
             epoch_blocks: Some(self.epoch_blocks),
             block_time: Duration::from_secs(1),
             http: any,
