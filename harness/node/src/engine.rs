@@ -16,7 +16,7 @@ use weir_kernel::broker::{
 };
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash};
-use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
+use weir_kernel::log::{Checkpoint, Chunk, Expiry, Query, Record};
 use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_kernel::verify::Verifier;
@@ -40,6 +40,8 @@ pub enum Completion {
     LoadFailed(Token, String),
     /// A hash is signed: r, s, v.
     Signed(Token, [u8; 65]),
+    /// The disk holds as much as it may, or does not any more.
+    Full(bool),
 }
 
 /// Something to begin; order matters only among writes.
@@ -70,6 +72,8 @@ pub enum Operation {
         /// About how many bytes of batches.
         budget_bytes: u32,
     },
+    /// Drop what is too old from the log, beside what is more urgent; nothing waits for it.
+    Expire(Expiry),
     /// Sign with the broker's key; complete with [`Completion::Signed`].
     Sign {
         /// Names the completion.
@@ -194,6 +198,7 @@ impl<V: Verifier> Engine<V> {
             Completion::Loaded(token, chunk) => Input::Loaded(token, chunk),
             Completion::LoadFailed(token, reason) => Input::LoadFailed(token, reason),
             Completion::Signed(token, signature) => Input::Signed(token, signature),
+            Completion::Full(full) => Input::Full(full),
         })
     }
 
@@ -228,6 +233,7 @@ fn operation_of(output: Output, last: &mut LastSent) -> Operation {
         }
         Output::Write(index, records) => Operation::Write { index, records },
         Output::Read(token, query, budget_bytes) => Operation::Read { token, query, budget_bytes },
+        Output::Expire(expiry) => Operation::Expire(expiry),
         Output::Sign(token, digest) => Operation::Sign { token, digest },
         Output::Submit(intent) => Operation::Submit(intent),
         Output::Reply(session, reply) => Operation::Reply(session, reply),

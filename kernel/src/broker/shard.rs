@@ -1,5 +1,7 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
+mod loaded;
+mod retaining;
 mod roles;
 mod summary;
 
@@ -14,15 +16,16 @@ use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
 use super::duties::misconduct::{self, Misconduct};
 use super::edge::{Edge, Flow};
-use super::io::{Input, Output, Token, Trace};
+use super::io::{Input, Output, Token};
 use super::lane::Mark;
 use super::message::{Message, SignedEntry};
 use super::open_error::OpenError;
 use super::refusal::Refusal;
-use super::replica::{Replica, Source};
+use super::replica::{Gone, Replica, Source};
+use super::retention::Turn;
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
 use super::sealer::Sealer;
-use crate::agreement::{Cut, Fork};
+use crate::agreement::Fork;
 use crate::coordinator::{Partition, State};
 use crate::ids::{Address, BrokerIndex, LaneId, PartitionId};
 use crate::limits::{CHUNK_BYTES, CUTS_BYTES, REPAIR_BYTES};
@@ -57,6 +60,8 @@ struct Machines {
     memory: Memory,
     /// Changes of seats that were looked at; `None` before the first look at everything.
     reseatings_seen: Option<u64>,
+    /// Whose turn it is to be looked at for what is too old.
+    retention: Turn,
 }
 
 /// What is known of this store's continuity.
@@ -101,6 +106,7 @@ impl Shard {
             agent: Agent::default(),
             memory: Memory::Empty,
             reseatings_seen: None,
+            retention: Turn::default(),
         };
         for (table, key, value) in &checkpoint.rows {
             machines.restore(me, rules, (*table, key, value))?;
@@ -116,6 +122,9 @@ impl Shard {
             assert!(view.height >= self.view.height, "the confirmed chain never goes back");
             self.view = Arc::clone(view);
             self.my_index = view.broker_index(self.me);
+        }
+        if let Input::Full(full) = &input {
+            self.ledger.set_full(*full);
         }
         let view = Arc::clone(&self.view);
         let ready = match &input {
@@ -212,6 +221,8 @@ impl Machines {
             Input::Client(session, command) => self.edge.on_command(ctx, session, command),
             Input::Chain(_) => self.on_view(ctx),
             Input::Durable(_) => self.on_durable(ctx, ready),
+            // It is heeded where a batch is admitted.
+            Input::Full(_) => {}
             Input::Loaded(_, chunk) => {
                 if let Some(purpose) = purpose {
                     self.on_loaded(ctx, purpose, chunk);
@@ -256,6 +267,7 @@ impl Machines {
                 }
             }
         }
+        self.expire(ctx);
         self.agent.on_view(ctx, &self.partitions);
         self.edge.on_view(ctx);
     }
@@ -350,12 +362,18 @@ impl Machines {
             }
             Message::Fetch { partition, lane, from: sequence } => {
                 let query = Query::Lane { lane, from: sequence };
-                ctx.read(Purpose::Repair(from, partition, lane), query, REPAIR_BYTES);
+                ctx.read(Purpose::Repair(from, partition, lane, sequence), query, REPAIR_BYTES);
             }
             Message::Repair { partition, lane } => self.with(partition, |replica, sealer| {
                 replica.on_repair(ctx, from, lane, batches);
                 sealer.progress(ctx, replica);
             }),
+            Message::Gone { partition, lane, epoch, before, header } => {
+                self.with(partition, |replica, sealer| {
+                    replica.on_gone(ctx, from, Gone { lane, epoch, before, header });
+                    sealer.on_view(ctx, replica);
+                })
+            }
             Message::CutsWanted { partition, after_epoch } => {
                 let query = Query::Rows {
                     table: Table::Cut,
@@ -453,31 +471,6 @@ impl Machines {
             ctx.after_write(After::Answerable(from, token, query, budget_bytes));
         } else {
             ctx.read(Purpose::Answer(from, token), query, budget_bytes);
-        }
-    }
-
-    fn on_loaded(&mut self, ctx: &mut Context<'_>, purpose: Purpose, chunk: Chunk) {
-        match purpose {
-            Purpose::Repair(to, partition, lane) => {
-                ctx.send_stored(to, Message::Repair { partition, lane }, chunk.batches);
-            }
-            Purpose::Cuts(to, partition, after_epoch) => {
-                let cuts: Option<Vec<Cut>> = chunk.batches.iter().map(|row| wire::decode_row(row)).collect();
-                match cuts {
-                    Some(cuts) => ctx.send(to, Message::Cuts { partition, after_epoch, cuts }, &[]),
-                    None => ctx.trace(Trace::RowDamaged("a row of the cut table".to_string())),
-                }
-            }
-            Purpose::Answer(to, token) => {
-                let Chunk { batches, order, last_index, total, next } = chunk;
-                ctx.send_stored(to, Message::Answer { token, order, last_index, total, next }, batches);
-            }
-            Purpose::Settlement(partition) => {
-                if let Some((replica, _)) = self.partitions.get(&partition) {
-                    self.agent.on_cuts(ctx, partition, chunk, replica);
-                }
-            }
-            Purpose::Report(..) | Purpose::LateReport(_) => {}
         }
     }
 }

@@ -42,6 +42,7 @@ pub struct Brokers {
     chain: SharedMirror,
     gateway: Arc<Gateway>,
     views: watch::Receiver<Arc<State>>,
+    disk_limit_bytes: Option<u64>,
 }
 
 impl Slot {
@@ -108,6 +109,7 @@ impl Brokers {
         chain: SharedMirror,
         gateway: Arc<Gateway>,
         views: watch::Receiver<Arc<State>>,
+        disk_limit_bytes: Option<u64>,
     ) -> Self {
         let slot = |(number, files)| Slot::new(format!("broker-{number}"), files);
         let leaver = |files: BrokerFiles| Slot::new(format!("leaving-{}", files.wallet.address()), files);
@@ -117,6 +119,7 @@ impl Brokers {
             chain,
             gateway,
             views,
+            disk_limit_bytes,
         }
     }
 
@@ -157,6 +160,7 @@ impl Brokers {
             name: slot.name.clone(),
             key: SecretKey::from_bytes(&slot.files.wallet.to_bytes()).expect("a wallet's key is a key"),
             directory: slot.files.store(),
+            disk_limit_bytes: self.disk_limit_bytes,
             listen: slot.listen(&view),
             tls: slot.files.tls.clone(),
             chain: self.chain.clone(),

@@ -56,6 +56,8 @@ pub struct NodeConfig {
     pub key: SecretKey,
     /// Where its store lies.
     pub directory: PathBuf,
+    /// Bytes on disk from which on it takes nothing new from publishers; `None` for no limit.
+    pub disk_limit_bytes: Option<u64>,
     /// Where it listens for other brokers; port 0 picks one.
     pub listen: SocketAddr,
     /// Its TLS key, whose hash is in its registration.
@@ -157,7 +159,7 @@ impl Node {
     ///
     /// As [`Node::start`].
     pub fn start_over(config: NodeConfig, log: impl EventLog + 'static) -> Result<Self, StartError> {
-        let NodeConfig { name, key, directory, listen, tls, chain, view } = config;
+        let NodeConfig { name, key, directory, disk_limit_bytes, listen, tls, chain, view } = config;
         let at_store =
             |source| StartError::Store { name: name.clone(), directory: directory.clone(), source };
         let checkpoint = log.load().map_err(at_store)?;
@@ -209,6 +211,8 @@ impl Node {
             reader,
             submitter,
             log: log_reader,
+            disk_limit_bytes,
+            full: false,
             peers: 0,
         };
         spawn("engine", Box::new(move || turns.run()))?;

@@ -84,6 +84,10 @@ pub struct Turns {
     pub submitter: Submitter,
     /// Counts.
     pub log: Arc<dyn LogReader>,
+    /// Bytes on disk from which on nothing new is taken from publishers; `None` for no limit.
+    pub disk_limit_bytes: Option<u64>,
+    /// Whether the kernel knows the disk as full.
+    pub full: bool,
     /// Peers connected now.
     pub peers: u64,
 }
@@ -225,6 +229,7 @@ impl Turns {
                     }
                 }
                 Operation::Write { index, records } => self.committer.write(index, records),
+                Operation::Expire(expiry) => self.committer.expire(expiry),
                 Operation::Read { token, query, budget_bytes } => {
                     self.reader.read(token, query, budget_bytes)
                 }
@@ -270,8 +275,13 @@ impl Turns {
         }
     }
 
-    fn refresh_statistics(&self) {
+    fn refresh_statistics(&mut self) {
         let counted = self.log.statistics();
+        let full = self.disk_limit_bytes.is_some_and(|limit| counted.disk_bytes >= limit);
+        if std::mem::replace(&mut self.full, full) != full {
+            tracing::warn!(broker = self.name, full, bytes = counted.disk_bytes, "disk limit");
+            self.inbox.push(Completion::Full(full));
+        }
         let mut statistics = NodeStatistics {
             events: counted.events,
             batches: counted.batches,

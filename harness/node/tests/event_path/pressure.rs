@@ -77,7 +77,7 @@ impl EventLog for Paced {
         Ok(self.index)
     }
 
-    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64) -> Result<u64, LogError> {
+    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64, _: u64) -> Result<u64, LogError> {
         Ok(0)
     }
 
@@ -152,6 +152,7 @@ fn a_fast_publisher_fills_nothing_but_its_own_queue() {
         name: String::from("keeper"),
         key: key.clone(),
         directory: std::env::temp_dir(),
+        disk_limit_bytes: None,
         listen: any,
         tls,
         chain: SharedMirror::new(Mirror::in_memory(&genesis)),
