@@ -180,7 +180,7 @@ impl Run {
         let careless = self.dice.roll(5) == 0;
         streams.retain(|id| {
             let stream = self.network.twin.stream(*id).unwrap();
-            careless || stream.owner == owner && stream.removed_block.is_none()
+            careless || stream.owner == owner && stream.removed_block().is_none()
         });
         let keep = 1 + self.dice.roll(3) as usize;
         streams.truncate(keep);
@@ -355,7 +355,7 @@ impl Run {
         let stream = self.dice.pick(&held.product.streams);
         let owner = self.network.twin.stream(stream).unwrap().owner;
         let sender = self.key_of(owner);
-        let removed = self.network.twin.streams.values().filter(|s| s.removed_block.is_some()).count();
+        let removed = self.network.twin.streams.values().filter(|s| s.removed_block().is_some()).count();
         if removed < 2 && self.dice.roll(80) == 0 {
             let data = Stream::removeCall {}.abi_encode().into();
             return Some((sender, Address::from(stream.0), data, Call::RemoveStream { stream }));

@@ -107,8 +107,8 @@ impl Run {
     fn sender(&mut self, stream: Option<StreamId>) -> u8 {
         let anybody = self.dice.roll(SENDERS) as u8;
         let Some(stream) = stream.and_then(|id| self.network.twin.stream(id)) else { return anybody };
-        let delegates: Vec<_> = stream.delegations.keys().copied().collect();
-        let (owner, offered) = (Some(stream.owner), stream.pending_owner);
+        let delegates: Vec<_> = stream.delegations().keys().copied().collect();
+        let (owner, offered) = (Some(stream.owner), stream.pending_owner());
         let who = match self.dice.roll(10) {
             0..=3 => owner,
             4 => offered,
@@ -119,7 +119,7 @@ impl Run {
     }
 
     fn existing(&self) -> usize {
-        self.network.twin.stream_by_name.len()
+        self.network.twin.stream_names.len()
     }
 
     /// What somebody asks for, of whom, with the stream it is about.
@@ -244,7 +244,7 @@ impl Run {
     /// Leaves streams out of further calls, removed ones first.
     fn forget(&mut self, count: usize) {
         for _ in 0..count {
-            let removed = |id: &StreamId| self.network.twin.stream(*id).unwrap().removed_block.is_some();
+            let removed = |id: &StreamId| self.network.twin.stream(*id).unwrap().removed_block().is_some();
             let at = self.recent.iter().position(removed).unwrap_or(0);
             self.recent.remove(at);
         }
@@ -262,13 +262,13 @@ impl Run {
         }
         assert_eq!(kernel_address(network.view(at, S::ownerCall {})), stream.owner);
         let pending = kernel_address(network.view(at, S::pendingOwnerCall {}));
-        assert_eq!(pending, stream.pending_owner.unwrap_or_default());
-        assert_eq!(network.view(at, S::nameCall {}), stream.name);
-        assert_eq!(network.view(at, S::descriptionCall {}), stream.description);
+        assert_eq!(pending, stream.pending_owner().unwrap_or_default());
+        assert_eq!(network.view(at, S::nameCall {}), stream.name());
+        assert_eq!(network.view(at, S::descriptionCall {}), stream.description());
         let retention = network.view(at, S::retentionCall {});
         assert_eq!(
             (retention.ageSeconds, retention.sizeBytes),
-            (stream.retention.age_s, stream.retention.size_bytes)
+            (stream.retention().age_s, stream.retention().size_bytes)
         );
         let asked = network.view(at, S::feeTermsCall {});
         let fee_terms = FeeTerms {
@@ -276,19 +276,20 @@ impl Run {
             byte_price: asked.bytePrice,
             terms: Hash(asked.terms.0),
         };
-        assert_eq!(fee_terms, stream.fee_terms);
+        assert_eq!(fee_terms, stream.fee_terms());
         let registry = network.addresses.registry;
-        let exists = stream.removed_block.is_none();
+        let exists = stream.removed_block().is_none();
         assert_eq!(network.view(registry, R::existsCall { stream: at }), exists);
         let keys = network.view(registry, R::searchKeysOfCall { stream: at });
-        assert_eq!(keys.into_iter().map(|key| Hash(key.0)).collect::<Vec<_>>(), stream.search_keys);
-        assert!(exists || stream.search_keys.is_empty());
+        assert_eq!(keys.into_iter().map(|key| Hash(key.0)).collect::<Vec<_>>(), *stream.search_keys());
+        assert!(exists || stream.search_keys().is_empty());
         let call = R::streamsByKeyCall { key: key.0.into(), offset: U256::ZERO, limit: U256::from(256) };
         assert_eq!(ids(network.view(registry, call)), network.twin.streams_by_key(key).collect());
-        let call = R::streamByNameCall { owner: Address::from(stream.owner.0), name: stream.name.clone() };
+        let call =
+            R::streamByNameCall { owner: Address::from(stream.owner.0), name: stream.name().to_owned() };
         let named = StreamId(network.view(registry, call).into_array());
-        let twin = network.twin.stream_by_name.get(&(stream.owner, stream.name.clone()));
-        assert_eq!(named, twin.copied().unwrap_or_default());
+        let twin = network.twin.stream_named(stream.owner, stream.name());
+        assert_eq!(named, twin.unwrap_or_default());
         assert!(!exists || named == id, "a stream is found by its name");
     }
 
@@ -296,7 +297,7 @@ impl Run {
     fn check_lists(&self) {
         let (network, registry) = (&self.network, self.network.addresses.registry);
         let twin = &network.twin;
-        let living = twin.streams.iter().filter(|(_, stream)| stream.removed_block.is_none());
+        let living = twin.streams.iter().filter(|(_, stream)| stream.removed_block().is_none());
         let living: BTreeMap<StreamId, &Stream> = living.map(|(id, stream)| (*id, stream.as_ref())).collect();
         assert_eq!(network.view(registry, R::streamCountCall {}), U256::from(living.len()));
         let at = |index| network.view(registry, R::streamAtCall { index: U256::from(index) });
@@ -306,11 +307,11 @@ impl Run {
             let owned = living.iter().filter(|(_, stream)| stream.owner == kernel_address(owner));
             assert_eq!(ids(network.view(registry, call)), owned.map(|(id, _)| *id).collect());
         }
-        let names: Vec<_> =
-            living.iter().map(|(id, stream)| ((stream.owner, stream.name.clone()), *id)).collect();
-        assert_eq!(*twin.stream_by_name, names.into_iter().collect());
-        let keys = living.iter().flat_map(|(id, stream)| stream.search_keys.iter().map(|key| (*key, *id)));
-        assert_eq!(*twin.stream_by_key, keys.collect());
+        let named = |stream: &Stream| twin.stream_named(stream.owner, stream.name());
+        assert!(living.iter().all(|(id, stream)| named(stream) == Some(*id)));
+        assert_eq!(twin.stream_names.len(), living.len());
+        let keys = living.iter().flat_map(|(id, stream)| stream.search_keys().iter().map(|key| (*key, *id)));
+        assert_eq!(twin.stream_by_key, keys.collect());
     }
 }
 
@@ -322,7 +323,7 @@ fn check_user(network: &Network, id: StreamId, stream: &Stream, user: Address) {
     assert_eq!(subscribes, network.twin.can_subscribe_at(id, who, block, time_s));
     let publishes = network.view(at, S::canPublishCall { user });
     assert_eq!(publishes, network.twin.can_publish_at(id, who, block, time_s));
-    assert!(stream.removed_block.is_none() || !(subscribes || publishes));
+    assert!(stream.removed_block().is_none() || !(subscribes || publishes));
     let found = network.view(at, S::permissionOfCall { user });
     let permission = Permission {
         subscribe_until: found.subscribeUntil,

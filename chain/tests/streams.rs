@@ -63,7 +63,7 @@ fn a_stream_is_created_found_changed_and_removed() {
     assert_eq!(network.view(first, Stream::registryCall {}), registry);
     assert_eq!(network.view(first, Stream::partitionsCall {}), 3);
     let twin = stream_of(&network, first);
-    assert_eq!((twin.owner, twin.name.as_str(), twin.partitions), (kernel_address(owner), "temperature", 3));
+    assert_eq!((twin.owner, twin.name(), twin.partitions), (kernel_address(owner), "temperature", 3));
     let call = Stream::updateCall { newName: "heat".into(), newDescription: "new".into() };
     network.ok(1, first, encode(call));
     assert_eq!(network.view(registry, R::streamByNameCall { owner, name: "heat".into() }), first);
@@ -71,13 +71,13 @@ fn a_stream_is_created_found_changed_and_removed() {
         network.view(registry, R::streamByNameCall { owner, name: "temperature".into() }),
         Address::ZERO
     );
-    assert_eq!(stream_of(&network, first).name, "heat");
+    assert_eq!(stream_of(&network, first).name(), "heat");
     network.ok(1, first, encode(Stream::removeCall {}));
     assert!(network.view(first, Stream::removedCall {}));
     assert!(!network.view(first, Stream::canSubscribeCall { user: owner }));
     assert!(!network.view(registry, R::existsCall { stream: first }));
     assert_eq!(network.view(registry, page(0, 10)), [second]);
-    assert!(stream_of(&network, first).removed_block.is_some());
+    assert!(stream_of(&network, first).removed_block().is_some());
     let again = create(&mut network, 1, "heat", false);
     assert_ne!(again, first);
 }
@@ -270,7 +270,7 @@ fn retention_and_fee_terms_are_said() {
     let asked = network.view(stream, Stream::feeTermsCall {});
     assert_eq!((asked.eventPrice, asked.bytePrice, asked.terms.0), (u128::MAX, 3, [9; 32]));
     let twin = stream_of(&network, stream);
-    assert_eq!((twin.retention, twin.fee_terms), (retention, fee_terms));
+    assert_eq!((twin.retention(), twin.fee_terms()), (retention, fee_terms));
 }
 
 #[test]

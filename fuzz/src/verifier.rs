@@ -19,6 +19,6 @@ pub fn in_session(lane: LaneWriter, key: Address, expiry_block: u64) -> Result<L
 
 /// Signs a batch as its signer, with a keyed hash.
 pub fn sign_batch(unsigned: UnsignedBatch) -> Batch {
-    let signature = keyed_hash(&unsigned.header.signer, &unsigned.signing_hash(DOMAIN.chain_id));
+    let signature = keyed_hash(&unsigned.header().signer, &unsigned.signing_hash(DOMAIN.chain_id));
     unsigned.sign(signature).expect("the lane was opened for keyed hashes")
 }

@@ -98,8 +98,9 @@ pub const RETENTION_STREAMS: usize = 4096;
 /// most one of them.
 pub const RETENTION_PARTS: u64 = 32;
 
-/// Lanes of a subscription in which a source left something out that no other has left out yet.
-pub const MAX_GAPS: usize = 1024;
+/// Lanes of a subscription in which a source left something out that no other has left out yet: more than one answer
+/// shows, so that what one source said of them is there when the next one answers.
+pub const MAX_GAPS: usize = 4096;
 
 // ---- Sealing ----------------------------------------------------------------------------------------------
 

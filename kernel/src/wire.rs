@@ -125,6 +125,9 @@ impl core::error::Error for FrameError {}
 /// Bytes of most messages, batches aside.
 const MESSAGE_BYTES: usize = 256;
 
+/// Bytes of most rows.
+const ROW_BYTES: usize = 512;
+
 /// Bytes before a batch: its length.
 const LENGTH_BYTES: usize = 9;
 
@@ -240,7 +243,10 @@ fn check_report(
 
 /// Encodes a row of a table.
 pub fn encode_row(value: &impl Encode) -> Vec<u8> {
-    bincode::encode_to_vec(value, config::standard()).expect("rows hold nothing that cannot be encoded")
+    let mut row = Frame(Vec::with_capacity(ROW_BYTES));
+    bincode::encode_into_writer(value, &mut row, config::standard())
+        .expect("rows hold nothing that cannot be encoded");
+    row.0
 }
 
 /// Decodes a row of a table; `None` if it is not one.

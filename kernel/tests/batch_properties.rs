@@ -75,8 +75,8 @@ fn signed(key: &SecretKey, kind: u8, hash: &Hash) -> Signature {
 fn sign(lane: &mut LaneWriter, events: Vec<NewEvent>) -> Batch {
     let unsigned = lane.next_batch(events).expect("within bounds");
     let hash = unsigned.signing_hash(CHAIN_ID);
-    let signer = if unsigned.header.certificate.is_zero() { key() } else { session_key() };
-    let signature = signed(&signer, unsigned.header.signature_type, &hash);
+    let signer = if unsigned.header().certificate.is_zero() { key() } else { session_key() };
+    let signature = signed(&signer, unsigned.header().signature_type, &hash);
     unsigned.sign(signature).expect("of the lane's type")
 }
 

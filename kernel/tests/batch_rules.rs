@@ -27,7 +27,7 @@ fn event(timestamp_ms: u64, content: &[u8]) -> NewEvent {
 
 fn sign(lane: &mut LaneWriter, events: Vec<NewEvent>) -> Batch {
     let unsigned = lane.next_batch(events).expect("within bounds");
-    let signature = keyed_hash(&unsigned.header.signer, &unsigned.signing_hash(CHAIN_ID));
+    let signature = keyed_hash(&unsigned.header().signer, &unsigned.signing_hash(CHAIN_ID));
     unsigned.sign(signature).expect("of the lane's type")
 }
 

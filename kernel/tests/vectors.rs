@@ -135,12 +135,12 @@ fn session_lane() -> LaneWriter {
 fn sign(lane: &mut LaneWriter, events: Vec<NewEvent>) -> Batch {
     let unsigned = lane.next_batch(events).expect("the events are within bounds");
     let hash = unsigned.signing_hash(CHAIN_ID);
-    let signature = match unsigned.header.signature_type {
-        SECP256K1 if unsigned.header.signer == session_key().address() => {
+    let signature = match unsigned.header().signature_type {
+        SECP256K1 if unsigned.header().signer == session_key().address() => {
             Signature::Secp256k1(session_key().sign_hash(&hash))
         }
         SECP256K1 => Signature::Secp256k1(key().sign_hash(&hash)),
-        _ => keyed_hash(&unsigned.header.signer, &hash),
+        _ => keyed_hash(&unsigned.header().signer, &hash),
     };
     unsigned.sign(signature).expect("the signature has the lane's type")
 }

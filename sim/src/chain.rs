@@ -201,7 +201,7 @@ impl ChainActor {
     /// The stream that only guests may read, if there are any.
     pub fn private_stream(&self) -> Option<StreamId> {
         let view = self.view();
-        view.streams.iter().find(|(_, stream)| stream.name == PRIVATE).map(|(id, _)| *id)
+        view.streams.iter().find(|(_, stream)| stream.name() == PRIVATE).map(|(id, _)| *id)
     }
 
     /// The view as it stands.

@@ -107,7 +107,7 @@ pub(crate) struct World<'a> {
     pub edges: BTreeMap<usize, usize>,
     /// Faults that last, in the order in which they began.
     pub active: Vec<&'a Fault>,
-    /// Brokers that lost a disk, and the epoch of the last time.
+    /// Brokers that lost a disk, and the epoch in which they last started since.
     pub lost_disks: BTreeMap<usize, Epoch>,
     /// What liars remember.
     pub lies: BTreeMap<usize, byzantine::Memory>,
@@ -451,6 +451,7 @@ impl World<'_> {
             return;
         }
         let view = self.seen_by(node).unwrap_or_else(|| self.chain.view());
+        self.start_on_lost_disk(node);
         self.nodes[node].start(view.clone(), self.verifier.clone(), self.rules);
         self.observe(&Happening::Start { node: node as u32 });
         self.turn(node, Some(Completion::Chain(view)));

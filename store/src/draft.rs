@@ -1,19 +1,17 @@
-//! From records to changes: the one place that keeps the indexes in step with the batches.
+//! Changes that are not made yet: what a write does to an unchanging view of the store.
 //!
-//! A draft reads an unchanging view of the store, adds the effects of each record in turn, and comes out as a
-//! set of rows to set or remove, which an implementation applies at once. So a write that appends and
-//! truncates the same lane needs no second pass, and a refused record leaves nothing behind.
+//! A draft comes out as a set of rows to set or remove, which an implementation applies at once. So a refused record
+//! leaves nothing behind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_kernel::ids::{LaneId, PartitionId};
-use weir_kernel::log::{Record, StoredBatch, Table};
+use weir_kernel::log::{Record, Table};
 
+use crate::changes::{Changes, change, remove_entry};
 use crate::error::LogError;
 use crate::index::{Appended, Index, LaneEntry, Run, RunKey, Scope, Totals};
-use crate::limits::{BATCH_BYTES_MAXIMUM, ROW_KEY_BYTES_MAXIMUM, ROW_VALUE_BYTES_MAXIMUM};
-use crate::record::record_bytes;
 
 /// Names a row of a table.
 pub(crate) type RowKey = (Table, Vec<u8>);
@@ -46,114 +44,15 @@ impl Draft {
     /// The changes that these records make to a store that looks like `index`. The first of them begins at
     /// `position` in the log.
     pub(crate) fn of(records: &[Record], index: &impl Index, position: u64) -> Result<Self, LogError> {
-        let (mut draft, mut position) = (Self::default(), position);
-        for record in records {
-            match record {
-                Record::Batch(batch) => draft.append(batch, index, position)?,
-                Record::Truncate { partition, lane, from } => {
-                    draft.truncate(*partition, *lane, *from, index)?
-                }
-                Record::Put { table, key, value } => {
-                    check_row(key, value)?;
-                    draft.rows.insert((*table, key.clone()), Some(value.as_slice().into()));
-                }
-                Record::Remove { table, key } => {
-                    draft.rows.insert((*table, key.clone()), None);
-                }
-            }
-            position += record_bytes(record);
-        }
-        Ok(draft)
-    }
-
-    fn append(&mut self, batch: &StoredBatch, index: &impl Index, position: u64) -> Result<(), LogError> {
-        check_batch(batch)?;
-        let scope = Scope { partition: batch.partition, slot: batch.slot };
-        let mut totals = self.totals(batch.partition, index)?;
-        if batch.index <= totals.last_index {
-            return Err(LogError::contract(format!(
-                "append indexes of partition {} rise: {} came after {}",
-                batch.partition, batch.index, totals.last_index
-            )));
-        }
-        let before = self.last_entry_below(batch.lane, None, index)?;
-        check_order(batch, before.as_ref())?;
-        let mut entry = LaneEntry {
-            lane: batch.lane,
-            sequence: batch.sequence,
-            scope,
-            index: batch.index,
-            position,
-            count: batch.count,
-            length: batch.bytes.len() as u32,
-            first_time_ms: batch.first_time_ms,
-            last_time_ms: batch.last_time_ms,
-            run_time_ms: batch.first_time_ms,
-            run_sequence: batch.sequence,
-        };
-        // A gap or another home begins a new run, so that within one all keys rise together.
-        let (mut first_index, mut held_sequence) = (batch.index, batch.sequence);
-        if let Some(before) = before.filter(|before| before.end() == batch.sequence && before.scope == scope)
-        {
-            (entry.run_time_ms, entry.run_sequence) = (before.run_time_ms, before.run_sequence);
-            let run = self.run(&before.run_key(), index)?;
-            (first_index, held_sequence) = (run.first_index, run.held_sequence);
-        }
-        let run = Run {
-            key: entry.run_key(),
-            last_time_ms: batch.last_time_ms,
-            held_sequence,
-            next_sequence: entry.end(),
-            first_index,
-            last_index: batch.index,
-            origin: batch.origin,
-        };
-        totals.last_index = batch.index;
-        totals.events += u64::from(entry.count);
-        totals.batches += 1;
-        totals.bytes += u64::from(entry.length);
-        let appended = Appended { index: batch.index, position, count: entry.count, length: entry.length };
-        self.batches.insert((batch.partition, batch.index), Some(batch.bytes.clone()));
-        self.lanes.insert((batch.lane, batch.sequence), Some(entry));
-        self.runs.insert(run.key, Some(run));
-        self.appends.insert((scope, batch.index), Some(appended));
-        self.totals.insert(batch.partition, Some(totals));
-        self.placed.push(position);
-        Ok(())
-    }
-
-    fn truncate(
-        &mut self,
-        partition: PartitionId,
-        lane: LaneId,
-        from: u64,
-        index: &impl Index,
-    ) -> Result<(), LogError> {
-        let mut above = None;
-        while let Some(entry) = self.last_entry_below(lane, above, index)? {
-            if entry.end() <= from {
-                break;
-            }
-            if entry.sequence < from {
-                return Err(LogError::contract(format!(
-                    "a truncation falls between batches: {from} is inside {} of sequences {} to {}",
-                    entry.place(),
-                    entry.sequence,
-                    entry.end() - 1
-                )));
-            }
-            if entry.scope.partition == partition {
-                self.remove_last(&entry, index)?;
-            }
-            above = Some(entry.sequence);
-        }
-        Ok(())
+        let mut drafting = Drafting { draft: Self::default(), index };
+        change(&mut drafting, records, position)?;
+        Ok(drafting.draft)
     }
 
     /// The changes that take away what is older than a time: whole batches, the `limit` first that are found.
     pub(crate) fn expiry(expiry: &Expiry, index: &impl Index) -> Result<Self, LogError> {
-        let mut draft = Self::default();
-        let Some(last_ms) = expiry.before_ms.checked_sub(1) else { return Ok(draft) };
+        let mut drafting = Drafting { draft: Self::default(), index };
+        let Some(last_ms) = expiry.before_ms.checked_sub(1) else { return Ok(drafting.draft) };
         for run in index.runs(expiry.scope, 0..=last_ms) {
             let run = run?;
             let mut sequence = run.held_sequence;
@@ -162,94 +61,58 @@ impl Draft {
                 if entry.last_time_ms >= expiry.before_ms || entry.index > expiry.up_to_index {
                     break;
                 }
-                if draft.removed.len() >= expiry.limit as usize {
-                    return Ok(draft);
+                if drafting.draft.removed.len() >= expiry.limit as usize {
+                    return Ok(drafting.draft);
                 }
-                draft.remove_first(&run, &entry, index)?;
+                drafting.remove_first(&run, &entry)?;
                 sequence = entry.end();
             }
         }
-        Ok(draft)
+        Ok(drafting.draft)
     }
+}
 
+/// A draft in the making, and what it is a draft of.
+struct Drafting<'a, I> {
+    draft: Draft,
+    index: &'a I,
+}
+
+impl<I: Index> Drafting<'_, I> {
     /// Takes the first batch of a run away.
-    fn remove_first(&mut self, run: &Run, entry: &LaneEntry, index: &impl Index) -> Result<(), LogError> {
+    fn remove_first(&mut self, run: &Run, entry: &LaneEntry) -> Result<(), LogError> {
         let shorter = if entry.end() == run.next_sequence {
             None
         } else {
-            let next = run.holding(index, entry.end())?;
+            let next = run.holding(self.index, entry.end())?;
             Some(Run { held_sequence: next.sequence, first_index: next.index, ..*run })
         };
-        self.remove_entry(entry, shorter, index)
+        remove_entry(self, entry, shorter)
     }
+}
 
-    /// Takes the last batch of a run away.
-    fn remove_last(&mut self, entry: &LaneEntry, index: &impl Index) -> Result<(), LogError> {
-        let key = entry.run_key();
-        let run = self.run(&key, index)?;
-        let shorter = if entry.sequence == run.held_sequence {
-            None
-        } else {
-            let before = self.last_entry_below(entry.lane, Some(entry.sequence), index)?;
-            let before = before.filter(|before| before.run_key() == key).ok_or_else(|| {
-                LogError::damaged(entry.place(), "the batch before it in its lane is missing")
-            })?;
-            let (last_time_ms, next_sequence) = (before.last_time_ms, before.end());
-            Some(Run { last_time_ms, next_sequence, last_index: before.index, ..run })
-        };
-        self.remove_entry(entry, shorter, index)
-    }
-
-    /// Takes a batch away and leaves its run as `shorter`.
-    fn remove_entry(
-        &mut self,
-        entry: &LaneEntry,
-        shorter: Option<Run>,
-        index: &impl Index,
-    ) -> Result<(), LogError> {
-        let mut totals = self.totals(entry.scope.partition, index)?;
-        totals.events = totals.events.saturating_sub(u64::from(entry.count));
-        totals.batches = totals.batches.saturating_sub(1);
-        totals.bytes = totals.bytes.saturating_sub(u64::from(entry.length));
-        self.runs.insert(entry.run_key(), shorter);
-        self.batches.insert((entry.scope.partition, entry.index), None);
-        self.lanes.insert((entry.lane, entry.sequence), None);
-        self.appends.insert((entry.scope, entry.index), None);
-        self.totals.insert(entry.scope.partition, Some(totals));
-        self.removed.push(entry.position);
-        Ok(())
-    }
-
-    fn totals(&self, partition: PartitionId, index: &impl Index) -> Result<Totals, LogError> {
-        match self.totals.get(&partition) {
+impl<I: Index> Changes for Drafting<'_, I> {
+    fn totals(&self, partition: PartitionId) -> Result<Totals, LogError> {
+        match self.draft.totals.get(&partition) {
             Some(totals) => Ok(totals.unwrap_or_default()),
-            None => index.totals(partition),
+            None => self.index.totals(partition),
         }
     }
 
-    fn run(&self, key: &RunKey, index: &impl Index) -> Result<Run, LogError> {
-        let run = match self.runs.get(key) {
-            Some(run) => *run,
-            None => index.run(key)?,
-        };
-        run.ok_or_else(|| LogError::damaged(format!("lane {}", key.lane), "its summary is missing"))
+    fn run(&self, key: &RunKey) -> Result<Option<Run>, LogError> {
+        match self.draft.runs.get(key) {
+            Some(run) => Ok(*run),
+            None => self.index.run(key),
+        }
     }
 
-    /// The last batch of a lane, of those that start below `above`, as this draft leaves it.
-    fn last_entry_below(
-        &self,
-        lane: LaneId,
-        above: Option<u64>,
-        index: &impl Index,
-    ) -> Result<Option<LaneEntry>, LogError> {
-        let Some(mut highest) = above.map_or(Some(u64::MAX), |above| above.checked_sub(1)) else {
-            return Ok(None);
-        };
-        let drafted = self.lanes.range((lane, 0)..=(lane, highest)).rev().find_map(|(_, entry)| *entry);
+    fn last_entry(&self, lane: LaneId, mut highest: u64) -> Result<Option<LaneEntry>, LogError> {
+        let lanes = &self.draft.lanes;
+        let drafted = lanes.range((lane, 0)..=(lane, highest)).rev().find_map(|(_, entry)| *entry);
         let stored = loop {
-            match index.entry_at_or_before(lane, highest)? {
+            match self.index.entry_at_or_before(lane, highest)? {
                 // What the draft removed or replaced no longer counts.
-                Some(entry) if self.lanes.contains_key(&(lane, entry.sequence)) => {
+                Some(entry) if lanes.contains_key(&(lane, entry.sequence)) => {
                     let Some(lower) = entry.sequence.checked_sub(1) else { break None };
                     highest = lower;
                 }
@@ -258,56 +121,36 @@ impl Draft {
         };
         Ok([drafted, stored].into_iter().flatten().max_by_key(|entry| entry.sequence))
     }
-}
 
-fn check_batch(batch: &StoredBatch) -> Result<(), LogError> {
-    let rule = if batch.count == 0 {
-        "a batch holds at least one event".to_owned()
-    } else if batch.index == 0 {
-        "append indexes begin at 1".to_owned()
-    } else if batch.first_time_ms > batch.last_time_ms {
-        format!("event times never go back: {} to {}", batch.first_time_ms, batch.last_time_ms)
-    } else if batch.bytes.len() > BATCH_BYTES_MAXIMUM {
-        format!("a batch has at most {BATCH_BYTES_MAXIMUM} bytes, not {}", batch.bytes.len())
-    } else if batch.sequence.checked_add(u64::from(batch.count)).is_none() {
-        format!("sequences fit 64 bits: {} with {} events", batch.sequence, batch.count)
-    } else {
-        return Ok(());
-    };
-    Err(LogError::contract(format!("{rule} (batch {} of partition {})", batch.index, batch.partition)))
-}
+    fn set_batch(&mut self, key: (PartitionId, u64), bytes: Option<Arc<[u8]>>) {
+        self.draft.batches.insert(key, bytes);
+    }
 
-fn check_order(batch: &StoredBatch, before: Option<&LaneEntry>) -> Result<(), LogError> {
-    let Some(before) = before else { return Ok(()) };
-    if batch.sequence < before.end() {
-        return Err(LogError::contract(format!(
-            "sequences of lane {} rise: {} came when {} was next",
-            batch.lane,
-            batch.sequence,
-            before.end()
-        )));
+    fn set_entry(&mut self, key: (LaneId, u64), entry: Option<LaneEntry>) {
+        self.draft.lanes.insert(key, entry);
     }
-    if batch.first_time_ms < before.last_time_ms {
-        return Err(LogError::contract(format!(
-            "times of lane {} never go back: {} came after {}",
-            batch.lane, batch.first_time_ms, before.last_time_ms
-        )));
-    }
-    Ok(())
-}
 
-fn check_row(key: &[u8], value: &[u8]) -> Result<(), LogError> {
-    if key.len() > ROW_KEY_BYTES_MAXIMUM {
-        return Err(LogError::contract(format!(
-            "a row's key has at most {ROW_KEY_BYTES_MAXIMUM} bytes, not {}",
-            key.len()
-        )));
+    fn set_run(&mut self, key: RunKey, run: Option<Run>) {
+        self.draft.runs.insert(key, run);
     }
-    if value.len() > ROW_VALUE_BYTES_MAXIMUM {
-        return Err(LogError::contract(format!(
-            "a row's value has at most {ROW_VALUE_BYTES_MAXIMUM} bytes, not {}",
-            value.len()
-        )));
+
+    fn set_appended(&mut self, key: (Scope, u64), appended: Option<Appended>) {
+        self.draft.appends.insert(key, appended);
     }
-    Ok(())
+
+    fn set_row(&mut self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) {
+        self.draft.rows.insert((table, key.to_vec()), value);
+    }
+
+    fn set_totals(&mut self, partition: PartitionId, totals: Totals) {
+        self.draft.totals.insert(partition, Some(totals));
+    }
+
+    fn placed(&mut self, position: u64) {
+        self.draft.placed.push(position);
+    }
+
+    fn removed(&mut self, position: u64) {
+        self.draft.removed.push(position);
+    }
 }

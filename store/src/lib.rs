@@ -184,6 +184,7 @@
 //! # Ok::<(), LogError>(())
 //! ```
 
+mod changes;
 mod draft;
 mod error;
 mod fault;
@@ -194,6 +195,7 @@ mod memory;
 mod port;
 mod query;
 mod record;
+mod rising;
 mod segment;
 mod times;
 

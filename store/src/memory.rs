@@ -1,22 +1,25 @@
 //! A log in memory that loses what was not synced when it crashes: the simulator's disk.
 //!
 //! A [`MemoryDisk`] outlives the [`MemoryLog`]s opened on it, as a real disk outlives a process. Writes apply
-//! at once and leave what they replaced on an undo list; a sync forgets the list, a crash plays it back.
+//! at once and leave what they replaced on an undo list; a sync forgets the list, a crash plays it back. What a lane, a
+//! partition and a slot hold comes in rising order, so that the next batch goes to the end of one vector each.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use smallvec::SmallVec;
 use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
 use weir_kernel::log::{Checkpoint, Chunk, Query, Record, Table};
 
-use crate::draft::{Draft, Expiry, RowKey};
+use crate::changes::{Changes, change};
+use crate::draft::{Draft, Expiry};
 use crate::error::{LogError, Poison};
 use crate::fault::LosesPower;
 use crate::index::{Appended, Index, LaneEntry, Row, Rows, Run, RunKey, Scope, Stored, Totals};
 use crate::limits::EXPIRE_BATCHES;
 use crate::port::{EventLog, LogReader, LogStatistics};
 use crate::query;
+use crate::rising::Rising;
 use crate::times::{EventTimes, kernel_times};
 
 /// A disk in memory: clone the handle to keep it over restarts.
@@ -54,17 +57,15 @@ impl MemoryDisk {
     /// The first of the unsynced writes reached the device all the same: a crash does not take them back.
     pub fn keep(&self, writes: usize) {
         let mut state = write(&self.shared);
-        let kept = writes.min(state.undo.len());
-        state.undo.drain(..kept);
+        state.keep(writes);
     }
 
     /// Power fails: what no sync made durable is gone, and every open log takes no more writes.
     pub fn crash(&self) {
         let mut state = write(&self.shared);
         state.session += 1;
-        while let Some(undo) = state.undo.pop() {
-            state.apply(undo);
-        }
+        state.take_back(0);
+        state.unsynced.clear();
     }
 }
 
@@ -113,9 +114,12 @@ impl MemoryLog {
     fn try_write(&mut self, index: u64, records: &[Record]) -> Result<(), LogError> {
         check_index(index, self.written)?;
         let mut state = self.state()?;
-        let draft = Draft::of(records, &*state, 0)?;
-        let undo = state.apply(draft);
-        state.undo.push(undo);
+        let begun = state.undo.len();
+        if let Err(error) = change(&mut *state, records, 0) {
+            state.take_back(begun);
+            return Err(error);
+        }
+        state.unsynced.push(begun);
         drop(state);
         self.written = index;
         Ok(())
@@ -126,21 +130,25 @@ impl MemoryLog {
         let draft = Draft::expiry(expiry, &*state)?;
         let removed = draft.removed.len() as u64;
         if removed > 0 {
-            let undo = state.apply(draft);
-            state.undo.push(undo);
+            let begun = state.undo.len();
+            state.apply(draft);
+            state.unsynced.push(begun);
         }
         Ok(removed)
     }
 
     fn try_sync(&mut self) -> Result<u64, LogError> {
-        self.state()?.undo.clear();
+        let mut state = self.state()?;
+        state.undo.clear();
+        state.unsynced.clear();
+        drop(state);
         Ok(self.written)
     }
 }
 
 impl LosesPower for MemoryLog {
     fn lose_power(self, seed: u64) -> Result<(), LogError> {
-        let unsynced = read(&self.disk.shared).undo.len() as u64;
+        let unsynced = read(&self.disk.shared).unsynced.len() as u64;
         self.disk.keep((seed % (unsynced + 1)) as usize);
         self.disk.crash();
         Ok(())
@@ -185,7 +193,7 @@ impl EventLog for MemoryLog {
         let state = read(&self.disk.shared);
         let rows = state.rows.iter().filter(|((table, _), _)| *table != Table::Cut);
         Ok(Checkpoint {
-            rows: rows.map(|((table, key), value)| (*table, key.clone(), value.to_vec())).collect(),
+            rows: rows.map(|((table, key), value)| (*table, key.to_vec(), value.to_vec())).collect(),
             last_index: state
                 .totals
                 .iter()
@@ -233,47 +241,147 @@ fn write(shared: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
     shared.write().expect("no holder of this lock panics half way through a change")
 }
 
+/// A row's key where it is compared: keys of marks, which come and go with each batch, have 44 bytes.
+type Key = SmallVec<[u8; 64]>;
+
 /// What the disk holds.
 #[derive(Default)]
 struct State {
-    batches: BTreeMap<(PartitionId, u64), Arc<[u8]>>,
-    lanes: BTreeMap<(LaneId, u64), LaneEntry>,
+    batches: BTreeMap<PartitionId, Rising<Arc<[u8]>>>,
+    lanes: BTreeMap<LaneId, Rising<LaneEntry>>,
     runs: BTreeMap<RunKey, Run>,
-    appends: BTreeMap<(Scope, u64), Appended>,
-    rows: BTreeMap<RowKey, Arc<[u8]>>,
+    appends: BTreeMap<Scope, Rising<Appended>>,
+    rows: BTreeMap<(Table, Key), Arc<[u8]>>,
     totals: BTreeMap<PartitionId, Totals>,
-    /// What unsynced writes replaced, the oldest write first.
-    undo: Vec<Draft>,
+    /// What unsynced writes replaced, the oldest first.
+    undo: Vec<Replaced>,
+    /// Where each unsynced write begins in `undo`.
+    unsynced: Vec<usize>,
     /// Rises with every opening and crash: a log of an earlier session takes no writes.
     session: u64,
 }
 
+/// What a row held before it was set or removed; `None` where there was none.
+enum Replaced {
+    Batch((PartitionId, u64), Option<Arc<[u8]>>),
+    Entry((LaneId, u64), Option<LaneEntry>),
+    Run(RunKey, Option<Run>),
+    Appended((Scope, u64), Option<Appended>),
+    Row((Table, Key), Option<Arc<[u8]>>),
+    Totals(PartitionId, Option<Totals>),
+}
+
 impl State {
-    /// Applies changes; returns those that take them back.
-    fn apply(&mut self, draft: Draft) -> Draft {
-        Draft {
-            batches: exchange(&mut self.batches, draft.batches),
-            lanes: exchange(&mut self.lanes, draft.lanes),
-            runs: exchange(&mut self.runs, draft.runs),
-            appends: exchange(&mut self.appends, draft.appends),
-            rows: exchange(&mut self.rows, draft.rows),
-            totals: exchange(&mut self.totals, draft.totals),
-            ..Draft::default()
+    /// Sets or removes a row; returns what sets it as it was.
+    fn exchange(&mut self, row: Replaced) -> Replaced {
+        match row {
+            Replaced::Batch(key, new) => Replaced::Batch(key, put_rising(&mut self.batches, key, new)),
+            Replaced::Entry(key, new) => Replaced::Entry(key, put_rising(&mut self.lanes, key, new)),
+            Replaced::Appended(key, new) => Replaced::Appended(key, put_rising(&mut self.appends, key, new)),
+            Replaced::Run(key, new) => Replaced::Run(key, put(&mut self.runs, &key, new)),
+            Replaced::Totals(key, new) => Replaced::Totals(key, put(&mut self.totals, &key, new)),
+            Replaced::Row(key, new) => {
+                let old = put(&mut self.rows, &key, new);
+                Replaced::Row(key, old)
+            }
         }
+    }
+
+    fn set(&mut self, row: Replaced) {
+        let replaced = self.exchange(row);
+        self.undo.push(replaced);
+    }
+
+    /// Takes back what was replaced since the list was so long.
+    fn take_back(&mut self, begun: usize) {
+        while self.undo.len() > begun
+            && let Some(replaced) = self.undo.pop()
+        {
+            self.exchange(replaced);
+        }
+    }
+
+    /// Forgets how to take back the first of the unsynced writes.
+    fn keep(&mut self, writes: usize) {
+        let end = self.unsynced.get(writes).copied().unwrap_or(self.undo.len());
+        self.undo.drain(..end);
+        self.unsynced.drain(..writes.min(self.unsynced.len()));
+        self.unsynced.iter_mut().for_each(|begun| *begun -= end);
+    }
+
+    fn apply(&mut self, draft: Draft) {
+        let Draft { batches, lanes, runs, appends, rows, totals, .. } = draft;
+        batches.into_iter().for_each(|(key, bytes)| self.set_batch(key, bytes));
+        lanes.into_iter().for_each(|(key, entry)| self.set_entry(key, entry));
+        runs.into_iter().for_each(|(key, run)| self.set_run(key, run));
+        appends.into_iter().for_each(|(key, appended)| self.set_appended(key, appended));
+        rows.into_iter().for_each(|((table, key), value)| self.set_row(table, &key, value));
+        totals.into_iter().for_each(|(key, totals)| self.set_totals(key, totals.unwrap_or_default()));
     }
 }
 
-fn exchange<K: Ord + Clone, V>(
-    map: &mut BTreeMap<K, V>,
-    mut new: BTreeMap<K, Option<V>>,
-) -> BTreeMap<K, Option<V>> {
-    for (key, value) in &mut new {
-        *value = match value.take() {
-            Some(value) => map.insert(key.clone(), value),
-            None => map.remove(key),
-        };
+fn put<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, new: Option<V>) -> Option<V> {
+    match new {
+        Some(value) => match map.get_mut(key) {
+            Some(here) => Some(std::mem::replace(here, value)),
+            None => map.insert(key.clone(), value),
+        },
+        None => map.remove(key),
     }
-    new
+}
+
+fn put_rising<K: Ord + Copy, V>(
+    map: &mut BTreeMap<K, Rising<V>>,
+    (key, number): (K, u64),
+    new: Option<V>,
+) -> Option<V> {
+    let Some(value) = new else {
+        let rising = map.get_mut(&key)?;
+        let old = rising.remove(number);
+        if rising.is_empty() {
+            map.remove(&key);
+        }
+        return old;
+    };
+    map.entry(key).or_default().insert(number, value)
+}
+
+impl Changes for State {
+    fn totals(&self, partition: PartitionId) -> Result<Totals, LogError> {
+        Index::totals(self, partition)
+    }
+
+    fn run(&self, key: &RunKey) -> Result<Option<Run>, LogError> {
+        Index::run(self, key)
+    }
+
+    fn last_entry(&self, lane: LaneId, highest: u64) -> Result<Option<LaneEntry>, LogError> {
+        self.entry_at_or_before(lane, highest)
+    }
+
+    fn set_batch(&mut self, key: (PartitionId, u64), bytes: Option<Arc<[u8]>>) {
+        self.set(Replaced::Batch(key, bytes));
+    }
+
+    fn set_entry(&mut self, key: (LaneId, u64), entry: Option<LaneEntry>) {
+        self.set(Replaced::Entry(key, entry));
+    }
+
+    fn set_run(&mut self, key: RunKey, run: Option<Run>) {
+        self.set(Replaced::Run(key, run));
+    }
+
+    fn set_appended(&mut self, key: (Scope, u64), appended: Option<Appended>) {
+        self.set(Replaced::Appended(key, appended));
+    }
+
+    fn set_row(&mut self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) {
+        self.set(Replaced::Row((table, Key::from_slice(key)), value));
+    }
+
+    fn set_totals(&mut self, partition: PartitionId, totals: Totals) {
+        self.set(Replaced::Totals(partition, Some(totals)));
+    }
 }
 
 impl Index for State {
@@ -293,24 +401,25 @@ impl Index for State {
     }
 
     fn entry_at_or_before(&self, lane: LaneId, sequence: u64) -> Result<Option<LaneEntry>, LogError> {
-        Ok(self.lanes.range((lane, 0)..=(lane, sequence)).next_back().map(|(_, entry)| *entry))
+        Ok(self.lanes.get(&lane).and_then(|lane| lane.at_or_before(sequence)).copied())
     }
 
     fn entry_at_or_after(&self, lane: LaneId, sequence: u64) -> Result<Option<LaneEntry>, LogError> {
-        Ok(self.lanes.range((lane, sequence)..=(lane, u64::MAX)).next().map(|(_, entry)| *entry))
+        Ok(self.lanes.get(&lane).and_then(|lane| lane.from(sequence).next()).copied())
     }
 
     fn batch(&self, stored: Stored) -> Result<Arc<[u8]>, LogError> {
         let Stored { partition, index, .. } = stored;
-        let bytes = self.batches.get(&(partition, index)).cloned();
+        let bytes = self.batches.get(&partition).and_then(|batches| batches.get(index)).cloned();
         bytes.ok_or_else(|| {
             LogError::damaged(format!("batch {index} of partition {partition}"), "it is missing")
         })
     }
 
     fn appends(&self, scope: Scope, after: u64) -> Rows<'_, Appended> {
-        let range = (Bound::Excluded((scope, after)), Bound::Included((scope, u64::MAX)));
-        Box::new(self.appends.range(range).map(|(_, appended)| Ok(*appended)))
+        let appends = self.appends.get(&scope).into_iter();
+        let above = appends.flat_map(move |appends| appends.from(after.saturating_add(1)));
+        Box::new(above.map(|appended| Ok(*appended)))
     }
 
     fn totals(&self, partition: PartitionId) -> Result<Totals, LogError> {
@@ -319,9 +428,9 @@ impl Index for State {
 
     fn rows<'a>(&'a self, table: Table, prefix: &'a [u8], after: Option<&'a [u8]>) -> Rows<'a, Row> {
         let low = after.map_or(prefix, |after| prefix.max(after));
-        let rows = self.rows.range((table, low.to_vec())..);
+        let rows = self.rows.range((table, Key::from_slice(low))..);
         let rows = rows.take_while(move |((of, key), _)| *of == table && key.starts_with(prefix));
         let rows = rows.filter(move |((_, key), _)| after.is_none_or(|after| key.as_slice() > after));
-        Box::new(rows.map(|((_, key), value)| Ok((key.clone(), value.clone()))))
+        Box::new(rows.map(|((_, key), value)| Ok((key.to_vec(), value.clone()))))
     }
 }

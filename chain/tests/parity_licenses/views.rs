@@ -66,7 +66,7 @@ impl Run {
             let window_seconds = held.product.window_seconds;
             let delivered = windows.delivered_within(expected.start, expected.end, window_seconds);
             assert_eq!(self.network.view(at, call), delivered);
-            if self.network.twin.stream(*stream).is_some_and(|s| s.removed_block.is_none()) {
+            if self.network.twin.stream(*stream).is_some_and(|s| s.removed_block().is_none()) {
                 let call = Stream::permissionOfCall { user: to(expected.buyer) };
                 let permission = self.network.view(Address::from(stream.0), call);
                 let known = self.network.twin.stream(*stream).unwrap().permission(expected.buyer);

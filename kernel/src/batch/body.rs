@@ -50,13 +50,15 @@ impl Batch {
         let signed = SignedHeader::read(&mut reader)?;
         let scan = scan(&signed.header, reader)?;
         check_against_events(&signed.header, &scan)?;
-        Ok(Self::from_checked(bytes, signed, scan.content_bytes, scan.bounds))
+        let names = (signed.header.lane(), signed.header.digest());
+        Ok(Self::from_checked(bytes, signed, names, scan.content_bytes, scan.bounds))
     }
 
-    /// Puts together a batch whose rules hold already.
+    /// Puts together a batch whose rules hold already, and of which the header's lane and digest are known.
     pub(super) fn from_checked(
         bytes: Arc<[u8]>,
         signed: SignedHeader,
+        (lane, digest): (LaneId, Hash),
         content_bytes: u64,
         bounds: Vec<u32>,
     ) -> Self {
@@ -65,7 +67,6 @@ impl Batch {
             signed.header.count as usize + 1,
             "every event has a start, the last an end"
         );
-        let (lane, digest) = (signed.header.lane(), signed.header.digest());
         let bounds = bounds.into_boxed_slice();
         Self(Arc::new(Inner { bytes, signed, lane, digest, content_bytes, bounds }))
     }

@@ -6,7 +6,8 @@ use core::fmt;
 
 use super::body::Batch;
 use super::event::{EventError, NewEvent, event_leaf};
-use super::header::{Header, ORIGIN_ADDRESS, VERSION};
+use super::header::{self, Header, ORIGIN_ADDRESS, VERSION};
+use super::lane::LaneParts;
 use super::session::{Certificate, Session};
 use super::signed_header::SignedHeader;
 use crate::ids::{Address, Hash, LaneId, StreamPartition};
@@ -28,6 +29,8 @@ pub struct LaneWriter {
     volume: u64,
     last_time_ms: u64,
     head: Hash,
+    /// The lane's id, which is hashed once.
+    lane: LaneId,
 }
 
 /// Why events are not the next batch. The lane is as before.
@@ -130,7 +133,16 @@ impl LaneWriter {
         previous: Hash,
         signature_type: u8,
     ) -> Self {
+        let parts = LaneParts {
+            stream: slot.stream,
+            stream_partition: slot.partition,
+            origin_type: ORIGIN_ADDRESS,
+            origin,
+            opening_block,
+            nonce,
+        };
         Self {
+            lane: parts.lane(),
             slot,
             origin,
             opening_block,
@@ -164,6 +176,7 @@ impl LaneWriter {
     pub fn resume(last: &SignedHeader) -> Self {
         let SignedHeader { header: last, certificate, .. } = last;
         Self {
+            lane: last.lane(),
             session: certificate.map(|certificate| (last.signer, certificate, last.certificate)),
             slot: last.slot(),
             origin: last.origin,
@@ -179,7 +192,7 @@ impl LaneWriter {
 
     /// The lane's id.
     pub fn lane(&self) -> LaneId {
-        self.header(0, &[], Hash::ZERO, self.volume).lane()
+        self.lane
     }
 
     /// Where the lane lives.
@@ -249,7 +262,8 @@ impl LaneWriter {
         self.volume = volume;
         self.last_time_ms = header.last_time_ms;
         self.head = header.digest();
-        Ok(UnsignedBatch { header, certificate, body, bounds, content_bytes })
+        let names = (self.lane, self.head);
+        Ok(UnsignedBatch { header, names, certificate, body, bounds, content_bytes })
     }
 
     /// Checks everything about the events that does not depend on the whole batch; returns their content bytes.
@@ -300,7 +314,9 @@ impl LaneWriter {
 #[derive(Clone, Debug)]
 pub struct UnsignedBatch {
     /// What is to be signed.
-    pub header: Header,
+    header: Header,
+    /// The header's lane and digest.
+    names: (LaneId, Hash),
     certificate: Option<Certificate>,
     body: Vec<u8>,
     bounds: Vec<u32>,
@@ -308,9 +324,23 @@ pub struct UnsignedBatch {
 }
 
 impl UnsignedBatch {
+    /// What is to be signed.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The same events after another header than the lane's last. No honest publisher makes such a batch: it is for those
+    /// who test what is refused.
+    pub fn following(mut self, previous: Hash) -> Self {
+        self.header.previous = previous;
+        self.names = (self.header.lane(), self.header.digest());
+        self
+    }
+
     /// What the signer signs on the chain with that id.
     pub fn signing_hash(&self, chain_id: u64) -> Hash {
-        self.header.signing_hash(chain_id)
+        let (_, digest) = &self.names;
+        header::signing_hash(&self.header.stream, chain_id, digest)
     }
 
     /// Completes the batch. Whether the signature is right is for [`crate::verify`] to say.
@@ -329,6 +359,6 @@ impl UnsignedBatch {
         bytes.extend_from_slice(&self.body);
         let end = *self.bounds.last().expect("a batch has at least one event");
         assert_eq!(bytes.len(), end as usize, "the bounds were computed for this signature's length");
-        Ok(Batch::from_checked(Arc::from(bytes), signed, self.content_bytes, self.bounds))
+        Ok(Batch::from_checked(Arc::from(bytes), signed, self.names, self.content_bytes, self.bounds))
     }
 }

@@ -195,14 +195,9 @@ impl Lane {
     /// A sealed cut names this head: everything up to it is settled. Returns the marks that were sealed.
     pub fn seal(&mut self, head: &LaneHead) -> alloc::vec::Vec<Mark> {
         assert_eq!(self.relation(head), Relation::Held, "only a held head is sealed");
-        let mut sealed = alloc::vec::Vec::new();
-        while let Some(mark) = self.marks.front() {
-            if mark.header.header.next_sequence() > head.next_sequence {
-                break;
-            }
-            sealed.extend(self.marks.pop_front());
-            self.heads.pop_front();
-        }
+        let count = self.heads.partition_point(|after| after.next_sequence <= head.next_sequence);
+        let sealed: alloc::vec::Vec<Mark> = self.marks.drain(..count).collect();
+        self.heads.drain(..count);
         assert_eq!(self.heads.len(), self.marks.len(), "each mark has its head");
         if let Some(last) = sealed.last() {
             self.sealed_header = Some(last.header);

@@ -106,7 +106,8 @@ impl Sealed {
 #[derive(Clone, Debug, Default)]
 pub struct Turn {
     epoch: Epoch,
-    after: Option<StreamId>,
+    /// The stream that is next.
+    from: StreamId,
 }
 
 impl Turn {
@@ -114,17 +115,17 @@ impl Turn {
     pub fn next<'a>(&mut self, view: &'a State) -> impl Iterator<Item = (StreamPartition, Retention)> + 'a {
         let epoch = view.epoch();
         let due = core::mem::replace(&mut self.epoch, epoch) != epoch;
-        let after = self.after.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
-        let streams = || view.streams.range((after, core::ops::Bound::Unbounded));
-        let most = if due { RETENTION_STREAMS } else { 0 };
+        let (from, most) = (self.from, if due { RETENTION_STREAMS } else { 0 });
         if due {
             // After the last stream comes the first.
-            self.after = streams().nth(RETENTION_STREAMS - 1).map(|(id, _)| *id);
+            let next = view.streams.iter_from(&from).nth(RETENTION_STREAMS);
+            self.from = next.map_or(StreamId::ZERO, |(id, _)| *id);
         }
-        let bounded = streams().take(most).filter(|(_, stream)| is_bounded(stream.retention));
+        let streams = view.streams.iter_from(&from).take(most);
+        let bounded = streams.filter(|(_, stream)| is_bounded(stream.retention()));
         bounded.flat_map(|(id, stream)| {
             (0..stream.partitions)
-                .map(move |partition| (StreamPartition { stream: *id, partition }, stream.retention))
+                .map(move |partition| (StreamPartition { stream: *id, partition }, stream.retention()))
         })
     }
 }

@@ -16,7 +16,6 @@ use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
-use super::lane::lane_key;
 use crate::agreement::{Cut, LaneHead};
 use crate::batch::SignedHeader;
 use crate::coordinator::Entry;
@@ -82,7 +81,7 @@ pub fn partition_key(partition: PartitionId) -> Vec<u8> {
 
 /// Key of a mark.
 pub fn mark_key(partition: PartitionId, lane: &LaneId, next_sequence: u64) -> Vec<u8> {
-    [&lane_key(partition, lane)[..], &next_sequence.to_be_bytes()].concat()
+    [&partition.0.to_be_bytes()[..], &lane.0, &next_sequence.to_be_bytes()].concat()
 }
 
 /// Key of a signed report.

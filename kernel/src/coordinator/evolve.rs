@@ -5,9 +5,7 @@
 //! means that the logs are of other contracts than the state's, or that the twin is wrong: it panics, naming
 //! what failed.
 
-use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::broker::Broker;
 use super::entry::SealedEntry;
@@ -16,7 +14,8 @@ use super::growth;
 use super::permissions::{Delegation, HISTORY_EPOCHS};
 use super::reliability;
 use super::seats::{SEATS, Seat, Seats};
-use super::state::{State, Stream};
+use super::state::State;
+use super::stream::{Arrangements, Stream};
 use super::succession::Succession;
 use super::tallies::{self, Settlement, Tally};
 use super::{BlockRef, begin_block};
@@ -30,59 +29,44 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
     let block = block.number;
     match fact {
         Fact::StreamCreated { stream, owner, name, description, partitions } => {
-            let created = Stream {
-                owner: *owner,
-                pending_owner: None,
-                name: name.clone(),
-                description: description.clone(),
-                partitions: *partitions,
-                created_block: block,
-                removed_block: None,
-                permissions: Default::default(),
-                delegations: Default::default(),
-                public_keys: Default::default(),
-                search_keys: Vec::new(),
-                retention: Default::default(),
-                fee_terms: Default::default(),
-            };
-            Arc::make_mut(&mut state.streams).insert(*stream, Arc::new(created));
-            Arc::make_mut(&mut state.stream_by_name).insert((*owner, name.clone()), *stream);
+            let created = Stream::new(*owner, name, description, *partitions, block);
+            state.streams.insert(*stream, Arc::new(created));
+            state.stream_names.insert(*owner, name, *stream);
         }
         Fact::MetadataUpdated { stream, name, description } => rename(state, *stream, name, description),
         Fact::PermissionSet { stream, user, permission } => {
             let oldest = block.saturating_sub(state.first_block_of(HISTORY_EPOCHS));
-            let permissions = &mut state.stream_mut(*stream).permissions;
-            permissions.entry(*user).or_default().set(block, *permission, oldest);
+            state.stream_mut(*stream).permit(*user, *permission, block, oldest);
         }
         Fact::PublicKeySet { stream, user, public_key } => {
-            let keys = &mut state.stream_mut(*stream).public_keys;
-            if public_key.is_empty() {
-                keys.remove(user)
-            } else {
-                keys.insert(*user, public_key.as_slice().into())
-            };
+            state.stream_mut(*stream).arrange(|it| match public_key.is_empty() {
+                true => drop(it.public_keys.remove(user)),
+                false => drop(it.public_keys.insert(*user, public_key.as_slice().into())),
+            });
         }
         Fact::DelegationSet { stream, delegate, delegation } => {
-            let delegations = &mut state.stream_mut(*stream).delegations;
-            if *delegation == Delegation::default() {
-                delegations.remove(delegate)
-            } else {
-                delegations.insert(*delegate, *delegation)
-            };
+            state.stream_mut(*stream).arrange(|it| match *delegation == Delegation::default() {
+                true => drop(it.delegations.remove(delegate)),
+                false => drop(it.delegations.insert(*delegate, *delegation)),
+            });
         }
         Fact::OwnershipTransferStarted { stream, new_owner, .. } => {
-            state.stream_mut(*stream).pending_owner = Some(*new_owner).filter(|owner| !owner.is_zero());
+            let pending = Some(*new_owner).filter(|owner| !owner.is_zero());
+            state.stream_mut(*stream).arrange(|it| it.pending_owner = pending);
         }
         Fact::OwnershipTransferred { stream, new_owner, .. } => hand_over(state, *stream, *new_owner),
-        Fact::RetentionSet { stream, retention } => state.stream_mut(*stream).retention = *retention,
-        Fact::FeeTermsSet { stream, fee_terms } => state.stream_mut(*stream).fee_terms = *fee_terms,
+        Fact::RetentionSet { stream, retention } => {
+            state.stream_mut(*stream).arrange(|it| it.retention = *retention);
+        }
+        Fact::FeeTermsSet { stream, fee_terms } => {
+            state.stream_mut(*stream).arrange(|it| it.fee_terms = *fee_terms);
+        }
         Fact::SearchKeysSet { stream, keys } => set_search_keys(state, *stream, keys),
         Fact::StreamRemoved { stream } => {
             set_search_keys(state, *stream, &[]);
-            let removed = state.stream_mut(*stream);
-            removed.removed_block = Some(block);
-            let key = (removed.owner, removed.name.clone());
-            Arc::make_mut(&mut state.stream_by_name).remove(&key);
+            state.stream_mut(*stream).arrange(|it| it.removed_block = Some(block));
+            let removed = known(state, *stream);
+            state.stream_names.remove(removed.owner, removed.name(), *stream);
         }
         Fact::BrokerRegistered { index, broker, stake, tickets, endpoint, tls_key_hash, draw_block } => {
             let joined = Broker {
@@ -157,7 +141,7 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             state.pool += amount - reward;
             earn(state, *reporter, *reward);
             let conflict = (*index, *partition, *epoch, *round, *previous);
-            let first = Arc::make_mut(&mut state.punished).insert(conflict);
+            let first = state.punished.insert(conflict);
             assert!(first, "a conflict is punished once");
         }
         Fact::LateReportAccepted { partition, index, reward, .. } => {
@@ -172,7 +156,7 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
             lost.probation = [tallies::PROBATION; SEATS];
         }
         Fact::BountyClaimed { account, amount } => {
-            let bounty = Arc::make_mut(&mut state.bounties).remove(account);
+            let bounty = state.bounties.remove(account);
             assert_eq!(bounty, Some(*amount), "a bounty is claimed whole");
             state.unpaid = state.unpaid.checked_sub(*amount).expect("unpaid bounties add up");
         }
@@ -190,36 +174,40 @@ pub fn evolve(state: &mut State, block: BlockRef, fact: &Fact) {
     }
 }
 
+/// A stream as it was before the fact.
+fn known(state: &State, id: StreamId) -> Arc<Stream> {
+    let stream = state.streams.get(&id);
+    stream.map(Arc::clone).expect("a stream is created before its other events")
+}
+
 /// A stream has a new name.
 fn rename(state: &mut State, id: StreamId, name: &str, description: &str) {
-    let stream = state.stream_mut(id);
+    let stream = known(state, id);
     let owner = stream.owner;
-    let old = core::mem::replace(&mut stream.name, String::from(name));
-    stream.description = String::from(description);
-    let names = Arc::make_mut(&mut state.stream_by_name);
-    names.remove(&(owner, old));
-    names.insert((owner, String::from(name)), id);
+    state.stream_names.remove(owner, stream.name(), id);
+    state.stream_names.insert(owner, name, id);
+    state.stream_mut(id).describe(name, description);
 }
 
 /// A stream has a new owner, who accepted it.
 fn hand_over(state: &mut State, id: StreamId, owner: Address) {
+    let stream = known(state, id);
+    state.stream_names.remove(stream.owner, stream.name(), id);
+    state.stream_names.insert(owner, stream.name(), id);
     let stream = state.stream_mut(id);
-    let previous = core::mem::replace(&mut stream.owner, owner);
-    stream.pending_owner = None;
-    let name = stream.name.clone();
-    let names = Arc::make_mut(&mut state.stream_by_name);
-    names.remove(&(previous, name.clone()));
-    names.insert((owner, name), id);
+    stream.owner = owner;
+    stream.arrange(|it| it.pending_owner = None);
 }
 
 /// A stream is found under these keys.
 fn set_search_keys(state: &mut State, id: StreamId, keys: &[Hash]) {
-    let before = core::mem::replace(&mut state.stream_mut(id).search_keys, keys.to_vec());
-    if before.is_empty() && keys.is_empty() {
+    if known(state, id).search_keys().is_empty() && keys.is_empty() {
         return;
     }
-    let by_key = Arc::make_mut(&mut state.stream_by_key);
-    before.into_iter().for_each(|key| assert!(by_key.remove(&(key, id)), "every search key is indexed"));
+    let set = |it: &mut Arrangements| core::mem::replace(&mut it.search_keys, keys.into());
+    let before = state.stream_mut(id).arrange(set);
+    let by_key = &mut state.stream_by_key;
+    before.iter().for_each(|key| assert!(by_key.remove(&(*key, id)), "every search key is indexed"));
     keys.iter().for_each(|key| assert!(by_key.insert((*key, id)), "search keys differ"));
 }
 
@@ -230,9 +218,9 @@ fn register(state: &mut State, index: BrokerIndex, broker: Broker) {
     use_allowance(state, address, stake + fee);
     state.stakes += stake;
     state.pool += fee;
-    let before = Arc::make_mut(&mut state.brokers).insert(index, Arc::new(broker));
+    let before = state.brokers.insert(index, Arc::new(broker));
     assert!(before.is_none(), "broker indices are given once");
-    Arc::make_mut(&mut state.broker_by_address).insert(address, index);
+    state.broker_by_address.insert(address, index);
 }
 
 /// A suspended broker is back.
@@ -336,14 +324,14 @@ fn seal(state: &mut State, entry: &SealedEntry, signers: Seats) {
 /// An account has a bounty.
 fn earn(state: &mut State, account: Address, amount: u128) {
     if amount > 0 {
-        *Arc::make_mut(&mut state.bounties).entry(account).or_default() += amount;
+        *state.bounties.or_default(account) += amount;
         state.unpaid += amount;
     }
 }
 
 /// Tokens moved; the zero address has none, so that leaving it mints and reaching it burns.
 fn transfer(state: &mut State, from: Address, to: Address, value: u128) {
-    let balances = Arc::make_mut(&mut state.balances);
+    let balances = &mut state.balances;
     if !from.is_zero() {
         let balance = balances.get(&from).copied().unwrap_or(0);
         let rest = balance.checked_sub(value).expect("nobody spends more than they have");
@@ -354,14 +342,14 @@ fn transfer(state: &mut State, from: Address, to: Address, value: u128) {
         };
     }
     if !to.is_zero() && value > 0 {
-        let balance = balances.entry(to).or_default();
+        let balance = balances.or_default(to);
         *balance = balance.checked_add(value).expect("the supply fits 128 bits");
     }
 }
 
 /// An allowance is this much now.
 pub(super) fn allow(state: &mut State, owner: Address, spender: Address, value: u128) {
-    let allowances = Arc::make_mut(&mut state.allowances);
+    let allowances = &mut state.allowances;
     if value == 0 {
         allowances.remove(&(owner, spender));
     } else {

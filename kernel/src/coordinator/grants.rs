@@ -16,7 +16,8 @@ use super::fact::Fact;
 use super::permissions::{Delegation, Permission, holds};
 use super::refusal::Refusal;
 use super::registry::{existing, permitted, protect_owner};
-use super::state::{State, Stream};
+use super::state::State;
+use super::stream::Stream;
 use crate::ids::{Address, StreamId};
 
 /// The shortest public key, in bytes: no curve or lattice in use has shorter ones.

@@ -100,12 +100,14 @@ pub mod score;
 pub mod seats;
 pub mod session;
 mod state;
+mod stream;
 pub mod succession;
 pub mod tallies;
 pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod tree;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -125,7 +127,8 @@ pub use permissions::{Delegation, Permission};
 pub use refusal::Refusal;
 pub use registry::{FeeTerms, Retention};
 pub use seats::{Counts, Seat, Seats};
-pub use state::{Contracts, State, Stream};
+pub use state::{Contracts, State};
+pub use stream::{Arrangements, Names, Stream};
 pub use targets::useful_changes;
 
 use crate::ids::Address;

@@ -10,7 +10,8 @@
 //! and may be refused though it was once allowed; lanes that old are long sealed or refused. Changes in one
 //! block count as one, so that an address's history has at most one entry a block of that span.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
+use core::slice;
 
 use bincode::{Decode, Encode};
 
@@ -58,33 +59,57 @@ pub fn holds(until: u64, time_s: u64) -> bool {
     until > time_s
 }
 
-/// The changes of one address's permission: (block, what held after it), blocks rising.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History(Vec<(u64, Permission)>);
+/// The changes of one address's permission: (block, what held after it), blocks rising. Most have one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History(Changes);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Changes {
+    One((u64, Permission)),
+    /// More than one.
+    Many(Box<[(u64, Permission)]>),
+}
 
 impl History {
+    /// The first change.
+    pub fn new(block: u64, permission: Permission) -> Self {
+        Self(Changes::One((block, permission)))
+    }
+
+    fn changes(&self) -> &[(u64, Permission)] {
+        match &self.0 {
+            Changes::One(change) => slice::from_ref(change),
+            Changes::Many(changes) => changes,
+        }
+    }
+
     /// What holds after the newest block.
     pub fn latest(&self) -> Permission {
-        self.0.last().map_or_else(Permission::default, |(_, permission)| *permission)
+        self.changes().last().map_or_else(Permission::default, |(_, permission)| *permission)
     }
 
     /// What held after `block`.
     pub fn at(&self, block: u64) -> Permission {
-        let after = self.0.partition_point(|(changed, _)| *changed <= block);
-        after.checked_sub(1).map_or_else(Permission::default, |index| self.0[index].1)
+        let after = self.changes().partition_point(|(changed, _)| *changed <= block);
+        after.checked_sub(1).map_or_else(Permission::default, |index| self.changes()[index].1)
     }
 
     /// Adds a change, and forgets those that no block from `oldest` on can see.
     pub fn set(&mut self, block: u64, permission: Permission, oldest: u64) {
-        match self.0.last_mut() {
+        let mut changes = self.changes().to_vec();
+        match changes.last_mut() {
             Some((changed, last)) if *changed == block => *last = permission,
             last => {
                 assert!(last.is_none_or(|(changed, _)| *changed < block), "blocks come in order");
-                self.0.push((block, permission));
+                changes.push((block, permission));
             }
         }
-        let visible = self.0.partition_point(|(changed, _)| *changed <= oldest);
-        self.0.drain(..visible.saturating_sub(1));
+        let visible = changes.partition_point(|(changed, _)| *changed <= oldest);
+        changes.drain(..visible.saturating_sub(1));
+        self.0 = match changes.as_slice() {
+            [change] => Changes::One(*change),
+            _ => Changes::Many(changes.into()),
+        };
     }
 }
 
@@ -102,8 +127,7 @@ mod tests {
 
     #[test]
     fn the_past_keeps_its_answer() {
-        let mut history = History::default();
-        history.set(10, PUBLISH, 0);
+        let mut history = History::new(10, PUBLISH);
         history.set(20, Permission::default(), 0);
         assert_eq!([9, 10, 19].map(|block| history.at(block).publish_until), [0, u64::MAX, u64::MAX]);
         assert_eq!([20, 21].map(|block| history.at(block)), [Permission::default(); 2]);
@@ -112,22 +136,21 @@ mod tests {
 
     #[test]
     fn of_one_block_the_last_change_counts() {
-        let mut history = History::default();
-        history.set(10, PUBLISH, 0);
+        let mut history = History::new(10, PUBLISH);
         history.set(10, Permission::ALL, 0);
         assert_eq!(history.at(10), Permission::ALL);
-        assert_eq!(history.0.len(), 1);
+        assert_eq!(history.changes().len(), 1);
     }
 
     #[test]
     fn forgetting_keeps_what_a_visible_block_needs() {
-        let mut history = History::default();
+        let mut history = History::new(0, PUBLISH);
         (1..=50).for_each(|block| {
             let permission = Permission { publish_until: block, ..Permission::default() };
             history.set(block, permission, block.saturating_sub(10));
         });
         assert!((40..=50).all(|block| history.at(block).publish_until == block));
         assert_eq!(history.at(39), Permission::default());
-        assert_eq!(history.0.len(), 11);
+        assert_eq!(history.changes().len(), 11);
     }
 }

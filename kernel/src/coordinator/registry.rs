@@ -21,7 +21,8 @@ use bincode::{Decode, Encode};
 use super::fact::Fact;
 use super::permissions::Permission;
 use super::refusal::Refusal;
-use super::state::{State, Stream};
+use super::state::State;
+use super::stream::Stream;
 use crate::hash::keccak256;
 use crate::ids::{Address, Hash, StreamId};
 
@@ -164,11 +165,11 @@ pub(super) fn offer(
 pub(super) fn accept(state: &State, caller: Address, id: StreamId) -> Result<Vec<Fact>, Refusal> {
     let stream = existing(state, id)?;
     let previous_owner = stream.owner;
-    if stream.pending_owner != Some(caller) {
-        let pending_owner = stream.pending_owner.unwrap_or_default();
+    if stream.pending_owner() != Some(caller) {
+        let pending_owner = stream.pending_owner().unwrap_or_default();
         return Err(Refusal::NotPendingOwner { caller, pending_owner });
     }
-    check_name(state, caller, &stream.name, Some(id))?;
+    check_name(state, caller, stream.name(), Some(id))?;
     Ok(vec![
         Fact::OwnershipTransferred { stream: id, previous_owner, new_owner: caller },
         Fact::PermissionSet { stream: id, user: previous_owner, permission: Permission::default() },
@@ -205,7 +206,7 @@ pub(super) fn protect_owner(stream: &Stream, caller: Address, user: Address) -> 
 
 pub(super) fn existing(state: &State, id: StreamId) -> Result<&Stream, Refusal> {
     let stream = state.stream(id).ok_or(Refusal::NotAStream { caller: id })?;
-    if stream.removed_block.is_some() { Err(Refusal::AlreadyRemoved {}) } else { Ok(stream) }
+    if stream.removed_block().is_some() { Err(Refusal::AlreadyRemoved {}) } else { Ok(stream) }
 }
 
 fn editable(state: &State, caller: Address, id: StreamId) -> Result<&Stream, Refusal> {
@@ -236,9 +237,9 @@ fn check_metadata(name: &str, description: &str) -> Result<(), Refusal> {
 
 /// A name is free if nobody has it but `holder` itself.
 fn check_name(state: &State, owner: Address, name: &str, holder: Option<StreamId>) -> Result<(), Refusal> {
-    match state.stream_by_name.get(&(owner, String::from(name))) {
-        Some(stream) if holder != Some(*stream) => {
-            Err(Refusal::NameTaken { owner, name: String::from(name), stream: *stream })
+    match state.stream_named(owner, name) {
+        Some(stream) if holder != Some(stream) => {
+            Err(Refusal::NameTaken { owner, name: String::from(name), stream })
         }
         _ => Ok(()),
     }

@@ -1,10 +1,8 @@
 //! What the contracts hold, as the kernel sees it, and the questions that the rest of the kernel asks of it.
 //!
-//! A node shares one state among many readers and clones it where a block changes it, so the big maps are
-//! behind [`Arc`]s: what a block does not touch is not copied.
+//! A node shares one state among many readers and clones it where a block changes it, so that all that grows with
+//! the network is in [maps](super::tree) whose copies share what a block does not touch.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -13,12 +11,12 @@ use super::conduct::Conflict;
 use super::homes::{self, Home};
 use super::params::Params;
 use super::partition::Partition;
-use super::permissions::{self, Delegation, History, Permission};
 use super::refusal::Refusal;
-use super::registry::{FeeTerms, Retention};
 use super::reseated::Reseated;
 use super::seats::Seats;
+use super::stream::{Names, Stream};
 use super::succession::Succession;
+use super::tree::{Map, Set};
 use super::{delivery, fees, karma, licenses};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, PartitionId, StreamId, StreamPartition};
 
@@ -56,77 +54,6 @@ impl Contracts {
     }
 }
 
-/// A stream; removed ones stay, for the past.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    /// Who owns it: its creator, until it is handed over.
-    pub owner: Address,
-    /// To whom it is offered.
-    pub pending_owner: Option<Address>,
-    /// Its name, unique among its owner's.
-    pub name: String,
-    /// What it carries.
-    pub description: String,
-    /// How many stream partitions it has.
-    pub partitions: u32,
-    /// The block in which it was created.
-    pub created_block: u64,
-    /// The block in which it was removed.
-    pub removed_block: Option<u64>,
-    /// What each address may do; the zero address is everybody.
-    pub permissions: BTreeMap<Address, History>,
-    /// What each delegate may pass on; no entry is none.
-    pub delegations: BTreeMap<Address, Delegation>,
-    /// The readers' public keys (WP 2.4.10); no entry is empty. A key alone is no right.
-    pub public_keys: BTreeMap<Address, Arc<[u8]>>,
-    /// The keys under which it is found, in the order given; none once it is removed.
-    pub search_keys: Vec<Hash>,
-    /// How long brokers keep what it carries.
-    pub retention: Retention,
-    /// What a subscriber is asked to pay.
-    pub fee_terms: FeeTerms,
-}
-
-impl Stream {
-    /// Whether it existed after `block`.
-    pub fn exists_at(&self, block: u64) -> bool {
-        self.created_block <= block && self.removed_block.is_none_or(|removed| block < removed)
-    }
-
-    /// Whether `user` may publish at `time_s`, by the permissions as they stood after `block` (WP 2.4.2).
-    pub fn can_publish_at(&self, user: Address, block: u64, time_s: u64) -> bool {
-        self.may(user, block, |permission| permissions::holds(permission.publish_until, time_s))
-    }
-
-    /// Whether `user` may subscribe at `time_s`, by the permissions as they stood after `block` (WP 2.4.2).
-    pub fn can_subscribe_at(&self, user: Address, block: u64, time_s: u64) -> bool {
-        self.may(user, block, |permission| permissions::holds(permission.subscribe_until, time_s))
-    }
-
-    /// The permission stored for exactly this address; none once the stream is removed.
-    pub fn permission(&self, user: Address) -> Permission {
-        let stored = self.permissions.get(&user).filter(|_| self.removed_block.is_none());
-        stored.map(History::latest).unwrap_or_default()
-    }
-
-    /// What an address may pass on; nothing once the stream is removed.
-    pub fn delegation(&self, delegate: Address) -> Delegation {
-        let stored = self.delegations.get(&delegate).filter(|_| self.removed_block.is_none());
-        stored.copied().unwrap_or_default()
-    }
-
-    /// The public key of a reader, empty if it has none. Whether it may read is another question.
-    pub fn public_key(&self, user: Address) -> &[u8] {
-        self.public_keys.get(&user).map_or(&[], |key| key)
-    }
-
-    fn may(&self, user: Address, block: u64, allows: impl Fn(Permission) -> bool) -> bool {
-        let at =
-            |user| self.permissions.get(&user).is_some_and(|history: &History| allows(history.at(block)));
-        self.exists_at(block) && (at(user) || at(Address::ZERO))
-    }
-}
-
 /// All that the contracts hold. Amounts are in the token's smallest unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
@@ -141,23 +68,23 @@ pub struct State {
     /// Its time in Unix seconds.
     pub timestamp_s: u64,
     /// Everybody who ever registered.
-    pub brokers: Arc<BTreeMap<BrokerIndex, Arc<Broker>>>,
+    pub brokers: Map<BrokerIndex, Arc<Broker>>,
     /// The same by account.
-    pub broker_by_address: Arc<BTreeMap<Address, BrokerIndex>>,
+    pub broker_by_address: Map<Address, BrokerIndex>,
     /// The partitions, by number.
     pub partitions: Arc<Vec<Partition>>,
     /// The seats of which of them changed lately.
     pub reseated: Reseated,
     /// Streams, removed ones too.
-    pub streams: Arc<BTreeMap<StreamId, Arc<Stream>>>,
+    pub streams: Map<StreamId, Arc<Stream>>,
     /// Existing streams by owner and name.
-    pub stream_by_name: Arc<BTreeMap<(Address, String), StreamId>>,
+    pub stream_names: Names,
     /// Existing streams by search key.
-    pub stream_by_key: Arc<BTreeSet<(Hash, StreamId)>>,
+    pub stream_by_key: Set<(Hash, StreamId)>,
     /// Token balances; no entry is 0.
-    pub balances: Arc<BTreeMap<Address, u128>>,
+    pub balances: Map<Address, u128>,
     /// What (owner, spender) allows; no entry is 0, [`u128::MAX`] is without end.
-    pub allowances: Arc<BTreeMap<(Address, Address), u128>>,
+    pub allowances: Map<(Address, Address), u128>,
     /// Stakes that the coordinator holds.
     pub stakes: u128,
     /// Fees that the coordinator holds.
@@ -165,9 +92,9 @@ pub struct State {
     /// Rewards and bounties that the coordinator owes.
     pub unpaid: u128,
     /// The bounties among them, by account; no entry is 0.
-    pub bounties: Arc<BTreeMap<Address, u128>>,
+    pub bounties: Map<Address, u128>,
     /// Conflicts that were punished.
-    pub punished: Arc<BTreeSet<Conflict>>,
+    pub punished: Set<Conflict>,
     /// Who follows this coordinator.
     pub succession: Succession,
     /// What LaneFees holds.
@@ -200,20 +127,20 @@ impl State {
             chain_id,
             height: 0,
             timestamp_s: 0,
-            brokers: Arc::default(),
-            broker_by_address: Arc::default(),
+            brokers: Map::default(),
+            broker_by_address: Map::default(),
             partitions: Arc::new(partitions),
             reseated: Reseated::default(),
-            streams: Arc::default(),
-            stream_by_name: Arc::default(),
-            stream_by_key: Arc::default(),
-            balances: Arc::default(),
-            allowances: Arc::default(),
+            streams: Map::default(),
+            stream_names: Names::default(),
+            stream_by_key: Set::default(),
+            balances: Map::default(),
+            allowances: Map::default(),
             stakes: 0,
             pool: 0,
             unpaid: 0,
-            bounties: Arc::default(),
-            punished: Arc::default(),
+            bounties: Map::default(),
+            punished: Set::default(),
             succession: Succession::default(),
             fees: Arc::default(),
             karma: Arc::default(),
@@ -313,10 +240,16 @@ impl State {
         self.streams.get(&stream).map(Arc::as_ref)
     }
 
+    /// The existing stream of this owner and name.
+    pub fn stream_named(&self, owner: Address, name: &str) -> Option<StreamId> {
+        let is_it = |stream: &Stream| stream.owner == owner && stream.name() == name;
+        self.stream_names.candidates(owner, name).find(|id| self.stream(*id).is_some_and(is_it))
+    }
+
     /// The existing streams that are found under a search key, in the order of their ids (WP 2.5.2).
     pub fn streams_by_key(&self, key: Hash) -> impl Iterator<Item = StreamId> + '_ {
-        let (first, last) = ((key, StreamId::ZERO), (key, StreamId([0xFF; 20])));
-        self.stream_by_key.range(first..=last).map(|(_, stream)| *stream)
+        let from = self.stream_by_key.iter_from(&(key, StreamId::ZERO));
+        from.take_while(move |(found, _)| *found == key).map(|(_, stream)| *stream)
     }
 
     /// Whether `user` may publish to a stream at `time_s`, by the permissions as they stood after `block`.
@@ -371,12 +304,11 @@ impl State {
     }
 
     pub(super) fn broker_mut(&mut self, index: BrokerIndex) -> &mut Broker {
-        let brokers = Arc::make_mut(&mut self.brokers);
-        Arc::make_mut(brokers.get_mut(&index).expect("events name brokers that registered"))
+        Arc::make_mut(self.brokers.get_mut(&index).expect("events name brokers that registered"))
     }
 
     pub(super) fn stream_mut(&mut self, stream: StreamId) -> &mut Stream {
-        let streams = Arc::make_mut(&mut self.streams);
-        Arc::make_mut(streams.get_mut(&stream).expect("a stream is created before its other events"))
+        let found = self.streams.get_mut(&stream);
+        Arc::make_mut(found.expect("a stream is created before its other events"))
     }
 }

@@ -91,10 +91,9 @@ impl<'a> Lane<'a> {
         forgetful.header.last_time_ms = 0;
         let payload = self.payload.wrapping_add(last.header.next_sequence());
         let made = LaneWriter::resume(&forgetful).next_batch(events(payload, count, wall_ms, 0));
-        let mut made = made.expect("a few small events in order of time");
-        made.header.previous = last.header.digest();
+        let made = made.expect("a few small events in order of time").following(last.header.digest());
         // Going on asks for the header alone, whatever the signature.
-        self.writer = LaneWriter::resume(&SignedHeader { header: made.header, ..last });
+        self.writer = LaneWriter::resume(&SignedHeader { header: *made.header(), ..last });
         made
     }
 

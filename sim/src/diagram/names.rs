@@ -80,7 +80,7 @@ impl Names {
     /// Learns streams and brokers' indices from the chain.
     pub fn learn_chain(&mut self, view: &State) {
         if self.streams.len() < view.streams.len() {
-            let named = view.streams.iter().map(|(id, stream)| (*id, stream.name.clone()));
+            let named = view.streams.iter().map(|(id, stream)| (*id, stream.name().to_owned()));
             self.streams = named.collect();
         }
         for index in (self.indices.len() as u32 + 1..).map(BrokerIndex) {

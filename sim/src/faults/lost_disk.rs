@@ -10,8 +10,17 @@ impl World<'_> {
         self.crash(node, true, down_ms);
     }
 
+    /// A broker without its disk signs nothing until the chain has sealed the epoch in which it restarts, which may be
+    /// later than the one in which the disk was lost.
+    pub(crate) fn start_on_lost_disk(&mut self, node: usize) {
+        let epoch = self.chain.view().epoch();
+        if let Some(lost) = self.lost_disks.get_mut(&node) {
+            *lost = epoch;
+        }
+    }
+
     /// Whether whoever lost its disk before has fetched everything again and may sign: the chain has sealed an epoch
-    /// since, and it answers readers of all that it holds. Until then its disk counts as lost.
+    /// since it restarted, and it answers readers of all that it holds. Until then its disk counts as lost.
     fn all_recovered(&self) -> bool {
         let view = self.chain.view();
         let sealed_since = |epoch| view.partitions.iter().all(|partition| partition.sealed_epoch > epoch);

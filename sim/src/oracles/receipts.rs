@@ -18,7 +18,8 @@ use super::disks::{Disk, Disks};
 use crate::report::Violation;
 use crate::surroundings::note;
 
-/// Edges that a replica remembers for a lane.
+/// Edges that a replica remembers for a lane, itself among them where its own clients publish the lane: to itself it
+/// sends no frame, so that eight others may be one more than it remembers.
 const EDGES_A_LANE: usize = 8;
 
 /// What an edge was told of a lane: up to where, and in which epoch.
@@ -121,7 +122,7 @@ impl Receipts {
             let edges = &replica.edges;
             let silent = replica.told.iter().find(|((_, lane), (_, epoch))| {
                 Some(*epoch) != replica.present
-                    && edges.get(lane).is_some_and(|edges| edges.len() <= EDGES_A_LANE)
+                    && edges.get(lane).is_some_and(|edges| edges.len() < EDGES_A_LANE)
             });
             if let Some(((edge, lane), (next, epoch))) = silent {
                 let what = format!(
@@ -202,5 +203,78 @@ fn check_head(partition: PartitionId, head: &LaneHead, disk: &Disk, wrong: &mut 
     }
     if disk.synced.forks.contains_key(&head.lane) {
         wrong.push(format!("it holds a proof that lane {} was forked", head.lane));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use weir_kernel::broker::rows::{self, PartitionRow};
+    use weir_kernel::ids::{StreamId, StreamPartition};
+    use weir_kernel::log::{Record, StoredBatch, Table};
+
+    const WHO: Address = Address([1; 20]);
+    const LANE: LaneId = LaneId([2; 32]);
+    const PARTITION: PartitionId = PartitionId(0);
+
+    fn enter(disks: &mut Disks, epoch: Epoch) {
+        let row = PartitionRow {
+            sealed_epoch: 0,
+            checksum: Hash::ZERO,
+            cut_epoch: 0,
+            open_epoch: epoch,
+            quarantine: None,
+        };
+        let entered = rows::put(Table::Marker, rows::partition_key(PARTITION), &row);
+        disks.on_write(0, WHO, (epoch, &[entered]), &mut Vec::new());
+        disks.on_synced(WHO, epoch);
+    }
+
+    fn append(disks: &mut Disks) {
+        let batch = Record::Batch(StoredBatch {
+            partition: PARTITION,
+            index: 1,
+            slot: StreamPartition { stream: StreamId([1; 20]), partition: 0 },
+            lane: LANE,
+            origin: Address([5; 20]),
+            sequence: 0,
+            count: 3,
+            first_time_ms: 1,
+            last_time_ms: 1,
+            bytes: Arc::from([]),
+        });
+        disks.on_write(0, WHO, (1, &[batch]), &mut Vec::new());
+        disks.on_synced(WHO, 1);
+    }
+
+    /// What is noted if this many edges are told in epoch 7, and so many of them again in epoch 8.
+    fn noted(told: u8, repeated: u8) -> usize {
+        let (mut receipts, mut disks, mut violations) = (Receipts::default(), Disks::default(), Vec::new());
+        append(&mut disks);
+        for (epoch, edges) in [(7, told), (8, repeated)] {
+            enter(&mut disks, epoch);
+            let head = LaneHead { lane: LANE, next_sequence: 3, volume: 9, digest: Hash([3; 32]) };
+            let receipt = Message::Acknowledge { partition: PARTITION, epoch, heads: vec![head] };
+            for edge in 0..edges {
+                let to = Address([10 + edge; 20]);
+                let known = (&State::default(), &disks);
+                receipts.on_frame(0, (WHO, to), &wire::encode(&receipt, &[]), known, &mut violations);
+            }
+            receipts.on_turn_end(0, &disks, &mut violations);
+        }
+        violations.len()
+    }
+
+    #[test]
+    fn an_edge_that_hears_nothing_again_is_noticed() {
+        assert_eq!(noted(7, 7), 0);
+        assert_eq!(noted(7, 6), 1);
+    }
+
+    /// A replica remembers eight edges, and itself as one of them says nothing on the wire.
+    #[test]
+    fn an_edge_more_than_a_replica_remembers_is_left_to_ask_again() {
+        assert_eq!(noted(8, 7), 0);
     }
 }

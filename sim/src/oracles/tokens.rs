@@ -143,12 +143,11 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use weir_kernel::coordinator::{Contracts, Params};
 
     fn broken(facts: &[Fact]) -> usize {
         let mut view = State::new(1, Contracts::default(), Params::default());
-        view.balances = Arc::new(BTreeMap::from([(Address([1; 20]), SUPPLY)]));
+        view.balances.insert(Address([1; 20]), SUPPLY);
         let (mut tokens, mut violations) = (Tokens::default(), Vec::new());
         tokens.on_block(0, &view, &[], &mut violations);
         assert_eq!(violations, []);

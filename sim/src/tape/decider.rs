@@ -117,10 +117,12 @@ impl Decider {
         }
     }
 
-    /// What was decided, in the order of names.
+    /// What was decided, in the order of names, each once: a name that says when, as a block's height does, may have been
+    /// asked about again, and then the answer was the same.
     pub fn into_recorded(self) -> Option<Vec<Decision>> {
         let mut recorded = self.recorded?;
         recorded.sort_unstable();
+        recorded.dedup();
         Some(recorded)
     }
 
@@ -213,6 +215,7 @@ mod tests {
     use super::*;
 
     const KEY: (Actor, Purpose, u64) = (Actor::Link(1, 2), Purpose::Delay, 3);
+    const SEEN: Decision = Decision { actor: Actor::Node(5), purpose: Purpose::View, ordinal: 42, value: 0 };
 
     fn play(decider: &mut Decider) -> Vec<u64> {
         let mut seen = Vec::new();
@@ -249,6 +252,21 @@ mod tests {
         let second = play(&mut taped);
         assert!(first.iter().zip(&second).all(|(was, is)| was == is || *is == 7 || *is == 0));
         assert_eq!(taped.into_recorded().unwrap(), kept);
+    }
+
+    /// A tape holds each name once, or it cannot be read back.
+    #[test]
+    fn what_is_asked_twice_is_recorded_once() {
+        for mut decider in
+            [Decider::seeded(5, true), Decider::taped(5, vec![Decision { value: 9, ..SEEN }], true)]
+        {
+            let mut ask = || {
+                decider.choose((SEEN.actor, SEEN.purpose, SEEN.ordinal), 7, |random| random.between((8, 12)))
+            };
+            let value = ask();
+            assert_eq!(ask(), value);
+            assert_eq!(decider.into_recorded(), Some(vec![Decision { value, ..SEEN }]));
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ async fn create_stream(services: &Services, wanted: &CreateBody) -> Result<Strea
     let wallet = services.wallet.lock().await;
     let view = services.gateway.view()?;
     let owner = Address(wallet.address().into_array());
-    if let Some(stream) = view.stream_by_name.get(&(owner, wanted.name.clone())) {
+    if let Some(stream) = view.stream_named(owner, &wanted.name) {
         return Err(ApiError::duplicate(format!(
             "{owner} has a stream named {:?} already: {stream}",
             wanted.name
@@ -209,10 +209,10 @@ fn matching<'a>(
     search: Option<&'a str>,
 ) -> impl Iterator<Item = Value> + 'a {
     let wanted = move |stream: &Stream| {
-        let holds = |text: &String| search.is_none_or(|search| text.to_lowercase().contains(search));
+        let holds = |text: &str| search.is_none_or(|search| text.to_lowercase().contains(search));
         stream.exists_at(view.height)
             && owner.is_none_or(|owner| owner == stream.owner)
-            && (holds(&stream.name) || holds(&stream.description))
+            && (holds(stream.name()) || holds(stream.description()))
     };
     view.streams.iter().filter(move |(_, stream)| wanted(stream)).map(|(id, stream)| show(*id, stream))
 }
@@ -222,8 +222,8 @@ fn show(id: StreamId, stream: &Stream) -> Value {
     let everybody = stream.permission(Address::ZERO);
     json!({
         "id": id.to_string(),
-        "name": stream.name,
-        "description": stream.description,
+        "name": stream.name(),
+        "description": stream.description(),
         "partitions": stream.partitions,
         "owner": stream.owner.to_string(),
         "public": everybody.subscribe_until > 0,

@@ -175,7 +175,7 @@ pub async fn allot(sender: &Sender, settings: &Settings) -> Result<(), NetworkEr
 
 fn find(view: &State, name: &str) -> Option<StreamId> {
     let owner = weir_kernel::ids::Address(accounts::development().address().into_array());
-    view.stream_by_name.get(&(owner, name.to_owned())).copied()
+    view.stream_named(owner, name)
 }
 
 /// Publishes the samples in tasks of the set until those are aborted.

@@ -170,7 +170,7 @@ pub fn status(view: &State, nodes: &BTreeMap<Address, Local>) -> Status {
         events: partitions.iter().map(|partition| partition.events).sum(),
         partitions,
         supply: view.supply().to_string(),
-        streams: view.stream_by_name.len() as u64,
+        streams: view.stream_names.len() as u64,
         economy: economy(view),
     }
 }

@@ -39,7 +39,6 @@ mod tests {
     use super::*;
     use crate::broker::duties::fixture;
     use crate::ids::Address;
-    use alloc::sync::Arc;
     use alloc::vec::Vec;
 
     fn claimed(view: &State) -> Vec<Duty> {
@@ -50,7 +49,7 @@ mod tests {
     fn rewards_and_bounties_are_claimed_when_they_are_worth_it() {
         let mut view = fixture::view(4, 10);
         fixture::broker(&mut view, 1).accrued = CLAIM_MINIMUM - 1;
-        Arc::make_mut(&mut view.bounties).insert(fixture::account(1), CLAIM_MINIMUM);
+        view.bounties.insert(fixture::account(1), CLAIM_MINIMUM);
         assert_eq!(claimed(&view), [Duty::ClaimBounty]);
         fixture::broker(&mut view, 1).accrued = CLAIM_MINIMUM;
         assert_eq!(claimed(&view), [Duty::Claim, Duty::ClaimBounty]);
@@ -77,9 +76,9 @@ mod tests {
         fixture::broker(&mut view, 1).accrued = fee - 1;
         fixture::broker(&mut view, 1).reliability = 0;
         assert!(claimed(&view).is_empty());
-        Arc::make_mut(&mut view.balances).insert(fixture::account(1), 1);
+        view.balances.insert(fixture::account(1), 1);
         assert_eq!(claimed(&view), [Duty::Claim]);
-        Arc::make_mut(&mut view.balances).insert(fixture::account(1), fee);
+        view.balances.insert(fixture::account(1), fee);
         assert!(claimed(&view).is_empty());
     }
 }

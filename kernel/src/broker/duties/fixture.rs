@@ -54,6 +54,6 @@ pub fn partition(view: &mut State, number: u32) -> &mut Partition {
 
 /// A broker, to change it.
 pub fn broker(view: &mut State, number: u32) -> &mut crate::coordinator::Broker {
-    let brokers = Arc::make_mut(&mut view.brokers);
+    let brokers = &mut view.brokers;
     Arc::make_mut(brokers.get_mut(&BrokerIndex(number)).expect("it registered"))
 }

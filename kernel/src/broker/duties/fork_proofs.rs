@@ -46,7 +46,7 @@ mod tests {
             let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, SECP256K1);
             let event = NewEvent::new(10, content_type::TEXT, content.as_bytes());
             let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
-            SignedHeader::by_origin(unsigned.header, Signature::Secp256k1([1; 65]))
+            SignedHeader::by_origin(*unsigned.header(), Signature::Secp256k1([1; 65]))
         };
         Fork::new(signed("a"), signed("b")).expect("two branches")
     }

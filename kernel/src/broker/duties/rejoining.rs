@@ -28,12 +28,11 @@ mod tests {
     use super::*;
     use crate::broker::duties::fixture;
     use crate::coordinator::reliability::MINIMUM;
-    use alloc::sync::Arc;
 
     /// A chain where broker 1 is suspended since epoch 10 and has this much.
     fn view(epoch: u64, balance: u128) -> State {
         let mut view = fixture::view(4, epoch);
-        Arc::make_mut(&mut view.balances).insert(fixture::account(1), balance);
+        view.balances.insert(fixture::account(1), balance);
         let broker = fixture::broker(&mut view, 1);
         (broker.reliability, broker.rated_epoch) = (MINIMUM - 1, 10);
         view
@@ -52,7 +51,7 @@ mod tests {
         let mut ready = view(rested, fee);
         assert_eq!(duty(&ready), Some(Duty::Approve));
         let pair = (fixture::account(1), ready.contracts.coordinator);
-        Arc::make_mut(&mut ready.allowances).insert(pair, fee);
+        ready.allowances.insert(pair, fee);
         assert_eq!(duty(&ready), Some(Duty::Rejoin));
         fixture::broker(&mut ready, 1).left = Some(12);
         assert_eq!(duty(&ready), None);

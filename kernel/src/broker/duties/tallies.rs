@@ -39,7 +39,7 @@ mod tests {
     fn view(seals: u8) -> State {
         let mut view = fixture::view(4, 10);
         let coordinator = view.contracts.coordinator;
-        alloc::sync::Arc::make_mut(&mut view.balances).insert(coordinator, 1 << 100);
+        view.balances.insert(coordinator, 1 << 100);
         for number in 0..2 {
             fixture::partition(&mut view, number).tally.seals = seals;
         }

@@ -11,6 +11,7 @@
 //! A batch goes to the home that its lane's opening block fixes. A reader gets what all homes of a stream partition
 //! hold: the edge has a [`Flow`] for each, asks each for history and for what is live, and [`merge`]s.
 
+mod answers;
 mod feeds;
 mod merge;
 mod publishing;

@@ -70,6 +70,10 @@ impl Pending {
     /// `stored` needs q replicas of one epoch's set naming that epoch. An epoch that has not begun in this edge's view,
     /// or is long sealed, may have another set than the view says.
     fn is_stored(&self, view: &State, rules: Rules) -> bool {
+        let enough = view.quorum() - usize::from(rules.has(Bug::QuorumOffByOne));
+        if self.receipts.len() < enough {
+            return false;
+        }
         let known = |epoch: Epoch| {
             let partition = view.partition(self.partition);
             let oldest = partition.map_or(0, |p| p.since_epoch.min(p.sealed_epoch));
@@ -81,7 +85,7 @@ impl Pending {
             let members = |from: &Address| is_member(view, self.partition, epoch, *from);
             let named = |e: &Epoch| *e == epoch || rules.has(Bug::CountsVoteTwice);
             let count = self.receipts.iter().filter(|(e, from)| named(e) && members(from)).count();
-            count >= view.quorum() - usize::from(rules.has(Bug::QuorumOffByOne))
+            count >= enough
         })
     }
 
@@ -89,9 +93,15 @@ impl Pending {
         self.waiters.iter().any(|(_, _, level)| *level == Level::Sealed)
     }
 
-    fn is_over(&self, replicas: usize) -> bool {
-        let all_hold = self.receipts.iter().map(|(_, from)| from).collect::<BTreeSet<_>>().len() >= replicas;
-        self.stored && !self.wants_seal() && (all_hold || self.offers > OFFERS_AFTER_STORED)
+    /// Whether nobody needs it any more: neither a client nor any of so many replicas.
+    fn is_over(&self, replicas: impl FnOnce() -> usize) -> bool {
+        let all_hold = || {
+            let replicas = replicas();
+            let holders = || self.receipts.iter().map(|(_, from)| from).collect::<BTreeSet<_>>();
+            // Each names several epochs at most.
+            self.receipts.len() >= replicas && holders().len() >= replicas
+        };
+        self.stored && !self.wants_seal() && (self.offers > OFFERS_AFTER_STORED || all_hold())
     }
 }
 
@@ -262,7 +272,8 @@ impl Publishing {
     }
 
     fn drop_if_over(&mut self, ctx: &Context<'_>, key: (LaneId, u64)) {
-        let over = self.pending.get(&key).is_some_and(|p| p.is_over(replicas(ctx, p.partition).len()));
+        let over = |pending: &Pending| pending.is_over(|| replicas(ctx, pending.partition).len());
+        let over = self.pending.get(&key).is_some_and(over);
         if over {
             self.remove(key);
         }

@@ -6,18 +6,17 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::answers::is_sound;
 use super::merge::{Part, merge, skip};
 use super::{Edge, Flow, Request, fresh_source, sources};
-use crate::batch::Header;
 use crate::broker::context::Context;
 use crate::broker::io::{Reading, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::ids::{Address, PartitionId, StreamId, StreamPartition};
-use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, HEADER_BYTES, READ_ATTEMPTS, READ_TIMEOUT_US};
+use crate::limits::{CHUNK_BYTES, FEED_READ_ATTEMPTS, READ_ATTEMPTS, READ_TIMEOUT_US};
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
 use crate::rules::Bug;
@@ -128,21 +127,6 @@ impl Readings {
     pub(super) fn deadline(&self) -> Option<u64> {
         self.asked.values().map(|asked| asked.asked_us + READ_TIMEOUT_US).min()
     }
-}
-
-/// Whether every batch of an answer is of the stream partition asked about, and every slice lies within its batch.
-fn is_sound(chunk: &Chunk, slot: StreamPartition) -> bool {
-    let header_of = |bytes: &Arc<[u8]>| Header::decode(bytes.get(..HEADER_BYTES)?).ok();
-    let counts: Option<Vec<u32>> = chunk
-        .batches
-        .iter()
-        .map(|bytes| header_of(bytes).filter(|header| header.slot() == slot).map(|header| header.count))
-        .collect();
-    let Some(counts) = counts else { return false };
-    chunk.order.iter().all(|slice| {
-        let count = counts.get(slice.batch as usize).copied().unwrap_or(0);
-        slice.count > 0 && slice.first < count && slice.count <= count - slice.first
-    })
 }
 
 impl Edge {
@@ -256,7 +240,7 @@ impl Edge {
         let Some(asked) = self.readings.asked.get(&token).filter(|asked| asked.replica == Some(from)) else {
             return;
         };
-        if !is_sound(&chunk, asked.flow.slot) {
+        if !is_sound(&asked.query, asked.flow.slot, &chunk) {
             self.on_read_failed(ctx, from, token, "an answer did not hold together");
             return;
         }

@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::answers::END;
 use super::merge::Part;
 use super::tails::{History, Phase, Subscription, Tail, Track};
 use super::{Edge, Flow, Request, is_quiet};
@@ -15,13 +16,10 @@ use crate::broker::io::{From, Reply, SessionId};
 use crate::broker::retention::is_bounded;
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::limits::LATEST_SLACK_MS;
-use crate::log::{Chunk, Position, Query};
+use crate::log::{Chunk, Query};
 use crate::marks::Rare;
 use crate::rules::Bug;
 use crate::verify::Verified;
-
-/// The place after all others.
-const END: Position = Position { timestamp_ms: u64::MAX, lane: LaneId([0xff; 32]), sequence: u64::MAX };
 
 impl Edge {
     pub(super) fn begin_subscription(
@@ -323,7 +321,7 @@ impl Edge {
         if gaps.is_empty() || trusts_sources(ctx) {
             return true;
         }
-        let bounded = ctx.view.stream(flow.slot.stream).is_some_and(|stream| is_bounded(stream.retention));
+        let bounded = ctx.view.stream(flow.slot.stream).is_some_and(|stream| is_bounded(stream.retention()));
         let Some(source) = self.feeds.source(flow).filter(|_| bounded) else { return false };
         let liars = ctx.view.params.liars();
         let gone = self.track(id, flow.slot).is_some_and(|track| track.believes_gone(source, gaps, liars));

@@ -205,11 +205,17 @@ impl Track {
         }
     }
 
+    /// The sequence that comes next in a lane, where that is known: whoever gets everything gets a lane from its start.
+    fn next_of(&self, lane: &LaneId) -> Option<u64> {
+        let start = (self.from == From::All).then_some(0);
+        self.positions.get(lane).copied().or(start)
+    }
+
     /// Where a live batch goes on that leaves out what comes next in its lane. An honest replica has no gap to show but
     /// what retention let go.
     pub(super) fn gap_before(&self, batch: &Batch) -> Option<(LaneId, u64)> {
         let (lane, sequence) = (batch.lane(), batch.header().sequence);
-        self.positions.get(&lane).is_some_and(|next| sequence > *next).then_some((lane, sequence))
+        self.next_of(&lane).is_some_and(|next| sequence > next).then_some((lane, sequence))
     }
 
     /// The same of an answer: within each lane it goes on where the client is, or before.
@@ -219,7 +225,7 @@ impl Track {
         let gap = |slice: &Slice| {
             let (lane, header) = headers.get(slice.batch as usize)?.as_ref()?;
             let first = header.sequence.saturating_add(u64::from(slice.first));
-            let known = expected.get(lane).or_else(|| self.positions.get(lane)).copied();
+            let known = expected.get(lane).copied().or_else(|| self.next_of(lane));
             expected.insert(*lane, known.unwrap_or(first).max(first.saturating_add(u64::from(slice.count))));
             known.is_some_and(|next| first > next).then_some((*lane, first))
         };
@@ -229,7 +235,7 @@ impl Track {
     /// A source goes on in these lanes after something that the client has not got. It is not kept any more once f+1
     /// sources go on there or later.
     pub(super) fn believes_gone(&mut self, source: Address, gaps: &[(LaneId, u64)], liars: usize) -> bool {
-        if self.gaps.len() + gaps.len() > MAX_GAPS {
+        if self.gaps.len() > MAX_GAPS {
             self.gaps.clear();
         }
         for (lane, first) in gaps {
@@ -356,4 +362,77 @@ fn old_of_slice(oldest_ms: u64, header: &Header, slice: &Slice, chunk: &Chunk) -
     let Ok(batch) = Batch::decode(chunk.batches[slice.batch as usize].clone()) else { return slice.count };
     let end = slice.first.saturating_add(slice.count);
     too_old(oldest_ms, (slice.first..end).map(|index| batch.timestamp_ms(index))).min(slice.count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{LaneWriter, NewEvent, content_type};
+    use crate::ids::{Address, Hash};
+    use crate::signature::{KEYED_HASH, keyed_hash};
+
+    const ORIGIN: Address = Address([5; 20]);
+    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+
+    /// The first batches of a lane, one event each.
+    fn lane(count: u64) -> Vec<Batch> {
+        let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH);
+        let batch = |time_ms| {
+            let event = NewEvent::new(time_ms, content_type::TEXT, b"x");
+            let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
+            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
+            unsigned.sign(signature).expect("the lane is signed with this type")
+        };
+        (10..10 + count).map(batch).collect()
+    }
+
+    fn answer(batches: &[Batch]) -> Chunk {
+        let whole = |batch| Slice { batch, first: 0, count: 1 };
+        Chunk {
+            batches: batches.iter().map(|batch| batch.bytes().clone()).collect(),
+            order: (0..batches.len() as u32).map(whole).collect(),
+            ..Chunk::default()
+        }
+    }
+
+    fn shows_gap(track: &Track, batches: &[Batch]) -> bool {
+        !track.gaps_in(&answer(batches)).is_empty()
+    }
+
+    #[test]
+    fn who_gets_everything_gets_a_lane_from_its_start() {
+        let batches = lane(3);
+        let mut track = Track::new(From::All, 0, 3);
+        assert!(track.gap_before(&batches[1]).is_some() && shows_gap(&track, &batches[1..]));
+        assert!(track.gap_before(&batches[0]).is_none() && !shows_gap(&track, &batches));
+        assert_eq!(track.first_of_live(&batches[0]), Some(0));
+        assert!(track.gap_before(&batches[1]).is_none() && track.gap_before(&batches[2]).is_some());
+    }
+
+    #[test]
+    fn who_begins_somewhere_may_find_a_lane_under_way() {
+        let batches = lane(3);
+        for from in [From::Latest, From::Time(11)] {
+            let mut track = Track::new(from, 0, 3);
+            assert!(track.gap_before(&batches[1]).is_none() && !shows_gap(&track, &batches[1..]));
+            assert!(shows_gap(&track, &[batches[0].clone(), batches[2].clone()]));
+            track.first_of_live(&batches[1]);
+            assert!(track.gap_before(&batches[2]).is_none());
+        }
+    }
+
+    #[test]
+    fn a_gap_is_believed_where_more_than_the_liars_show_it() {
+        let batches = lane(3);
+        let mut track = Track::new(From::All, 0, 3);
+        let far = [track.gap_before(&batches[2]).expect("two are left out")];
+        let near = [track.gap_before(&batches[1]).expect("one is left out")];
+        let source = |number| Address([number; 20]);
+        assert!(!track.believes_gone(source(1), &far, 1));
+        assert!(!track.believes_gone(source(1), &far, 1), "saying it twice is no proof");
+        // The other one has more: what both lack is gone, and no more than that.
+        assert!(track.believes_gone(source(2), &near, 1));
+        assert!(!track.believes_gone(source(1), &far, 1));
+        assert!(track.believes_gone(source(3), &far, 0), "where nobody lies, one is enough");
+    }
 }

@@ -288,7 +288,8 @@ impl Replica {
         // A fork found later than this cut was proposed does not undo it; the proof goes into the next one.
         let marks = lane.seal(head);
         if let Some(first) = marks.first() {
-            let retention = ctx.view.stream(lane.slot.stream).map_or_else(Default::default, |s| s.retention);
+            let retention =
+                ctx.view.stream(lane.slot.stream).map_or_else(Default::default, |s| s.retention());
             let bytes = lane.sealed.volume.saturating_sub(before);
             self.sealed_content.note(retention, lane.slot, bytes, first.header.header.first_time_ms);
         }

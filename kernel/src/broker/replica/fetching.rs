@@ -119,6 +119,9 @@ impl Replica {
     }
 
     pub(super) fn retry_fetches(&mut self, ctx: &mut Context<'_>) {
+        if self.fetching.lanes.is_empty() {
+            return;
+        }
         let now_us = ctx.now.monotonic_us;
         let peers = self.peers(ctx.view, ctx.me);
         let mut ask = Vec::new();

@@ -19,7 +19,9 @@ impl Replica {
     /// A replica that may have missed something does not answer, nor does one asked for what is not kept here.
     pub fn on_follow(&mut self, ctx: &mut Context<'_>, edge: Address, slot: StreamPartition) {
         let exists = ctx.view.stream(slot.stream).is_some_and(|stream| slot.partition < stream.partitions);
-        let is_home = ctx.view.homes(slot).iter().any(|home| home.partition == self.partition);
+        // Partitions are added and never taken away, so what was a home once is one for good.
+        let is_home = self.followers.contains_key(&slot)
+            || ctx.view.homes(slot).iter().any(|home| home.partition == self.partition);
         if !exists || !is_home || !self.may_serve(ctx.view) {
             return;
         }

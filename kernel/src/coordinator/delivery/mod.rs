@@ -19,13 +19,13 @@ pub mod events;
 pub mod subscriptions;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
+use super::tree::{Map, Set};
 use super::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState};
 use crate::ids::{Address, Hash, LaneId, StreamId};
 
@@ -123,14 +123,14 @@ pub struct Subscription {
     /// How many were taken in it.
     pub rate_used: u32,
     /// The events that were delivered.
-    pub delivered: BTreeSet<(LaneId, u64)>,
+    pub delivered: Set<(LaneId, u64)>,
 }
 
 /// What EventDelivery holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// The subscriptions, by number from 1.
-    pub subscriptions: BTreeMap<u64, Arc<Subscription>>,
+    pub subscriptions: Map<u64, Arc<Subscription>>,
     /// The sum of their budgets.
     pub budgets: u128,
 }

@@ -55,7 +55,7 @@ pub(super) fn subscribe(
     if caller != subscriber && callee.owner != Some(caller) {
         return Err(Refusal::NotSubscriberOrOwner { subscriber, caller }.into());
     }
-    if state.stream(terms.stream).is_none_or(|stream| stream.removed_block.is_some()) {
+    if state.stream(terms.stream).is_none_or(|stream| stream.removed_block().is_some()) {
         return Err(Refusal::UnknownStream { stream: terms.stream }.into());
     }
     let limits: [(&'static str, u128, u128, u128); 4] = [

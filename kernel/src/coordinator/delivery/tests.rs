@@ -24,7 +24,7 @@ fn act(state: &mut AnyState, at_s: u64, caller: Address, call: AnyCall) -> Resul
 fn subscribed() -> (AnyState, StreamId) {
     let contracts = Contracts { event_delivery: Address([9; 20]), ..Contracts::default() };
     let mut state = AnyState::new(31337, contracts, Params::default());
-    Arc::make_mut(&mut state.balances).insert(OWNER, 1_000);
+    state.balances.insert(OWNER, 1_000);
     let create = AnyCall::CreateStream {
         name: "prices".into(),
         description: "".into(),

@@ -31,13 +31,13 @@ pub mod receipts;
 pub mod settlement;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
 use super::session::RecoveredSession;
+use super::tree::Map;
 use super::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState};
 use crate::batch::Header;
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId, StreamId, StreamPartition};
@@ -212,13 +212,13 @@ pub struct State {
     /// What it was deployed with.
     pub params: Params,
     /// What publishers allotted.
-    pub allotments: BTreeMap<(Address, StreamPartition), Allotment>,
+    pub allotments: Map<(Address, StreamPartition), Allotment>,
     /// What subscribers allotted to edges: (subscriber, edge).
-    pub edge_allotments: BTreeMap<(Address, Address), Allotment>,
+    pub edge_allotments: Map<(Address, Address), Allotment>,
     /// Lanes that were settled or slashed.
-    pub lanes: BTreeMap<LaneId, Lane>,
+    pub lanes: Map<LaneId, Lane>,
     /// Settled receipts: (subscriber, edge, session).
-    pub receipts: BTreeMap<(Address, Address, Hash), Meter>,
+    pub receipts: Map<(Address, Address, Hash), Meter>,
     /// The sum of all allotments.
     pub deposits: u128,
     /// All that settlements charged so far, the burned share included.
@@ -295,13 +295,13 @@ pub(super) fn evolve(state: &mut AnyState, fact: &Fact) {
             charged,
             shortfall,
         } => {
-            fees.lanes.entry(lane).or_default().settled = Meter { events, volume };
+            fees.lanes.or_default(lane).settled = Meter { events, volume };
             fees.add(publisher, StreamPartition { stream, partition }).charge(charged, shortfall);
             fees.take(charged);
             fees.charged += charged;
         }
         Fact::AllotmentSlashed { lane, publisher, stream, stream_partition: partition, slashed, .. } => {
-            fees.lanes.entry(lane).or_default().is_slashed = true;
+            fees.lanes.or_default(lane).is_slashed = true;
             fees.add(publisher, StreamPartition { stream, partition }).charge(slashed, 0);
             fees.take(slashed);
         }
@@ -336,11 +336,11 @@ fn use_allowance(state: &mut AnyState, owner: Address, amount: u128) {
 
 impl State {
     fn add(&mut self, publisher: Address, slot: StreamPartition) -> &mut Allotment {
-        self.allotments.entry((publisher, slot)).or_default()
+        self.allotments.or_default((publisher, slot))
     }
 
     fn add_edge(&mut self, subscriber: Address, edge: Address) -> &mut Allotment {
-        self.edge_allotments.entry((subscriber, edge)).or_default()
+        self.edge_allotments.or_default((subscriber, edge))
     }
 
     fn take(&mut self, amount: u128) {

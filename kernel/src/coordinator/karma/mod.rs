@@ -8,13 +8,14 @@
 
 pub mod decay;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
+use super::tree::Map;
 use super::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState};
 use crate::ids::Address;
 use decay::Buckets;
@@ -85,7 +86,7 @@ pub struct State {
     /// Who may credit.
     pub creditors: BTreeSet<Address>,
     /// What each account was credited.
-    pub accounts: BTreeMap<Address, Account>,
+    pub accounts: Map<Address, Account>,
 }
 
 /// An account's credits.
@@ -163,7 +164,7 @@ pub(super) fn evolve(state: &mut AnyState, fact: &Fact) {
         Fact::FoundingClosed => karma.is_closed = true,
         Fact::KarmaCredited { account, amount, .. } => {
             let period = decay::period_of(&karma.params, time_s);
-            let account = karma.accounts.entry(*account).or_default();
+            let account = karma.accounts.or_default(*account);
             decay::credit(&karma.params, &mut account.buckets, period, *amount);
             account.exchanged = account.exchanged.checked_add(*amount).expect("2^32 largest credits fit");
         }

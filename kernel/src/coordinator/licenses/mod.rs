@@ -27,13 +27,13 @@ pub mod orders;
 pub mod settlement;
 pub mod windows;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bincode::{Decode, Encode};
 
+use super::tree::Map;
 use super::{Fact as AnyFact, Refusal as AnyRefusal, State as AnyState};
 use crate::ids::{Address, Epoch, Hash, LaneId, PartitionId, StreamId};
 
@@ -211,15 +211,15 @@ pub struct License {
     /// What is sold.
     pub product: Product,
     /// The licences, by number from 1.
-    pub licences: BTreeMap<u64, Licence>,
+    pub licences: Map<u64, Licence>,
     /// What accounts can withdraw.
-    pub owed: BTreeMap<Address, u128>,
+    pub owed: Map<Address, u128>,
     /// When each stream was delivered.
-    pub windows: BTreeMap<StreamId, Windows>,
+    pub windows: Map<StreamId, Windows>,
     /// The newest cut that each partition proved something with.
-    pub cuts: BTreeMap<PartitionId, CutUse>,
+    pub cuts: Map<PartitionId, CutUse>,
     /// How many events of each lane are proved.
-    pub proved: BTreeMap<LaneId, u64>,
+    pub proved: Map<LaneId, u64>,
     /// The price of all that is not decided.
     pub locked: u128,
     /// What was decided and not withdrawn.
@@ -230,7 +230,7 @@ pub struct License {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// The products, by contract.
-    pub products: BTreeMap<Address, Arc<License>>,
+    pub products: Map<Address, Arc<License>>,
 }
 
 impl State {
@@ -322,7 +322,7 @@ pub(super) fn evolve(state: &mut AnyState, block: u64, fact: &Fact) {
             license.cuts.insert(partition, CutUse { epoch, window });
             license.proved.insert(lane, next_sequence);
             let minimum = license.product.minimum_events;
-            license.windows.entry(stream).or_default().count(window, events, minimum);
+            license.windows.or_default(stream).count(window, events, minimum);
         }
         Fact::LicenceSettled { licence, until, released, refunded, .. } => {
             let beneficiary = license.product.beneficiary;
@@ -368,7 +368,7 @@ impl License {
 
     fn owe(&mut self, account: Address, amount: u128) {
         if amount > 0 {
-            *self.owed.entry(account).or_default() += amount;
+            *self.owed.or_default(account) += amount;
         }
     }
 }

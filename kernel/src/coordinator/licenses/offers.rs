@@ -38,7 +38,7 @@ pub(super) fn offer(state: &State, provider: Address, product: Product) -> Resul
         if position > 0 && *id <= product.streams[position - 1] {
             return Err(Refusal::StreamsNotAscending { position });
         }
-        let stream = state.stream(*id).filter(|stream| stream.removed_block.is_none());
+        let stream = state.stream(*id).filter(|stream| stream.removed_block().is_none());
         let stream = stream.ok_or(Refusal::UnknownStream { stream: *id })?;
         if stream.owner != provider && !stream.permission(provider).can_grant {
             return Err(Refusal::MayNotGrant { stream: *id, provider });

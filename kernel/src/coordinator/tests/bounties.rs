@@ -88,7 +88,9 @@ fn a_seat_is_paid_when_it_is_installed_and_not_before() {
 fn an_offender_adds_what_the_newcomers_fee_lacks() {
     let (mut world, worst, middle, best) = waiting();
     world.must(account(worst), Call::Leave);
-    alloc::sync::Arc::make_mut(&mut world.state.brokers)
+    world
+        .state
+        .brokers
         .get_mut(&BrokerIndex(best))
         .map(alloc::sync::Arc::make_mut)
         .expect("the newcomer")

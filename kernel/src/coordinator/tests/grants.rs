@@ -86,7 +86,7 @@ fn readers_set_their_own_key_within_its_limits() {
     world.must(READER, key(2_048));
     assert_eq!(world.state.stream(stream).expect("it").public_key(READER).len(), 2_048);
     world.must(READER, key(0));
-    assert!(world.state.stream(stream).expect("it").public_keys.is_empty());
+    assert!(world.state.stream(stream).expect("it").public_keys().is_empty());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_stream_is_handed_over_when_it_is_accepted() {
     assert_eq!(world.call(DELEGATE, Call::AcceptOwnership { stream }), Err(other));
     world.must(READER, Call::AcceptOwnership { stream });
     let stored = world.state.stream(stream).expect("it");
-    assert_eq!((stored.owner, stored.pending_owner), (READER, None));
+    assert_eq!((stored.owner, stored.pending_owner()), (READER, None));
     assert_eq!(
         (stored.permission(OWNER), stored.permission(READER)),
         (Permission::default(), Permission::ALL)

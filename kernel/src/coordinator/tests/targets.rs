@@ -109,10 +109,7 @@ fn only_active_brokers_with_that_ticket_are_candidates() {
     );
     leave(&mut state, 1);
     assert_eq!(useful(&state, change(1, 0)), None, "it left");
-    alloc::sync::Arc::make_mut(
-        alloc::sync::Arc::make_mut(&mut state.brokers).get_mut(&BrokerIndex(2)).expect("broker"),
-    )
-    .draw = None;
+    alloc::sync::Arc::make_mut(state.brokers.get_mut(&BrokerIndex(2)).expect("broker")).draw = None;
     assert_eq!(useful(&state, change(2, 0)), None, "it has no draw");
 }
 
