@@ -90,6 +90,18 @@ pub const MAX_FOLLOWERS: usize = 1024;
 /// A follower that has not asked again for this long is forgotten.
 pub const FOLLOWER_LIFE_US: u64 = 30_000_000;
 
+/// Streams that a broker looks at in each epoch for what their retention lets go: a look is cheap, and what goes late
+/// only takes room.
+pub const RETENTION_STREAMS: usize = 4096;
+
+/// Parts in which the newest content of a stream partition that is kept by size is counted: what is kept too long is at
+/// most one of them.
+pub const RETENTION_PARTS: u64 = 32;
+
+/// Lanes of a subscription in which a source left something out that no other has left out yet: more than one answer
+/// shows, so that what one source said of them is there when the next one answers.
+pub const MAX_GAPS: usize = 4096;
+
 // ---- Sealing ----------------------------------------------------------------------------------------------
 
 /// Blocks that a leader has to bring a seal about before the next one's turn.

@@ -133,6 +133,12 @@ bugs! {
     ForgetsWhatItSent,
     /// A broker claims what has accrued, and leaves it to others to have tallies settled.
     NeverSettlesTallies,
+    /// The proof of a lane's head ends with the cut that names it and leaves out what was sealed since.
+    LeavesOutLaterSeals,
+    /// A broker that lost its tickets pays to join again while the seats that it still has would bring them back.
+    RejoinsAtOnce,
+    /// A broker joins again without letting the coordinator take the fee.
+    ForgetsToApprove,
 }
 
 #[cfg(test)]

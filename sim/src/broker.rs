@@ -76,6 +76,7 @@ impl Broker {
                 let shard = turns.broker.shards.of_frame(&frame);
                 turns.one(shard, Completion::Frame(from, frame));
             }
+            Some(Completion::Full(full)) => turns.all(|| Some(Completion::Full(full))),
             Some(Completion::Handed(handed)) => {
                 let shard = turns.broker.shards.of_handed(&handed);
                 turns.one(shard, Completion::Handed(handed));

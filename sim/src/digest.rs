@@ -5,7 +5,7 @@
 //! number on every machine and in every build.
 
 use weir_kernel::broker::{Command, Handed, Reply, Trace};
-use weir_kernel::log::Record;
+use weir_kernel::log::{Expiry, Record};
 use weir_kernel::wire::encode_row;
 use weir_node::engine::{Completion, Operation};
 use xxhash_rust::xxh3::xxh3_128;
@@ -58,12 +58,13 @@ impl Transcript {
                 self.numbers(6, &[token.0]);
                 self.bytes(reason.as_bytes());
             }
+            Completion::Full(full) => self.numbers(8, &[u64::from(*full)]),
             Completion::Signed(token, signature) => {
                 self.numbers(7, &[token.0]);
                 self.bytes(signature);
             }
             Completion::Handed(handed) => {
-                self.number(8);
+                self.number(9);
                 self.handed(handed);
             }
         }
@@ -85,13 +86,20 @@ impl Transcript {
                 self.numbers(14, &[token.0]);
                 self.bytes(&digest.0);
             }
+            Operation::Expire(Expiry { partition, slot, before_ms, up_to_index }) => {
+                self.numbers(
+                    19,
+                    &[u64::from(partition.0), u64::from(slot.partition), *before_ms, *up_to_index],
+                );
+                self.bytes(&slot.stream.0);
+            }
             Operation::Submit(intent) => self.tagged(15, &[&encode_row(intent)]),
             Operation::Reply(session, reply) => {
                 self.numbers(16, &[session.0]);
                 self.reply(reply);
             }
             Operation::Hand(shard, handed) => {
-                self.numbers(19, &[u64::from(*shard)]);
+                self.numbers(20, &[u64::from(*shard)]);
                 self.handed(handed);
             }
             Operation::Trace(trace) => self.trace(trace),

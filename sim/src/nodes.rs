@@ -6,7 +6,7 @@ use weir_chain::wallet::Wallet;
 use weir_kernel::broker::Shards;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
-use weir_kernel::log::Record;
+use weir_kernel::log::{Expiry, Record};
 use weir_kernel::marks::Marks;
 use weir_kernel::rules::Rules;
 use weir_kernel::signature::SecretKey;
@@ -52,6 +52,8 @@ struct Process {
     log: FaultLog<MemoryLog>,
     /// Writes that the log took and has not synced.
     unsynced: Vec<u64>,
+    /// The last write that is synced.
+    synced: u64,
     /// Writes that came while others are being synced: they go to the disk together, with the next sync.
     waiting: Vec<(u64, Vec<Record>)>,
     syncing: bool,
@@ -123,6 +125,7 @@ impl Node {
             broker,
             log,
             unsynced: Vec::new(),
+            synced: 0,
             waiting: Vec::new(),
             syncing: false,
             wake_us: None,
@@ -239,6 +242,26 @@ impl Node {
         Ok(true)
     }
 
+    /// Lets go of what is too old, all of it; how many batches that were.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn expire(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
+        let Some(process) = &mut self.process else { return Ok(0) };
+        let Expiry { partition, slot, before_ms, up_to_index } = *expiry;
+        let mut all = 0;
+        loop {
+            let batches = process.log.expire(partition, slot, before_ms, up_to_index)?;
+            if batches == 0 {
+                return Ok(all);
+            }
+            // A crash may take it back as it may a write, and with it none that was acknowledged.
+            process.unsynced.push(process.unsynced.last().copied().unwrap_or(process.synced));
+            all += batches;
+        }
+    }
+
     /// Ends a sync.
     ///
     /// # Errors
@@ -248,6 +271,7 @@ impl Node {
         let Some(process) = &mut self.process else { return Ok(None) };
         let index = process.log.sync()?;
         process.unsynced.clear();
+        process.synced = index;
         Ok(Some(index))
     }
 

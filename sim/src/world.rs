@@ -315,6 +315,12 @@ impl World<'_> {
                     Err(error) => self.stop(node, &error),
                 }
             }
+            Operation::Expire(expiry) => {
+                self.report.expired_batches += match self.nodes[node].expire(&expiry) {
+                    Ok(batches) => batches,
+                    Err(error) => return self.stop(node, &error),
+                };
+            }
             Operation::Read { token, query, budget_bytes } => {
                 let delay_us =
                     self.delay_us(node, Purpose::Read, self.scenario.read_us) * self.slowness(node);

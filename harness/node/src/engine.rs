@@ -16,7 +16,7 @@ use weir_kernel::broker::{
 };
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash};
-use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
+use weir_kernel::log::{Checkpoint, Chunk, Expiry, Query, Record};
 use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_kernel::verify::Verifier;
@@ -42,6 +42,8 @@ pub enum Completion {
     Signed(Token, [u8; 65]),
     /// Another shard of the broker says something.
     Handed(Handed),
+    /// The disk holds as much as it may, or does not any more.
+    Full(bool),
 }
 
 /// Something to begin; order matters only among writes.
@@ -72,6 +74,8 @@ pub enum Operation {
         /// About how many bytes of batches.
         budget_bytes: u32,
     },
+    /// Drop what is too old from the log, beside what is more urgent; nothing waits for it.
+    Expire(Expiry),
     /// Sign with the broker's key; complete with [`Completion::Signed`].
     Sign {
         /// Names the completion.
@@ -216,6 +220,7 @@ impl<V: Verifier> Engine<V> {
             Completion::LoadFailed(token, reason) => Input::LoadFailed(token, reason),
             Completion::Signed(token, signature) => Input::Signed(token, signature),
             Completion::Handed(handed) => Input::Handed(handed),
+            Completion::Full(full) => Input::Full(full),
         })
     }
 
@@ -250,6 +255,7 @@ fn operation_of(output: Output, last: &mut LastSent) -> Operation {
         }
         Output::Write(index, records) => Operation::Write { index, records },
         Output::Read(token, query, budget_bytes) => Operation::Read { token, query, budget_bytes },
+        Output::Expire(expiry) => Operation::Expire(expiry),
         Output::Sign(token, digest) => Operation::Sign { token, digest },
         Output::Submit(intent) => Operation::Submit(intent),
         Output::Reply(session, reply) => Operation::Reply(session, reply),

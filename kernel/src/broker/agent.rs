@@ -25,7 +25,7 @@ use crate::batch::SignedHeader;
 use crate::coordinator::fees::Meter;
 use crate::coordinator::{Entry, Intent, Partition, Report, Settlement, report_signing_hash};
 use crate::ids::{Address, BrokerIndex, PartitionId};
-use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS};
+use crate::limits::{CUTS_BYTES, MAX_SETTLEMENTS, REJOIN_PAUSE_EPOCHS};
 use crate::log::{Chunk, Query, Table};
 use crate::marks::Rare;
 use crate::rules::Bug;
@@ -82,7 +82,7 @@ impl Agent {
         draws::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         seating::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
         growth::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
-        rejoining::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        self.rejoin(ctx, me);
         quorums::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
     }
 
@@ -121,6 +121,14 @@ impl Agent {
             }
             ctx.submit(intent);
         }
+    }
+
+    /// Joins again if this broker was suspended and has rested.
+    fn rejoin(&mut self, ctx: &mut Context<'_>, me: BrokerIndex) {
+        let pause_epochs = if ctx.rules.has(Bug::RejoinsAtOnce) { 0 } else { REJOIN_PAUSE_EPOCHS };
+        let Some(wanted) = rejoining::wanted(ctx.view, me, pause_epochs) else { return };
+        let skips = ctx.rules.has(Bug::ForgetsToApprove);
+        self.send(ctx, if skips { (Duty::Rejoin, Intent::Rejoin) } else { wanted });
     }
 
     /// Signs the last seal if this broker missed it and has adopted it since.
@@ -209,7 +217,10 @@ impl Agent {
             return;
         }
         let Some(partition) = ctx.view.partition(id) else { return };
-        for (head, proof) in gathering.finish(partition.checksum) {
+        for (head, mut proof) in gathering.finish(partition.checksum) {
+            if ctx.rules.has(Bug::LeavesOutLaterSeals) {
+                proof.later.clear();
+            }
             let lane = replica.lanes.get(&head.lane).filter(|lane| lane.sealed == head);
             if let Some(signed) = lane.and_then(|lane| lane.sealed_header) {
                 let settlement = Intent::SettleLane(Box::new(Settlement { signed, proof }));

@@ -11,7 +11,7 @@ use super::sharding::Share;
 use crate::batch::Batch;
 use crate::coordinator::{Entry, Intent, State};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
-use crate::log::{Query, Record};
+use crate::log::{Expiry, Query, Record};
 use crate::marks::{Marks, Rare};
 use crate::rules::{Bug, Rules};
 use crate::time::Now;
@@ -34,8 +34,8 @@ pub enum After {
 /// What an answer from outside is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A lane for a peer.
-    Repair(Address, PartitionId, LaneId),
+    /// A lane for a peer, from this sequence on.
+    Repair(Address, PartitionId, LaneId, u64),
     /// Sealed cuts for a peer, after this epoch.
     Cuts(Address, PartitionId, Epoch),
     /// A query of an edge, under its own token.
@@ -55,6 +55,8 @@ pub struct Ledger {
     next_token: u64,
     waiting: VecDeque<(u64, Vec<After>)>,
     purposes: BTreeMap<Token, Purpose>,
+    /// Whether the disk holds as much as it may.
+    full: bool,
 }
 
 impl fmt::Debug for Ledger {
@@ -78,6 +80,11 @@ impl Ledger {
             ready.extend(self.waiting.pop_front().into_iter().flat_map(|(_, after)| after));
         }
         ready
+    }
+
+    /// Says whether the disk holds as much as it may.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// What this answer is for; `None` if nobody waits for it.
@@ -188,10 +195,20 @@ impl<'a> Context<'a> {
         !self.records.is_empty() || !self.ledger.waiting.is_empty()
     }
 
+    /// Whether the disk holds as much as it may.
+    pub fn is_full(&self) -> bool {
+        self.ledger.full
+    }
+
     /// Reads the log.
     pub fn read(&mut self, purpose: Purpose, query: Query, budget_bytes: u32) {
         let token = self.token(purpose);
         self.outputs.push(Output::Read(token, query, budget_bytes));
+    }
+
+    /// Lets the log drop what is too old.
+    pub fn expire(&mut self, expiry: Expiry) {
+        self.outputs.push(Output::Expire(expiry));
     }
 
     /// Asks for a signature.

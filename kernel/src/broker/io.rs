@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use crate::batch::Batch;
 use crate::coordinator::{Intent, State};
 use crate::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
-use crate::log::{Chunk, Query, Record};
+use crate::log::{Chunk, Expiry, Query, Record};
 use crate::verify::Verified;
 use crate::wire::Received;
 
@@ -44,6 +44,8 @@ pub enum Input {
     Signed(Token, [u8; 65]),
     /// Another shard of this broker says something.
     Handed(Handed),
+    /// Whether the disk holds as much as the operator allows: then nothing new is taken from publishers (WP 2.4.8).
+    Full(bool),
     /// Time passed: some deadline is due.
     Elapsed,
 }
@@ -73,6 +75,9 @@ pub enum Output {
     Write(u64, Vec<Record>),
     /// Read the log; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Read(Token, Query, u32),
+    /// Drop what is too old from the log, a little at a time and beside what is more urgent. Nothing waits for it: what
+    /// is not dropped is named again later.
+    Expire(Expiry),
     /// Sign this hash with the broker's key; answer with [`Input::Signed`].
     Sign(Token, Hash),
     /// Send a transaction to the chain.

@@ -26,6 +26,7 @@ mod message;
 mod open_error;
 mod refusal;
 mod replica;
+pub mod retention;
 pub mod rows;
 mod sealer;
 mod shard;

@@ -1,6 +1,7 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
 mod answering;
+mod retaining;
 mod roles;
 mod summary;
 #[cfg(test)]
@@ -21,7 +22,8 @@ use super::lane::Mark;
 use super::message::{Message, SignedEntry};
 use super::open_error::OpenError;
 use super::refusal::Refusal;
-use super::replica::{Replica, Source};
+use super::replica::{Gone, Replica, Source};
+use super::retention::Turn;
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
 use super::sealer::Sealer;
 use super::sharding::Share;
@@ -61,6 +63,8 @@ struct Machines {
     memory: Memory,
     /// Changes of seats that were looked at; `None` before the first look at everything.
     reseatings_seen: Option<u64>,
+    /// Whose turn it is to be looked at for what is too old.
+    retention: Turn,
 }
 
 /// What is known of this store's continuity.
@@ -116,6 +120,7 @@ impl Shard {
             agent: Agent::default(),
             memory: Memory::Empty,
             reseatings_seen: None,
+            retention: Turn::default(),
         };
         for (table, key, value) in &checkpoint.rows {
             machines.restore(me, (rules, share), (*table, key, value))?;
@@ -131,6 +136,9 @@ impl Shard {
             assert!(view.height >= self.view.height, "the confirmed chain never goes back");
             self.view = Arc::clone(view);
             self.my_index = view.broker_index(self.me);
+        }
+        if let Input::Full(full) = &input {
+            self.ledger.set_full(*full);
         }
         let view = Arc::clone(&self.view);
         let ready = match &input {
@@ -232,6 +240,8 @@ impl Machines {
             Input::Client(session, command) => self.edge.on_command(ctx, session, command),
             Input::Chain(_) => self.on_view(ctx),
             Input::Durable(_) => self.on_durable(ctx, ready),
+            // It is heeded where a batch is admitted.
+            Input::Full(_) => {}
             Input::Loaded(_, chunk) => {
                 if let Some(purpose) = purpose {
                     self.on_loaded(ctx, purpose, chunk);
@@ -276,6 +286,7 @@ impl Machines {
                 }
             }
         }
+        self.expire(ctx);
         self.agent.on_view(ctx, &self.partitions);
         self.edge.on_view(ctx);
     }
@@ -380,12 +391,18 @@ impl Machines {
             }
             Message::Fetch { partition, lane, from: sequence } => {
                 let query = Query::Lane { lane, from: sequence };
-                ctx.read(Purpose::Repair(from, partition, lane), query, REPAIR_BYTES);
+                ctx.read(Purpose::Repair(from, partition, lane, sequence), query, REPAIR_BYTES);
             }
             Message::Repair { partition, lane } => self.with(partition, |replica, sealer| {
                 replica.on_repair(ctx, from, lane, batches);
                 sealer.progress(ctx, replica);
             }),
+            Message::Gone { partition, lane, epoch, before, header } => {
+                self.with(partition, |replica, sealer| {
+                    replica.on_gone(ctx, from, Gone { lane, epoch, before, header });
+                    sealer.on_view(ctx, replica);
+                })
+            }
             Message::CutsWanted { partition, after_epoch } => {
                 let query = Query::Rows {
                     table: Table::Cut,

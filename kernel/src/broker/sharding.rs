@@ -102,6 +102,7 @@ impl Shards {
             | Message::Sealed { partition, .. }
             | Message::Fetch { partition, .. }
             | Message::Repair { partition, .. }
+            | Message::Gone { partition, .. }
             | Message::Closing { partition, .. }
             | Message::Decline { partition, .. }
             | Message::HeadsWanted { partition }
@@ -242,6 +243,7 @@ mod tests {
             },
             Message::Fetch { partition, lane, from: 0 },
             Message::Repair { partition, lane },
+            Message::Gone { partition, lane, epoch: 1, before: 0, header: None },
             Message::Closing {
                 partition,
                 epoch: 1,

@@ -16,6 +16,7 @@ impl Names {
             Completion::Durable(index) => format!("write {index} is on disk"),
             Completion::Loaded(token, chunk) => format!("read {}: {} batches", token.0, chunk.batches.len()),
             Completion::LoadFailed(token, reason) => format!("read {} failed: {}", token.0, words(reason)),
+            Completion::Full(full) => format!("disk full: {full}"),
             Completion::Signed(token, _) => format!("signature {} is made", token.0),
             Completion::Handed(handed) => format!("hears of its other shard: {}", topic(handed)),
         })
@@ -27,6 +28,10 @@ impl Names {
             Operation::Send { .. } | Operation::Reply(..) => return None,
             Operation::Write { index, records } => format!("writes {index}: {}", self.records(records)),
             Operation::Read { token, .. } => format!("reads {}", token.0),
+            Operation::Expire(expiry) => {
+                let slot = self.slot(expiry.slot);
+                format!("lets go of {slot} in p{} before {}", expiry.partition, expiry.before_ms)
+            }
             Operation::Sign { token, digest } => format!("signs {}: {}", token.0, short(&digest.0)),
             Operation::Submit(intent) => format!("submits {}", self.intent(intent)),
             Operation::Hand(shard, handed) => format!("tells its shard {shard}: {}", topic(handed)),

@@ -10,6 +10,7 @@ use weir_node::engine::{Completion, Operation};
 use super::access::Access;
 use super::closing::Closing;
 use super::disks::Disks;
+use super::duties;
 use super::once::Once;
 use super::receipts::Receipts;
 use super::stored;
@@ -80,6 +81,7 @@ impl Brokers {
             }
             Operation::Submit(intent) => {
                 self.once.on_submit(now_us, (who, view.height), intent, violations);
+                duties::on_submit(now_us, (who, view), intent, violations);
             }
             Operation::Reply(session, reply) => {
                 let known = (view, &self.disks, &self.liars);
@@ -90,7 +92,7 @@ impl Brokers {
                 self.once.on_adopted(now_us, who, (*partition, *epoch), violations);
             }
             Operation::Write { .. } | Operation::Read { .. } | Operation::Sign { .. } => {}
-            Operation::Hand(..) => {}
+            Operation::Hand(..) | Operation::Expire(_) => {}
             Operation::Trace(_) | Operation::Refused(..) => {}
         }
     }

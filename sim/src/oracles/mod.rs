@@ -16,6 +16,8 @@
 //! | no reader without permission is served | at each chunk and live batch, [`access`] |
 //! | tokens are conserved and owed tokens are there | at each block, [`tokens`] |
 //! | who has worked is paid | at the end, [`tokens`] |
+//! | what lanes owe is settled | at the end, [`duties`] |
+//! | who is suspended joins again, and not while its seats would bring it back for nothing | at each, and at the end, [`duties`] |
 //! | everything acknowledged is kept by every replica, read by readers, delivered to subscribers | at the end, [`durability`] |
 //! | every partition is founded and seals again | at the end, [`seals`] |
 
@@ -25,6 +27,7 @@ pub mod closing;
 pub mod cuts;
 pub mod disks;
 pub mod durability;
+pub mod duties;
 pub mod once;
 pub mod receipts;
 pub mod seals;

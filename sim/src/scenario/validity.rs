@@ -46,7 +46,8 @@ impl Scenario {
     }
 
     fn check_counts(&self) -> Result<(), ScenarioError> {
-        let at_least_one: [(&'static str, u64, u64); 15] = [
+        let at_least_one: [(&'static str, u64, u64); 16] = [
+            ("retention_s", self.retention_s.saturating_add(1), MAX_DURATION_MS),
             ("clients_from_ms", self.clients_from_ms.saturating_add(1), MAX_DURATION_MS),
             ("event_ns", self.event_ns.saturating_add(1), MAX_EVENT_NS),
             ("brokers", u64::from(self.brokers), u64::from(MAX_BROKERS)),

@@ -3,7 +3,7 @@
 use super::{Ended, World};
 use crate::audit::Audit;
 use crate::clients::Client;
-use crate::oracles::durability;
+use crate::oracles::{durability, duties};
 use crate::report::Report;
 use crate::surroundings::note_about;
 
@@ -17,13 +17,17 @@ impl World<'_> {
         let late_epochs = (4 * self.scenario.view_us.1 + 2 * unconfirmed_us).div_ceil(epoch_us);
         self.oracles.seals.on_end(now_us, &view, late_epochs, &mut violations);
         self.oracles.tokens.on_end(now_us, &view, &self.oracles.brokers.liars, &mut violations);
+        duties::rejoined(now_us, &view, &self.oracles.brokers.liars, &mut violations);
+        if self.scenario.real_signatures {
+            duties::settled(now_us, &view, &self.publications, epoch_us, &mut violations);
+        }
         let (nodes, serving) = (&self.nodes, &self.serving);
         durability::on_end(now_us, &view, nodes, serving, &self.publications, &mut violations);
         for seated in &self.clients {
             let about = vec![seated.actor];
             match &seated.client {
                 Client::Subscriber(subscriber) => {
-                    for what in subscriber.missing(&self.publications) {
+                    for what in subscriber.missing(&self.publications, now_us) {
                         note_about(&mut violations, now_us, "delivery", what, about.clone());
                     }
                 }

@@ -90,6 +90,8 @@ impl<'a> World<'a> {
             transcript: Default::default(),
             report: Report::default(),
         };
+        world.publications.retention_ms =
+            (scenario.retention_s > 0).then_some(scenario.retention_s.saturating_mul(1_000));
         world.add_brokers();
         world.add_clients();
         world.add_faults();

@@ -50,6 +50,8 @@ pub fn case(bug: Bug) -> Case {
             duration_ms: 100_000,
             ..small()
         }),
+        Bug::LeavesOutLaterSeals => ("settled", |_| paying()),
+        Bug::RejoinsAtOnce | Bug::ForgetsToApprove => ("rejoins", |_| suspended()),
     };
     Case { bug, oracle, scenario }
 }
@@ -179,6 +181,34 @@ pub fn growing() -> Scenario {
         duration_ms: 110_000,
         heal_ms: 35_000,
         ..Scenario::rough(4)
+    }
+}
+
+/// Publishers pay for short lanes, with signatures that contracts check.
+fn paying() -> Scenario {
+    Scenario {
+        free_events: Some(10),
+        real_signatures: true,
+        publishers: 2,
+        publish_interval_ms: 500,
+        lane_batches: 12,
+        block_ms: 250,
+        epoch_blocks: 4,
+        duration_ms: 110_000,
+        heal_ms: 25_000,
+        ..Scenario::calm(4)
+    }
+}
+
+/// A broker sees the chain and is heard by nobody until it has lost its seats.
+fn suspended() -> Scenario {
+    Scenario {
+        faults: vec![fault(20_000, 3, FaultKind::Isolated, 40_000)],
+        block_ms: 250,
+        epoch_blocks: 4,
+        duration_ms: 140_000,
+        heal_ms: 75_000,
+        ..Scenario::calm(5)
     }
 }
 

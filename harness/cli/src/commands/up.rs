@@ -60,6 +60,9 @@ pub struct Up {
     /// Blocks an epoch, after which partitions are sealed; fixed for the network's life [new networks: 8]
     #[arg(long, value_name = "N")]
     epoch_blocks: Option<u64>,
+    /// Megabytes of its disk from which on a broker takes nothing new from publishers [default: no limit]
+    #[arg(long, value_name = "MB")]
+    disk_limit_mb: Option<u64>,
     /// Publish no sample streams
     #[arg(long)]
     no_samples: bool,
@@ -123,6 +126,7 @@ impl Up {
             http: self.http,
             websocket: self.ws,
             samples: !self.no_samples,
+            disk_limit_bytes: self.disk_limit_mb.map(|megabytes| megabytes.saturating_mul(1_000_000)),
             offline: self.offline,
             ..Options::new(directory)
         })

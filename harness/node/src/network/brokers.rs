@@ -44,6 +44,7 @@ pub struct Brokers {
     gateway: Arc<Gateway>,
     views: watch::Receiver<Arc<State>>,
     shards: ShardCount,
+    disk_limit_bytes: Option<u64>,
 }
 
 impl Slot {
@@ -110,6 +111,7 @@ impl Brokers {
         chain: SharedMirror,
         gateway: Arc<Gateway>,
         views: watch::Receiver<Arc<State>>,
+        disk_limit_bytes: Option<u64>,
     ) -> Self {
         let slot = |(number, files)| Slot::new(format!("broker-{number}"), files);
         let leaver = |files: BrokerFiles| Slot::new(format!("leaving-{}", files.wallet.address()), files);
@@ -120,6 +122,7 @@ impl Brokers {
             gateway,
             views,
             shards: ShardCount::a_core(1),
+            disk_limit_bytes,
         }
     }
 
@@ -167,6 +170,7 @@ impl Brokers {
             key: SecretKey::from_bytes(&slot.files.wallet.to_bytes()).expect("a wallet's key is a key"),
             directory: slot.files.store(),
             shards: if leaves { self.shards.if_new() } else { self.shards },
+            disk_limit_bytes: self.disk_limit_bytes,
             listen: slot.listen(&view),
             tls: slot.files.tls.clone(),
             chain: self.chain.clone(),

@@ -37,6 +37,8 @@ pub struct Options {
     pub epoch_blocks: Option<u64>,
     /// Time between two blocks.
     pub block_time: Duration,
+    /// Bytes on disk from which on a broker takes nothing new from publishers; `None` for no limit.
+    pub disk_limit_bytes: Option<u64>,
     /// Where HTTP listens; port 0 picks one.
     pub http: SocketAddr,
     /// Where WebSocket clients connect; port 0 picks one.
@@ -60,6 +62,7 @@ impl Options {
             shards: None,
             epoch_blocks: None,
             block_time: Duration::from_secs(1),
+            disk_limit_bytes: None,
             http: SocketAddr::from(([127, 0, 0, 1], 7171)),
             websocket: SocketAddr::from(([127, 0, 0, 1], 7170)),
             samples: true,

@@ -26,6 +26,7 @@
 //! QUIC's flow control and the sessions' queues push back to the publishers.
 
 pub mod commit;
+mod disk;
 mod door;
 mod front;
 mod inbox;
@@ -52,6 +53,7 @@ use weir_net::quic::{Backlog, QuicConfig, QuicTransport};
 use weir_store::{EventLog, LogError, SegmentLog, SegmentOptions};
 
 use self::commit::Committer;
+use self::disk::DiskLimit;
 use self::door::{Door, waker};
 use self::front::Front;
 use self::inbox::Inbox;
@@ -76,6 +78,8 @@ pub struct NodeConfig {
     pub directory: PathBuf,
     /// How many shards it has.
     pub shards: ShardCount,
+    /// Bytes on disk from which on it takes nothing new from publishers; `None` for no limit.
+    pub disk_limit_bytes: Option<u64>,
     /// Where it listens for other brokers; port 0 picks one.
     pub listen: SocketAddr,
     /// Its TLS key, whose hash is in its registration.
@@ -195,7 +199,8 @@ impl Node {
 
     /// Runs a broker over the logs of its shards.
     fn run<L: EventLog + 'static>(config: NodeConfig, logs: Vec<L>) -> Result<Self, StartError> {
-        let NodeConfig { name, key, directory, shards: _, listen, tls, chain, view } = config;
+        let NodeConfig { name, key, directory, shards: _, disk_limit_bytes, listen, tls, chain, view } =
+            config;
         let count = u16::try_from(logs.len()).ok().and_then(Shards::new);
         let shards = count.expect("a layout has as many stores as a broker has shards");
         let me = key.address();
@@ -228,6 +233,7 @@ impl Node {
             submitter,
             shards: all.clone(),
             shown,
+            disk: DiskLimit::new(disk_limit_bytes, all.len()),
         };
         let mut sources: Vec<Source> = Vec::new();
         if shards == Shards::ONE {
@@ -359,6 +365,7 @@ impl<L: EventLog + 'static> Opened<L> {
             committer: committer.clone(),
             reader,
             log: log_reader,
+            full: false,
         };
         threads.spawn(&role("engine"), Box::new(move || turns.run()))?;
         Ok(committer)

@@ -11,6 +11,7 @@ use weir_net::quic::Sender;
 use weir_store::LogReader;
 
 use super::commit::Committer;
+use super::disk::DiskLimit;
 use super::door::Door;
 use super::inbox::{Framed, Inbox, Taken};
 use super::reading::Reader;
@@ -48,6 +49,8 @@ pub struct Common {
     pub shards: Vec<Arc<Inbox>>,
     /// Which view of the chain is shown.
     pub shown: Shown,
+    /// What they may keep on disk together.
+    pub disk: DiskLimit,
 }
 
 /// With the last engine thread the threads that work for all of them end.
@@ -84,6 +87,8 @@ pub struct Turns {
     pub reader: Reader,
     /// Counts.
     pub log: Arc<dyn LogReader>,
+    /// Whether the kernel knows the disk as full.
+    pub full: bool,
 }
 
 impl Turns {
@@ -183,6 +188,7 @@ impl Turns {
                     }
                 }
                 Operation::Write { index, records } => self.committer.write(index, records),
+                Operation::Expire(expiry) => self.committer.expire(expiry),
                 Operation::Read { token, query, budget_bytes } => {
                     self.reader.read(token, query, budget_bytes)
                 }
@@ -235,8 +241,13 @@ impl Turns {
         }
     }
 
-    fn refresh_statistics(&self) {
+    fn refresh_statistics(&mut self) {
         let counted = self.log.statistics();
+        let full = self.common.disk.is_reached(self.number, counted.disk_bytes);
+        if std::mem::replace(&mut self.full, full) != full {
+            tracing::warn!(broker = self.common.name, full, bytes = counted.disk_bytes, "disk limit");
+            self.inbox.push(Completion::Full(full));
+        }
         let mut statistics = NodeStatistics {
             events: counted.events,
             batches: counted.batches,

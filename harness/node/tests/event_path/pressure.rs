@@ -78,7 +78,7 @@ impl EventLog for Paced {
         Ok(self.index)
     }
 
-    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64) -> Result<u64, LogError> {
+    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64, _: u64) -> Result<u64, LogError> {
         Ok(0)
     }
 
@@ -154,6 +154,7 @@ fn a_fast_publisher_fills_nothing_but_its_own_queue() {
         key: key.clone(),
         directory: std::env::temp_dir(),
         shards: ShardCount::a_core(1),
+        disk_limit_bytes: None,
         listen: any,
         tls,
         chain: SharedMirror::new(Mirror::in_memory(&genesis)),

@@ -7,12 +7,12 @@
 use super::{Duty, Wanted};
 use crate::coordinator::{Intent, State};
 use crate::ids::BrokerIndex;
-use crate::limits::REJOIN_PAUSE_EPOCHS;
 
-/// What this broker does to be counted on again: first the coordinator is let take the fee.
-pub fn wanted(view: &State, me: BrokerIndex) -> Option<Wanted> {
+/// What this broker does to be counted on again once its reliability has rested for so many epochs,
+/// [`REJOIN_PAUSE_EPOCHS`](crate::limits::REJOIN_PAUSE_EPOCHS): first the coordinator is let take the fee.
+pub fn wanted(view: &State, me: BrokerIndex, pause_epochs: u64) -> Option<Wanted> {
     let broker = view.broker(me).filter(|broker| broker.left.is_none() && broker.is_suspended())?;
-    let has_rested = view.epoch() >= broker.rated_epoch.saturating_add(REJOIN_PAUSE_EPOCHS);
+    let has_rested = view.epoch() >= broker.rated_epoch.saturating_add(pause_epochs);
     let fee = view.params.join_fee;
     if !has_rested || view.balance(broker.address) < fee {
         return None;
@@ -28,6 +28,7 @@ mod tests {
     use super::*;
     use crate::broker::duties::fixture;
     use crate::coordinator::reliability::MINIMUM;
+    use crate::limits::REJOIN_PAUSE_EPOCHS;
 
     /// A chain where broker 1 is suspended since epoch 10 and has this much.
     fn view(epoch: u64, balance: u128) -> State {
@@ -39,7 +40,7 @@ mod tests {
     }
 
     fn duty(view: &State) -> Option<Duty> {
-        wanted(view, BrokerIndex(1)).map(|(duty, _)| duty)
+        wanted(view, BrokerIndex(1), REJOIN_PAUSE_EPOCHS).map(|(duty, _)| duty)
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Machines {
     /// What was asked of the log is there.
     pub(super) fn on_loaded(&mut self, ctx: &mut Context<'_>, purpose: Purpose, chunk: Chunk) {
         match purpose {
-            Purpose::Repair(to, partition, lane) => {
+            Purpose::Repair(to, partition, lane, from) => {
+                self.with(partition, |replica, _| replica.tell_gone(ctx, to, (lane, from), &chunk));
                 ctx.send_stored(to, Message::Repair { partition, lane }, chunk.batches);
             }
             Purpose::Cuts(to, partition, after_epoch) => {

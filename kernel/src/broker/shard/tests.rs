@@ -142,7 +142,7 @@ impl Broker {
                     Output::Reply(_, reply) => self.replies.push((shard, reply)),
                     Output::Submit(intent) => self.intents.push(intent),
                     Output::Send(to, message, _) => panic!("{message:?} for {to} of a network of one"),
-                    Output::Sign(..) | Output::Event(_) => {}
+                    Output::Expire(_) | Output::Sign(..) | Output::Event(_) => {}
                 }
             }
         }

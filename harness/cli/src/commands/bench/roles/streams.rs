@@ -33,6 +33,7 @@ pub fn start(directory: &Path, streams: u32) -> Result<Node, Failure> {
         key: key.expect("a hash is a key"),
         directory: directory.to_owned(),
         shards: ShardCount::IfNew(Shards::ONE),
+        disk_limit_bytes: None,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: TlsIdentity::generate().map_err(Failure::of)?,
         chain: SharedMirror::new(Mirror::in_memory(&genesis)),
