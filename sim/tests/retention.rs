@@ -45,8 +45,8 @@ fn readers_that_fell_behind_go_on_where_events_are_kept() {
 
 #[test]
 fn lanes_that_everybody_forgot_hold_no_latecomer_up() {
-    let report = held(6, &forgotten());
-    assert!(report.marks.count(Rare::LaneGone) > 0);
+    let reports = [1, 2, 6].map(|seed| held(seed, &forgotten()));
+    assert!(reports.iter().map(|report| report.marks.count(Rare::LaneGone)).sum::<u64>() > 0);
 }
 
 #[test]

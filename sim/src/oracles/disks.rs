@@ -44,7 +44,7 @@ enum Change {
     /// A lane's row: up to where it is sealed.
     Sealed(PartitionId, LaneId, u64),
     /// A lane's row goes: it is forgotten.
-    Forgotten(PartitionId, LaneId),
+    Forgotten(LaneId),
 }
 
 impl Change {
@@ -71,7 +71,7 @@ impl Change {
                 Some(Self::Sealed(partition, lane, row.sealed.next_sequence))
             }
             Record::Remove { table: Table::Lane, key } => {
-                split_lane_key(key).map(|(partition, lane)| Self::Forgotten(partition, lane))
+                split_lane_key(key).map(|(_, lane)| Self::Forgotten(lane))
             }
             Record::Put { .. } | Record::Remove { .. } => None,
         }
@@ -96,13 +96,12 @@ impl Contents {
                 let end = self.lanes.entry((*partition, *lane)).or_insert(0);
                 if *end == 0 && *sealed > 0 {
                     *end = *sealed;
-                    self.sealed.insert(*lane, *sealed);
+                    let known = self.sealed.entry(*lane).or_insert(0);
+                    *known = (*known).max(*sealed);
                 }
             }
-            Change::Forgotten(partition, lane) => {
-                self.lanes.remove(&(*partition, *lane));
-                self.sealed.remove(lane);
-            }
+            // What was promised of it is over or goes on: a lane that is begun anew says so in the same write.
+            Change::Forgotten(_) => {}
             Change::Fork(partition, lane) => drop(self.forks.insert(*lane, *partition)),
             Change::Partition(partition, row) => drop(self.partitions.insert(*partition, *row)),
             Change::Cut(cut) => {
@@ -158,9 +157,13 @@ impl Disks {
     ) {
         let disk = self.disks.entry(who).or_default();
         let changes: Vec<Change> = records.iter().filter_map(Change::of).collect();
-        for change in &changes {
+        for (at, change) in changes.iter().enumerate() {
+            let before = at.checked_sub(1).map(|before| &changes[before]);
+            // A lane that is forgotten and begun anew has lost its beginning everywhere: whether that is true shows in the end.
+            let begins_anew = |of: &LaneId| matches!(before, Some(Change::Forgotten(lane)) if lane == of);
             if let Change::Truncate(_, lane, from) = change
                 && *from < disk.handed.sealed(lane)
+                && !begins_anew(lane)
             {
                 let sealed = disk.handed.sealed(lane);
                 let what = format!("{who} drops lane {lane} from {from} on, and it is sealed up to {sealed}");

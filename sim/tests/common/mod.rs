@@ -39,7 +39,8 @@ pub fn forgotten() -> Scenario {
         retention_s: 10,
         block_ms: 250,
         epoch_blocks: 2,
-        lane_batches: 20,
+        // A publisher ends its lanes long before their life does.
+        lane_batches: 5,
         publish_interval_ms: 1_000,
         faults: vec![fault(15_000, 3, FaultKind::Crash, 170_000)],
         duration_ms: 240_000,
