@@ -1,14 +1,17 @@
-//! Maps by account: found by hash, and in the order in which accounts came, so that nothing depends on hashes.
+//! Maps by account and by lane: found by hash, and in the order in which they came, so that nothing depends on hashes.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
 use indexmap::IndexMap;
-use weir_kernel::ids::Address;
+use weir_kernel::ids::{Address, LaneId};
 
 /// A map by account. Oracles look into it several times in each turn of each broker.
 pub type ByAddress<V> = IndexMap<Address, V, BuildHasherDefault<Leading>>;
 
-/// Accounts are hashes themselves: eight bytes of them will do.
+/// A map by lane.
+pub type ByLane<V> = IndexMap<LaneId, V, BuildHasherDefault<Leading>>;
+
+/// Accounts and lanes are hashes themselves: eight bytes of them will do.
 #[derive(Debug, Default)]
 pub struct Leading(u64);
 

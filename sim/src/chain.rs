@@ -233,6 +233,9 @@ impl ChainActor {
     /// Seats all brokers, once, when so many have their draws: whoever wants to may do that, and one who is no broker gets
     /// no reward for it.
     pub fn found(&mut self, brokers: usize) {
+        if self.founder.is_none() {
+            return;
+        }
         let view = self.view();
         let drawn = view.brokers.values().filter(|broker| broker.draw.is_some()).count();
         let Some(founder) = self.founder.take_if(|_| drawn >= brokers) else { return };

@@ -147,7 +147,7 @@ fn events(payload: u64, count: u64, wall_ms: u64, last_ms: u64) -> Vec<NewEvent>
     (0..count)
         .map(|number| {
             let text = if payload == 0 { format!("{{\"n\":{number}}}") } else { event(&mut random, number) };
-            NewEvent::new(wall_ms, content_type::JSON, text.as_bytes())
+            NewEvent::new(wall_ms, content_type::JSON, text)
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use weir_kernel::batch::Batch;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::{LaneId, PartitionId, StreamId, StreamPartition};
 
+use crate::by_address::ByLane;
 use crate::chain::START_MS;
 
 /// One signed batch.
@@ -80,7 +81,7 @@ pub struct Publications {
     pub stored: u64,
     /// How long brokers keep events, in milliseconds; `None` for good.
     pub retention_ms: Option<u64>,
-    lanes: BTreeMap<LaneId, Lane>,
+    lanes: ByLane<Lane>,
     slots: BTreeMap<StreamPartition, BTreeSet<LaneId>>,
     /// Lanes in the order in which they were opened, with where they are and the block that they opened at.
     opened: Vec<(LaneId, StreamPartition, u64)>,
@@ -170,7 +171,9 @@ impl Publications {
 
     /// What honest publishers signed.
     pub fn honest(&self) -> impl Iterator<Item = (LaneId, u64, &Publication)> {
-        self.lanes.iter().flat_map(|(id, lane)| {
+        let mut lanes: Vec<(&LaneId, &Lane)> = self.lanes.iter().collect();
+        lanes.sort_unstable_by_key(|(id, _)| *id);
+        lanes.into_iter().flat_map(|(id, lane)| {
             let honest =
                 lane.batches.iter().filter(|(_, publication)| publication.standing == Standing::Honest);
             honest.map(|(sequence, publication)| (*id, *sequence, publication))

@@ -11,7 +11,7 @@ use weir_kernel::ids::{Address, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
 use weir_kernel::wire;
 
-use crate::by_address::ByAddress;
+use crate::by_address::{ByAddress, ByLane};
 use crate::report::Violation;
 use crate::surroundings::note;
 
@@ -143,7 +143,7 @@ pub struct Disk {
 pub struct Disks {
     disks: ByAddress<Disk>,
     /// For each lane, how far it ever was on whose disk: a disk that was lost held it all the same.
-    ever: BTreeMap<LaneId, (PartitionId, BTreeMap<Address, u64>)>,
+    ever: ByLane<(PartitionId, BTreeMap<Address, u64>)>,
 }
 
 impl Disks {

@@ -15,6 +15,7 @@ use weir_kernel::verify::Verifier;
 use weir_kernel::wire::{self, Domain};
 
 use super::disks::{Disk, Disks};
+use crate::by_address::ByAddress;
 use crate::report::Violation;
 use crate::surroundings::note;
 
@@ -42,7 +43,7 @@ struct Replica {
 /// All receipts of a run.
 #[derive(Debug, Default)]
 pub struct Receipts {
-    replicas: BTreeMap<(Address, PartitionId), Replica>,
+    replicas: ByAddress<BTreeMap<PartitionId, Replica>>,
     /// Replicas whose first receipts of an epoch are being sent in this turn.
     entering: BTreeSet<(Address, PartitionId)>,
 }
@@ -90,7 +91,7 @@ impl Receipts {
             check_forks(now_us, from, (*partition, *epoch), disk, violations);
         }
         let Message::Acknowledge { partition, epoch, heads } = received.message() else { return };
-        let replica = self.replicas.entry((from, *partition)).or_default();
+        let replica = self.replicas.entry(from).or_default().entry(*partition).or_default();
         let mut wrong = Vec::new();
         check_epoch(*partition, *epoch, view, disk, replica, &mut wrong);
         heads.iter().for_each(|head| check_head(*partition, head, disk, &mut wrong));
@@ -111,8 +112,8 @@ impl Receipts {
     /// A broker's turn is over: whoever sent its first receipts of an epoch has repeated all that are not sealed.
     pub fn on_turn_end(&mut self, now_us: u64, disks: &Disks, violations: &mut Vec<Violation>) {
         for (who, partition) in std::mem::take(&mut self.entering) {
-            let (Some(replica), Some(disk)) = (self.replicas.get_mut(&(who, partition)), disks.of(&who))
-            else {
+            let replica = self.replicas.get_mut(&who).and_then(|all| all.get_mut(&partition));
+            let (Some(replica), Some(disk)) = (replica, disks.of(&who)) else {
                 continue;
             };
             let contents = &disk.handed;
@@ -137,8 +138,7 @@ impl Receipts {
 
     /// A broker's process ended; what it promised before it lost its disk it may not remember.
     pub fn on_crash(&mut self, who: Address, wiped: bool, epoch: Epoch) {
-        let all = (who, PartitionId(0))..=(who, PartitionId(u32::MAX));
-        for (_, replica) in self.replicas.range_mut(all) {
+        for replica in self.replicas.get_mut(&who).into_iter().flat_map(BTreeMap::values_mut) {
             replica.told.clear();
             replica.edges.clear();
             replica.present = None;
