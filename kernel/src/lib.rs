@@ -48,6 +48,7 @@
 //! | what a broker asks of the chain (WP 2.4.6, 2.4.7) | [`broker::duties`] | |
 //! | frames between brokers | [`wire`], [`broker::Message`] | `vectors/frames.txt` |
 //! | what is on disk | [`log`], [`broker::rows`] | |
+//! | what is let go, and what a late replica or reader believes of it (WP 2.4.8) | [`broker::retention`] | |
 //! | every bound | [`limits`] | compile-time relations |
 //! | mistakes that tests plant, and marks that they count | [`rules`], [`marks`] | |
 //!

@@ -90,6 +90,18 @@ pub const MAX_FOLLOWERS: usize = 1024;
 /// A follower that has not asked again for this long is forgotten.
 pub const FOLLOWER_LIFE_US: u64 = 30_000_000;
 
+/// Streams that a broker looks at in each epoch for what their retention lets go: a look is cheap, and what goes late
+/// only takes room.
+pub const RETENTION_STREAMS: usize = 4096;
+
+/// Parts in which the newest content of a stream partition that is kept by size is counted: what is kept too long is at
+/// most one of them.
+pub const RETENTION_PARTS: u64 = 32;
+
+/// Lanes of a subscription in which a source left something out that no other has left out yet: more than one answer
+/// shows, so that what one source said of them is there when the next one answers.
+pub const MAX_GAPS: usize = 4096;
+
 // ---- Sealing ----------------------------------------------------------------------------------------------
 
 /// Blocks that a leader has to bring a seal about before the next one's turn.
@@ -153,7 +165,10 @@ pub const SEAL_RETRY_US: u64 = 5_000_000;
 /// A client that waits for the seal of a stored batch is told after this long that it has not come: several epochs.
 pub const SEAL_TIMEOUT_US: u64 = 3_600_000_000;
 
-/// Bytes of batches that an edge holds for acknowledgement: beyond, publishers are told to slow down.
+/// Shards of one broker at most: more than the cores of any machine that runs one.
+pub const MAX_SHARDS: u16 = 256;
+
+/// Bytes of batches that a shard's edge holds for acknowledgement: beyond, publishers are told to slow down.
 pub const MAX_PENDING_BYTES: usize = 128 << 20;
 
 /// Stream partitions of which an edge remembers who held the last stored batch.
@@ -189,7 +204,7 @@ pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
 /// than a few blocks hold. Whoever missed more looks at everything.
 pub const RESEATINGS_KEPT: usize = 1 << 12;
 
-/// Requests open at the same time in one session.
+/// Requests open at the same time in one session, at each shard.
 pub const MAX_REQUESTS: usize = 1024;
 
 /// A chunk and a repair fit beside the message that carries them into a frame.

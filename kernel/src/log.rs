@@ -107,6 +107,19 @@ pub struct Checkpoint {
     pub last_index: Vec<(PartitionId, u64)>,
 }
 
+/// What a log may drop for good: batches of a stream partition, from the beginning of their lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The network partition.
+    pub partition: PartitionId,
+    /// The stream partition.
+    pub slot: StreamPartition,
+    /// Batches whose last event is older than this, in milliseconds since 1970 UTC.
+    pub before_ms: u64,
+    /// Of those, the ones with an append index up to this: what came later was not looked at.
+    pub up_to_index: u64,
+}
+
 /// A place in the canonical order of a stream partition: (timestamp, lane, sequence).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Position {

@@ -161,6 +161,12 @@ rare! {
     ForkSealed,
     /// Closing a forked lane takes events back that readers may have.
     EventsWithdrawn,
+    /// A lane is taken up after its beginning, which nobody keeps any more.
+    LaneBegunLater,
+    /// Nothing of a lane that a cut names is kept by anybody.
+    LaneGone,
+    /// Retention lets events of a stream partition go.
+    EventsExpire,
     /// A lost disk is made good: its replica signs again.
     QuarantineEnded,
     /// A lost disk is noticed.
@@ -219,6 +225,8 @@ rare! {
     FeedMoved,
     /// A feed's source leaves out what comes next in a lane, and is left for another.
     FeedLied,
+    /// A reader that fell behind believes that what it did not get is not kept any more.
+    GapBelieved,
     /// A feed's source has lost its count.
     FeedRestarted,
     /// A feed has missed a live batch.

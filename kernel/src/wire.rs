@@ -74,6 +74,12 @@ impl Received {
         &self.batches
     }
 
+    /// Bytes of the batches that it keeps in memory.
+    pub fn attached_bytes(&self) -> usize {
+        let batches = self.batches.iter().map(|batch| batch.bytes().len());
+        batches.chain(self.stored.iter().map(|batch| batch.len())).sum()
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
         (self.message, self.batches, self.stored)
     }
@@ -149,6 +155,14 @@ pub fn encode(message: &Message, batches: &[Arc<[u8]>]) -> Vec<u8> {
     bincode::encode_into_writer((message, batches), &mut frame, config::standard())
         .expect("messages hold nothing that cannot be encoded");
     frame.0
+}
+
+/// The message of a frame, with nothing checked: it says to which shard the frame goes, which then decodes it. `None` for
+/// what is no frame.
+pub fn peek(bytes: &[u8]) -> Option<Message> {
+    let (version, body) = bytes.split_first().filter(|_| bytes.len() <= MAX_FRAME_BYTES)?;
+    let (message, _) = bincode::decode_from_slice(body, frame_config()).ok()?;
+    (*version == FRAME_VERSION).then_some(message)
 }
 
 /// Decodes a frame that `from` sent, and checks every signature in it.

@@ -14,7 +14,7 @@ use weir_chain::wallet::{Account, Wallet};
 use weir_chain::{calldata, fees};
 use weir_kernel::coordinator::fees::Params as Prices;
 use weir_kernel::coordinator::params::DATA;
-use weir_kernel::coordinator::{Fact, Intent, MAXIMUM_LIST, Params, State, useful_changes};
+use weir_kernel::coordinator::{Fact, Intent, MAXIMUM_LIST, Params, Retention, State, useful_changes};
 use weir_kernel::ids::{Address, StreamId, StreamPartition};
 use weir_kernel::signature::SecretKey;
 use weir_node::follower::Follower;
@@ -136,6 +136,9 @@ impl ChainActor {
             }
         }
         self.settle(start_s + 1);
+        if scenario.retention_s > 0 {
+            self.bound(scenario, owner, start_s + 1);
+        }
         if scenario.guests > 0 {
             self.admit_guests(seed, scenario, owner, start_s + 2);
         }
@@ -143,6 +146,15 @@ impl ChainActor {
             self.deposit(seed, scenario, owner, start_s + 4);
         }
         assert!(self.reverts.is_empty(), "the set-up succeeds: {:?}", self.reverts);
+    }
+
+    /// What the streams carry is kept for a while.
+    fn bound(&mut self, scenario: &Scenario, owner: &Wallet, at_s: u64) {
+        let retention = Retention { age_s: scenario.retention_s, size_bytes: 0 };
+        for stream in self.view().streams.keys() {
+            self.send(owner, EthereumAddress::from(stream.0), calldata::set_retention(&retention), CALL_GAS);
+        }
+        self.settle(at_s);
     }
 
     /// A stream that everybody may publish to and nobody read but guests, each until its time.

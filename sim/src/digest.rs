@@ -4,8 +4,8 @@
 //! chain is 128 bits of XXH3 and not cryptographic, because it audits ourselves and should cost little. It is the same
 //! number on every machine and in every build.
 
-use weir_kernel::broker::{Command, Reply, Trace};
-use weir_kernel::log::Record;
+use weir_kernel::broker::{Command, Handed, Reply, Trace};
+use weir_kernel::log::{Expiry, Record};
 use weir_kernel::wire::encode_row;
 use weir_node::engine::{Completion, Operation};
 use xxhash_rust::xxh3::xxh3_128;
@@ -58,9 +58,14 @@ impl Transcript {
                 self.numbers(6, &[token.0]);
                 self.bytes(reason.as_bytes());
             }
+            Completion::Full(full) => self.numbers(8, &[u64::from(*full)]),
             Completion::Signed(token, signature) => {
                 self.numbers(7, &[token.0]);
                 self.bytes(signature);
+            }
+            Completion::Handed(handed) => {
+                self.number(9);
+                self.handed(handed);
             }
         }
     }
@@ -81,13 +86,38 @@ impl Transcript {
                 self.numbers(14, &[token.0]);
                 self.bytes(&digest.0);
             }
+            Operation::Expire(Expiry { partition, slot, before_ms, up_to_index }) => {
+                self.numbers(
+                    19,
+                    &[u64::from(partition.0), u64::from(slot.partition), *before_ms, *up_to_index],
+                );
+                self.bytes(&slot.stream.0);
+            }
             Operation::Submit(intent) => self.tagged(15, &[&encode_row(intent)]),
             Operation::Reply(session, reply) => {
                 self.numbers(16, &[session.0]);
                 self.reply(reply);
             }
+            Operation::Hand(shard, handed) => {
+                self.numbers(20, &[u64::from(*shard)]);
+                self.handed(handed);
+            }
             Operation::Trace(trace) => self.trace(trace),
             Operation::Refused(from, error) => self.tagged(18, &[&from.0, error.to_string().as_bytes()]),
+        }
+    }
+
+    fn handed(&mut self, handed: &Handed) {
+        match handed {
+            Handed::Message(received) => {
+                self.tagged(1, &[&encode_row(received.message())]);
+                self.number(received.attached_bytes() as u64);
+            }
+            Handed::Stored { slot, home, holders } => {
+                self.numbers(2, &[u64::from(slot.partition), u64::from(home.0)]);
+                self.bytes(&slot.stream.0);
+                holders.iter().for_each(|holder| self.bytes(&holder.0));
+            }
         }
     }
 

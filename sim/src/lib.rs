@@ -126,6 +126,7 @@
 //! ```
 
 pub mod audit;
+mod broker;
 mod by_address;
 pub mod byzantine;
 pub mod chain;

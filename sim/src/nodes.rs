@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use weir_chain::wallet::Wallet;
+use weir_kernel::broker::Shards;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::Address;
-use weir_kernel::log::Record;
+use weir_kernel::log::{Expiry, Record};
 use weir_kernel::marks::Marks;
 use weir_kernel::rules::Rules;
 use weir_kernel::signature::SecretKey;
 use weir_kernel::time::Now;
-use weir_node::engine::{Completion, Engine, Operation};
+use weir_node::engine::{Completion, Operation};
 use weir_store::{EventLog, Fault, FaultLog, FaultPlan, LogError, MemoryDisk, MemoryLog};
 
 use crate::audit::NodeAudit;
+use crate::broker::Broker;
 use crate::digest::Transcript;
 use crate::scenario::key_bytes;
 use crate::tape::Counts;
@@ -33,6 +35,7 @@ pub struct Node {
     pub counts: Counts,
     /// Rises with each start: what was begun by an earlier process does not reach a later one.
     pub incarnation: u32,
+    shards: Shards,
     disk: MemoryDisk,
     /// What the disk refuses to do next.
     trouble: FaultPlan,
@@ -45,10 +48,12 @@ pub struct Node {
 
 /// What ends with a crash.
 struct Process {
-    engine: Engine<SimulationVerifier>,
+    broker: Broker,
     log: FaultLog<MemoryLog>,
     /// Writes that the log took and has not synced.
     unsynced: Vec<u64>,
+    /// The last write that is synced.
+    synced: u64,
     /// Writes that came while others are being synced: they go to the disk together, with the next sync.
     waiting: Vec<(u64, Vec<Record>)>,
     syncing: bool,
@@ -66,7 +71,7 @@ impl Process {
 
 impl Node {
     /// A machine with an empty disk, not started yet.
-    pub fn new(seed: u64, number: u32, real_signatures: bool) -> Self {
+    pub fn new(seed: u64, number: u32, real_signatures: bool, shards: Shards) -> Self {
         let bytes = key_bytes(seed, "broker", u64::from(number));
         let key = SecretKey::from_bytes(&bytes).expect("the key is in range");
         let wallet = Wallet::from_bytes(&bytes).expect("the key is in range");
@@ -77,6 +82,7 @@ impl Node {
             audit: NodeAudit::default(),
             counts: Counts::default(),
             incarnation: 0,
+            shards,
             disk: MemoryDisk::new(),
             trouble: FaultPlan::default(),
             process: None,
@@ -90,9 +96,9 @@ impl Node {
         self.process.is_some()
     }
 
-    /// The engine, while the process runs.
-    pub fn engine(&self) -> Option<&Engine<SimulationVerifier>> {
-        self.process.as_ref().map(|process| &process.engine)
+    /// The broker, while the process runs.
+    pub fn broker(&self) -> Option<&Broker> {
+        self.process.as_ref().map(|process| &process.broker)
     }
 
     /// The log, while the process runs.
@@ -103,7 +109,7 @@ impl Node {
     /// Rare branches that its processes went through.
     pub fn marks(&self) -> Marks {
         let mut marks = self.marks.clone();
-        self.process.iter().for_each(|process| marks.add(process.engine.shard().marks()));
+        self.process.iter().for_each(|process| process.broker.add_marks(&mut marks));
         marks
     }
 
@@ -112,13 +118,14 @@ impl Node {
         assert!(self.process.is_none(), "a process is started once");
         let log = FaultLog::new(self.disk.open(), self.trouble);
         let checkpoint = log.load().expect("a disk in memory does not fail");
-        let engine = Engine::open_with(self.address, view, &checkpoint, verifier, rules);
-        let engine = engine.expect("what a broker wrote it can take up");
+        let broker = Broker::open(self.address, view, &checkpoint, (verifier, rules), self.shards);
+        let broker = broker.expect("what a broker wrote it can take up");
         self.incarnation += 1;
         self.process = Some(Process {
-            engine,
+            broker,
             log,
             unsynced: Vec::new(),
+            synced: 0,
             waiting: Vec::new(),
             syncing: false,
             wake_us: None,
@@ -189,7 +196,7 @@ impl Node {
             process.height = view.height;
         }
         if !self.audit.is_on() {
-            process.engine.turn(now, completion, operations);
+            process.broker.turn(now, completion, operations);
             return true;
         }
         transcript.number(now.monotonic_us);
@@ -199,16 +206,16 @@ impl Node {
         if let Some(completion) = &completion {
             transcript.completion(completion);
         }
-        process.engine.turn(now, completion, operations);
+        process.broker.turn(now, completion, operations);
         operations.iter().for_each(|operation| transcript.operation(operation));
         self.audit.step(now.monotonic_us, transcript);
         true
     }
 
-    /// When the engine wants its next turn at the latest, if no such turn is on the way already.
+    /// When the broker wants its next turn at the latest, if no such turn is on the way already.
     pub fn next_wake(&mut self, now_us: u64) -> Option<u64> {
         let process = self.process.as_mut()?;
-        let (at_us, _) = process.engine.deadline()?;
+        let at_us = process.broker.deadline()?;
         // Time moves on even if the engine asks for a turn in the past.
         let at_us = at_us.max(now_us + 1);
         let sooner = process.wake_us.is_none_or(|planned| at_us < planned || planned <= now_us);
@@ -235,6 +242,26 @@ impl Node {
         Ok(true)
     }
 
+    /// Lets go of what is too old, all of it; how many batches that were.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn expire(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
+        let Some(process) = &mut self.process else { return Ok(0) };
+        let Expiry { partition, slot, before_ms, up_to_index } = *expiry;
+        let mut all = 0;
+        loop {
+            let batches = process.log.expire(partition, slot, before_ms, up_to_index)?;
+            if batches == 0 {
+                return Ok(all);
+            }
+            // A crash may take it back as it may a write, and with it none that was acknowledged.
+            process.unsynced.push(process.unsynced.last().copied().unwrap_or(process.synced));
+            all += batches;
+        }
+    }
+
     /// Ends a sync.
     ///
     /// # Errors
@@ -244,6 +271,7 @@ impl Node {
         let Some(process) = &mut self.process else { return Ok(None) };
         let index = process.log.sync()?;
         process.unsynced.clear();
+        process.synced = index;
         Ok(Some(index))
     }
 

@@ -97,6 +97,8 @@ pub struct Report {
     pub slashed: u64,
     /// Reads that the log refused because what it read was damaged.
     pub damaged_reads: u64,
+    /// Batches that brokers let go because they were too old.
+    pub expired_batches: u64,
     /// Frames that were refused of brokers that lie or whose links corrupt.
     pub refused_frames: u64,
     /// Processes that stopped of themselves, by the reason that they gave.
@@ -145,8 +147,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} misconducts found, {} slashed, {} damaged reads, {} frames refused",
-            self.misconducts, self.slashed, self.damaged_reads, self.refused_frames
+            "{} misconducts found, {} slashed, {} damaged reads, {} frames refused, {} batches expired",
+            self.misconducts, self.slashed, self.damaged_reads, self.refused_frames, self.expired_batches
         )?;
         self.stops.iter().try_for_each(|(why, count)| writeln!(f, "stopped {count} times: {why}"))?;
         self.faults.iter().try_for_each(|(kind, count)| writeln!(f, "fault {kind}: {count} times"))?;

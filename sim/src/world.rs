@@ -139,6 +139,9 @@ pub(crate) struct Ended {
     pub decider: Decider,
 }
 
+/// Until one shard of a broker hears what another says, in microseconds.
+const HANDOVER_US: (u64, u64) = (1, 2_000);
+
 /// What a signature takes, in microseconds.
 const SIGN_US: (u64, u64) = (50, 500);
 
@@ -287,9 +290,9 @@ impl World<'_> {
 
     fn check_turn(&mut self, node: usize, operations: &[Operation]) {
         let here = &self.nodes[node];
-        let Some(engine) = here.engine() else { return };
+        let Some(broker) = here.broker() else { return };
         let (who, violations) = ((node as u32, here.address), &mut self.report.violations);
-        self.oracles.brokers.on_turn(self.now_us, who, engine.shard().view(), operations, violations);
+        self.oracles.brokers.on_turn(self.now_us, who, broker.view(), operations, violations);
     }
 
     /// A delay of a node's own machine.
@@ -312,6 +315,12 @@ impl World<'_> {
                     Err(error) => self.stop(node, &error),
                 }
             }
+            Operation::Expire(expiry) => {
+                self.report.expired_batches += match self.nodes[node].expire(&expiry) {
+                    Ok(batches) => batches,
+                    Err(error) => return self.stop(node, &error),
+                };
+            }
             Operation::Read { token, query, budget_bytes } => {
                 let delay_us =
                     self.delay_us(node, Purpose::Read, self.scenario.read_us) * self.slowness(node);
@@ -333,6 +342,16 @@ impl World<'_> {
                 }
             }
             Operation::Reply(session, reply) => self.send_reply(session, reply),
+            Operation::Hand(_, handed) => {
+                let delay_us = self.delay_us(node, Purpose::Handover, HANDOVER_US);
+                let loss = if self.healed { 0 } else { self.scenario.links.loss };
+                let mut decide = self.decider.of(Actor::Node(node as u32), &mut self.nodes[node].counts);
+                if !decide.chance(Purpose::HandoverLoss, loss) {
+                    let completion = Completion::Handed(handed);
+                    self.heap
+                        .schedule(now_us + delay_us, Event::Completion { node, incarnation, completion });
+                }
+            }
             Operation::Trace(trace) => self.on_trace(node, &trace),
             Operation::Refused(from, _) if self.suspects.contains(&from) => self.report.refused_frames += 1,
             Operation::Refused(from, error) => {

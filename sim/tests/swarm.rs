@@ -11,7 +11,7 @@ use weir_sim::workflow::replay_command;
 use weir_sim::{FaultKind, Forking, LinkFaults, Scenario, run_seed};
 
 use common::mistakes::growing;
-use common::{crashes_at_reports, fault};
+use common::{crashes_at_reports, fallen_behind, fault, forgotten};
 
 mod common;
 
@@ -113,6 +113,8 @@ fn directed() -> Vec<Scenario> {
         paying(),
         lies_to_a_latecomer(),
         growing(),
+        fallen_behind(),
+        forgotten(),
     ]
 }
 

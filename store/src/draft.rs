@@ -16,11 +16,13 @@ use crate::index::{Appended, Index, LaneEntry, Run, RunKey, Scope, Totals};
 /// Names a row of a table.
 pub(crate) type RowKey = (Table, Vec<u8>);
 
-/// What is to expire: batches of a scope whose last event is older than a time, at most `limit` of them.
+/// What is to expire: batches of a scope whose last event is older than a time and that came up to an append
+/// index, at most `limit` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expiry {
     pub(crate) scope: Scope,
     pub(crate) before_ms: u64,
+    pub(crate) up_to_index: u64,
     pub(crate) limit: u32,
 }
 
@@ -56,7 +58,7 @@ impl Draft {
             let mut sequence = run.held_sequence;
             while sequence < run.next_sequence {
                 let entry = run.holding(index, sequence)?;
-                if entry.last_time_ms >= expiry.before_ms {
+                if entry.last_time_ms >= expiry.before_ms || entry.index > expiry.up_to_index {
                     break;
                 }
                 if drafting.draft.removed.len() >= expiry.limit as usize {

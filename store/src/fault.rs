@@ -151,10 +151,11 @@ impl<L: EventLog> EventLog for FaultLog<L> {
         partition: PartitionId,
         slot: StreamPartition,
         before_ms: u64,
+        up_to_index: u64,
     ) -> Result<u64, LogError> {
         self.poison.check()?;
         let planned = self.count_write();
-        let result = planned.and_then(|()| self.inner.expire(partition, slot, before_ms));
+        let result = planned.and_then(|()| self.inner.expire(partition, slot, before_ms, up_to_index));
         self.poison.watch(result)
     }
 

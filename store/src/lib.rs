@@ -109,7 +109,7 @@
 //! | 2 truncation | network partition u32, lane \[32\], first sequence that goes u64 |
 //! | 3 row set | table u8, bytes of the key u16, key, value |
 //! | 4 row removed | table u8, key |
-//! | 5 expiry, a write of its own | network partition u32, stream \[20\], stream partition u32, time u64, most batches u32: so many batches of that scope that end before that time go, in the order of `runs` |
+//! | 5 expiry, a write of its own | network partition u32, stream \[20\], stream partition u32, time u64, append index u64, most batches u32: so many batches of that scope that end before that time and came up to that index go, in the order of `runs` |
 //!
 //! Tables are numbered: marker 1, lane 2, mark 3, report 4, cut 5, evidence 6. A write whose last record is
 //! not there, or that has a record whose checksum or number does not fit, is not there; nor is anything after

@@ -181,10 +181,11 @@ impl EventLog for MemoryLog {
         partition: PartitionId,
         slot: StreamPartition,
         before_ms: u64,
+        up_to_index: u64,
     ) -> Result<u64, LogError> {
         self.poison.check()?;
         let scope = Scope { partition, slot };
-        let result = self.try_expire(&Expiry { scope, before_ms, limit: EXPIRE_BATCHES });
+        let result = self.try_expire(&Expiry { scope, before_ms, up_to_index, limit: EXPIRE_BATCHES });
         self.poison.watch(result)
     }
 

@@ -30,8 +30,9 @@ pub trait EventLog: Send {
     fn sync(&mut self) -> Result<u64, LogError>;
 
     /// Drops batches of a stream partition whose last event is older than `before_ms`, in milliseconds since
-    /// 1970 UTC: retention (WP 2.4.8). At most [`EXPIRE_BATCHES`] at a time, and durable with the next sync;
-    /// returns how many were dropped, 0 when none is left.
+    /// 1970 UTC: retention (WP 2.4.8). What came later than the append index `up_to_index` stays, whatever
+    /// its times: it was not looked at when that was decided. At most [`EXPIRE_BATCHES`] at a time, and
+    /// durable with the next sync; returns how many were dropped, 0 when none is left.
     ///
     /// # Errors
     /// As [`EventLog::write`].
@@ -42,6 +43,7 @@ pub trait EventLog: Send {
         partition: PartitionId,
         slot: StreamPartition,
         before_ms: u64,
+        up_to_index: u64,
     ) -> Result<u64, LogError>;
 
     /// Every row of every table but [`weir_kernel::log::Table::Cut`], and the last append index of each
@@ -106,8 +108,9 @@ impl<L: EventLog + ?Sized> EventLog for Box<L> {
         partition: PartitionId,
         slot: StreamPartition,
         before_ms: u64,
+        up_to_index: u64,
     ) -> Result<u64, LogError> {
-        (**self).expire(partition, slot, before_ms)
+        (**self).expire(partition, slot, before_ms, up_to_index)
     }
 
     fn load(&self) -> Result<Checkpoint, LogError> {

@@ -86,6 +86,7 @@ pub(crate) fn encode_expiry(buffer: &mut Vec<u8>, expiry: &Expiry, position: u64
     let start = begin(buffer);
     buffer.extend(scope_key(expiry.scope));
     buffer.extend(expiry.before_ms.to_be_bytes());
+    buffer.extend(expiry.up_to_index.to_be_bytes());
     buffer.extend(expiry.limit.to_be_bytes());
     finish(buffer, start, position, write, EXPIRY | LAST);
 }
@@ -188,7 +189,8 @@ pub(crate) fn decode(record: &[u8]) -> Option<Logged> {
     let (header, body) = record.split_at_checked(HEADER_BYTES)?;
     let mut body = Reader(body);
     if header[16] & !LAST == EXPIRY {
-        let expiry = Expiry { scope: body.scope()?, before_ms: body.u64()?, limit: body.u32()? };
+        let (scope, before_ms, up_to_index) = (body.scope()?, body.u64()?, body.u64()?);
+        let expiry = Expiry { scope, before_ms, up_to_index, limit: body.u32()? };
         return body.is_empty().then_some(Logged::Expiry(expiry));
     }
     let record = match header[16] & !LAST {
@@ -290,11 +292,11 @@ mod tests {
     fn expiries_are_pinned_and_read_back() {
         let slot = StreamPartition { stream: StreamId([0xaa; 20]), partition: 3 };
         let scope = Scope { partition: PartitionId(1), slot };
-        let expiry = Expiry { scope, before_ms: 6, limit: 7 };
+        let expiry = Expiry { scope, before_ms: 6, up_to_index: 8, limit: 7 };
         let mut bytes = Vec::new();
         encode_expiry(&mut bytes, &expiry, 77, 5);
         let wanted = format!(
-            "00000028000000000000000585 00000001{}00000003 0000000000000006 00000007",
+            "00000030000000000000000585 00000001{}00000003 0000000000000006 0000000000000008 00000007",
             "aa".repeat(20)
         );
         assert_eq!(hex(&bytes[4..]), wanted.replace(' ', ""));

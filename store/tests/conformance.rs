@@ -368,7 +368,11 @@ fn what_is_too_old_expires(rig: &impl Rig) {
     model.apply(&other);
     for before_ms in [0, 5, 6, 30, 31, 41, 61, 103, u64::MAX] {
         let wanted = model.expire(PartitionId(1), slot(0), before_ms);
-        assert_eq!(log.expire(PartitionId(1), slot(0), before_ms), Ok(wanted), "before {before_ms}");
+        assert_eq!(
+            log.expire(PartitionId(1), slot(0), before_ms, u64::MAX),
+            Ok(wanted),
+            "before {before_ms}"
+        );
         assert_eq!(log.statistics().batches, model.batches.len() as u64);
         agree(&*log, &model, &range_all());
         for up_to_index in [3, 4, 7, u64::MAX] {
@@ -383,11 +387,16 @@ fn what_is_too_old_expires(rig: &impl Rig) {
         }
     }
     assert_eq!(model.batches.len(), 1, "the other stream partition keeps what it has");
+    assert_eq!(log.expire(PartitionId(1), slot(1), u64::MAX, 8), Ok(0), "it came later");
+    assert_eq!(log.expire(PartitionId(1), slot(1), u64::MAX, 9), Ok(1));
 }
 
 fn what_expired_stays_away_after_a_restart(rig: &impl Rig) {
     let (mut log, mut model) = filled(rig);
-    assert_eq!(log.expire(PartitionId(1), slot(0), 35), Ok(model.expire(PartitionId(1), slot(0), 35)));
+    assert_eq!(
+        log.expire(PartitionId(1), slot(0), 35, u64::MAX),
+        Ok(model.expire(PartitionId(1), slot(0), 35))
+    );
     assert_eq!(log.sync(), Ok(1));
     drop(log);
     let mut log = rig.open();
@@ -403,5 +412,5 @@ fn what_expired_stays_away_after_a_restart(rig: &impl Rig) {
     agree(&*log, &model, &range_all());
     agree(&*log, &model, &last(2, u64::MAX));
     agree(&*log, &model, &Query::Lane { lane: lane(1), from: 0 });
-    assert_eq!(log.expire(PartitionId(7), slot(0), u64::MAX), Ok(0));
+    assert_eq!(log.expire(PartitionId(7), slot(0), u64::MAX, u64::MAX), Ok(0));
 }

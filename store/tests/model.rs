@@ -235,8 +235,8 @@ fn run<R: Rig>(mut rig: R, mut log: Box<dyn EventLog>, steps: &[Step], queries: 
                 let newest = writer.lanes.values().map(|lane| lane.time_ms).max().unwrap_or(0);
                 let before_ms = newest.saturating_sub(u64::from(*age_ms));
                 let wanted = writer.model.expire(partition, slot, before_ms);
-                assert_eq!(log.expire(partition, slot, before_ms), Ok(wanted));
-                assert_eq!(log.expire(partition, slot, before_ms), Ok(0), "that was all");
+                assert_eq!(log.expire(partition, slot, before_ms, u64::MAX), Ok(wanted));
+                assert_eq!(log.expire(partition, slot, before_ms, u64::MAX), Ok(0), "that was all");
             }
             Step::Restart => {
                 log = rig.restart(log);

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_kernel::broker::{
-    Command, Input, Message, OpenError, Output, Reply, SessionId, Shard, Token, Trace, Why,
+    Command, Handed, Input, Message, OpenError, Output, Reply, SessionId, Shard, Share, Token, Trace, Why,
 };
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash};
-use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
+use weir_kernel::log::{Checkpoint, Chunk, Expiry, Query, Record};
 use weir_kernel::rules::Rules;
 use weir_kernel::time::Now;
 use weir_kernel::verify::Verifier;
@@ -40,6 +40,10 @@ pub enum Completion {
     LoadFailed(Token, String),
     /// A hash is signed: r, s, v.
     Signed(Token, [u8; 65]),
+    /// Another shard of the broker says something.
+    Handed(Handed),
+    /// The disk holds as much as it may, or does not any more.
+    Full(bool),
 }
 
 /// Something to begin; order matters only among writes.
@@ -70,6 +74,8 @@ pub enum Operation {
         /// About how many bytes of batches.
         budget_bytes: u32,
     },
+    /// Drop what is too old from the log, beside what is more urgent; nothing waits for it.
+    Expire(Expiry),
     /// Sign with the broker's key; complete with [`Completion::Signed`].
     Sign {
         /// Names the completion.
@@ -81,6 +87,9 @@ pub enum Operation {
     Submit(Intent),
     /// Tell a client.
     Reply(SessionId, Reply),
+    /// Give something to another shard of the broker, as [`Completion::Handed`]; where too much waits there, it is
+    /// dropped.
+    Hand(u16, Handed),
     /// Tell the operator.
     Trace(Trace),
     /// A frame was refused; nobody else is disturbed.
@@ -105,7 +114,7 @@ impl<V: Verifier> Decoder<V> {
     }
 }
 
-/// A broker without its surroundings.
+/// A broker without its surroundings, or one of the shards of a broker.
 #[derive(Debug)]
 pub struct Engine<V> {
     shard: Shard,
@@ -140,8 +149,24 @@ impl<V: Verifier> Engine<V> {
         verifier: V,
         rules: Rules,
     ) -> Result<Self, OpenError> {
+        Self::open_share(me, view, checkpoint, verifier, rules, Share::WHOLE)
+    }
+
+    /// One of a broker's shards, from what its own store remembers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], and if the store holds what is another shard's.
+    pub fn open_share(
+        me: Address,
+        view: Arc<State>,
+        checkpoint: &Checkpoint,
+        verifier: V,
+        rules: Rules,
+        share: Share,
+    ) -> Result<Self, OpenError> {
         let domain = Domain { chain_id: view.chain_id, coordinator: view.contracts.coordinator };
-        let shard = Shard::open_with(me, Arc::clone(&view), checkpoint, rules)?;
+        let shard = Shard::open_share(me, Arc::clone(&view), checkpoint, rules, share)?;
         Ok(Self { shard, decoder: Decoder { domain, verifier }, outputs: Vec::new() })
     }
 
@@ -194,6 +219,8 @@ impl<V: Verifier> Engine<V> {
             Completion::Loaded(token, chunk) => Input::Loaded(token, chunk),
             Completion::LoadFailed(token, reason) => Input::LoadFailed(token, reason),
             Completion::Signed(token, signature) => Input::Signed(token, signature),
+            Completion::Handed(handed) => Input::Handed(handed),
+            Completion::Full(full) => Input::Full(full),
         })
     }
 
@@ -228,9 +255,11 @@ fn operation_of(output: Output, last: &mut LastSent) -> Operation {
         }
         Output::Write(index, records) => Operation::Write { index, records },
         Output::Read(token, query, budget_bytes) => Operation::Read { token, query, budget_bytes },
+        Output::Expire(expiry) => Operation::Expire(expiry),
         Output::Sign(token, digest) => Operation::Sign { token, digest },
         Output::Submit(intent) => Operation::Submit(intent),
         Output::Reply(session, reply) => Operation::Reply(session, reply),
+        Output::Hand(shard, handed) => Operation::Hand(shard, handed),
         Output::Event(trace) => Operation::Trace(trace),
     }
 }

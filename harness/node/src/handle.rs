@@ -64,6 +64,18 @@ pub struct NodeStatistics {
     pub partition_seals: BTreeMap<PartitionId, (Epoch, Hash)>,
 }
 
+impl NodeStatistics {
+    /// Adds what another shard of the broker counts. A peer is connected to all of them.
+    fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.batches += other.batches;
+        self.bytes += other.bytes;
+        self.peers = self.peers.max(other.peers);
+        self.partition_events.extend(other.partition_events.iter());
+        self.partition_seals.extend(other.partition_seals.iter());
+    }
+}
+
 /// Talks to one running broker. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct NodeHandle {
@@ -86,7 +98,8 @@ struct Shared {
     next_session: AtomicU64,
     running: AtomicBool,
     view: RwLock<Arc<State>>,
-    statistics: Mutex<NodeStatistics>,
+    /// By shard.
+    statistics: Mutex<BTreeMap<u16, NodeStatistics>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -108,6 +121,12 @@ impl Shared {
 pub struct NodeEnd {
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Sent>,
+}
+
+/// What a broker tells its sessions and its handles, from any of its threads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Replies {
+    shared: Arc<Shared>,
 }
 
 /// A conversation with a broker.
@@ -168,7 +187,10 @@ impl NodeHandle {
 
     /// What the broker counts.
     pub fn statistics(&self) -> NodeStatistics {
-        self.shared.statistics.lock().expect("no holder panics").clone()
+        let parts = self.shared.statistics.lock().expect("no holder panics");
+        let mut whole = NodeStatistics::default();
+        parts.values().for_each(|part| whole.add(part));
+        whole
     }
 }
 
@@ -250,6 +272,13 @@ impl NodeEnd {
         let _ = self.shared.waker.set(waker);
     }
 
+    /// What tells its sessions and handles.
+    pub fn replies(&self) -> Replies {
+        Replies { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Replies {
     /// Hands a reply to its session; a session that does not take its replies is ended: `false` then.
     pub fn reply(&self, session: SessionId, reply: Reply) -> bool {
         let bytes = held_bytes(&reply);
@@ -261,9 +290,9 @@ impl NodeEnd {
         *self.shared.view.write().expect("no holder panics") = view;
     }
 
-    /// Shows newer counts.
-    pub fn set_statistics(&self, statistics: NodeStatistics) {
-        *self.shared.statistics.lock().expect("no holder panics") = statistics;
+    /// Shows newer counts of one shard.
+    pub fn set_statistics(&self, shard: u16, statistics: NodeStatistics) {
+        self.shared.statistics.lock().expect("no holder panics").insert(shard, statistics);
     }
 }
 

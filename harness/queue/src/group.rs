@@ -1,11 +1,13 @@
 //! A queue whose taker gets everything that waits.
 
+use std::time::Duration;
+
 use crate::sync::{Condvar, Mutex, lock};
 
 /// What was taken together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group<T> {
-    /// In the order in which they were pushed; at least one.
+    /// In the order in which they were pushed.
     pub items: Vec<T>,
     /// Their cost: what [`GroupQueue::release`] wants back when they are done.
     pub cost: usize,
@@ -71,12 +73,23 @@ impl<T> GroupQueue<T> {
 
     /// Waits until there is something and takes all of it; `None` once the queue is closed and empty. For one taker.
     pub fn take(&self) -> Option<Group<T>> {
+        self.take_within(None)
+    }
+
+    /// The same, but waits no longer than this, for a taker that has other work: then the group may be empty.
+    pub fn take_within(&self, patience: Option<Duration>) -> Option<Group<T>> {
         let mut state = lock(&self.state);
         while state.waiting.is_empty() {
             if state.closed {
                 return None;
             }
-            state = self.filled.wait(state).expect("no holder of a queue's lock panics");
+            let Some(patience) = patience else {
+                state = self.filled.wait(state).expect("no holder of a queue's lock panics");
+                continue;
+            };
+            let waited = self.filled.wait_timeout(state, patience);
+            state = waited.expect("no holder of a queue's lock panics").0;
+            break;
         }
         let items = std::mem::take(&mut state.waiting);
         let cost = std::mem::take(&mut state.waiting_cost);
@@ -127,6 +140,18 @@ mod tests {
         assert_eq!(queue.push(2, 1), Err(2));
         assert_eq!(queue.take().map(|group| group.items), Some(vec![1]));
         assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn who_has_other_work_waits_for_a_while() {
+        let queue = GroupQueue::new(10);
+        let nothing = Group { items: vec![], cost: 0 };
+        assert_eq!(queue.take_within(Some(Duration::from_millis(1))), Some(nothing));
+        queue.push(1, 1).unwrap();
+        queue.close();
+        let patience = Some(Duration::from_secs(3_600));
+        assert_eq!(queue.take_within(patience).map(|group| group.items), Some(vec![1]));
+        assert_eq!(queue.take_within(patience), None);
     }
 
     #[test]

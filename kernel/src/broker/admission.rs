@@ -68,6 +68,18 @@ pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a replica has room for new batches. What is acknowledged is never dropped to make room, for that was promised:
+/// so a full disk takes nothing new. What peers bring is agreed on already, and is taken for as long as the disk does.
+pub fn room(full: bool) -> Result<(), Refusal> {
+    if full {
+        return Err(Refusal::new(
+            RefusalCode::RateLimited,
+            "this broker's disk holds as much as its operator allows: publish again when retention has let something go",
+        ));
+    }
+    Ok(())
+}
+
 /// Whether a replica or an edge takes a batch from a publisher now.
 pub fn admission(view: &State, now: Now, signed: &SignedHeader) -> Result<(), Refusal> {
     let header = &signed.header;

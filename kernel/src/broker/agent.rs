@@ -19,6 +19,7 @@ use super::lane::Lane;
 use super::replica::Replica;
 use super::rows;
 use super::sealer::Sealer;
+use super::sharding::Shards;
 use crate::agreement::Cut;
 use crate::batch::SignedHeader;
 use crate::coordinator::fees::Meter;
@@ -44,28 +45,28 @@ impl Agent {
     /// The chain moved on.
     pub fn on_view(&mut self, ctx: &mut Context<'_>, partitions: &BTreeMap<PartitionId, (Replica, Sealer)>) {
         let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
+        let is_first = ctx.share.is_first();
         self.pacing.forget(view.height);
         if !ctx.rules.has(Bug::NeverSettlesTallies) {
-            let wanted = tallies::wanted(view, me, partitions.keys().copied());
-            wanted.into_iter().for_each(|wanted| self.send(ctx, wanted));
+            self.collect_tallies(ctx, me, partitions.keys().copied());
         }
-        claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
+        if is_first {
+            claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
+        }
         for (_, sealer) in partitions.values() {
             let proofs = sealer.witness().proofs();
             proofs.filter_map(|proof| proof.wanted(view)).for_each(|wanted| self.send(ctx, wanted));
         }
         if let Some((successor, from_epoch)) = succession::successor(view, view.epoch()) {
-            if self.succeeded != Some(successor) {
+            if is_first && self.succeeded != Some(successor) {
                 self.succeeded = Some(successor);
                 ctx.trace(Trace::Succeeded(successor, from_epoch));
             }
             return;
         }
-        draws::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
-        seating::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
-        growth::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
-        self.rejoin(ctx, me);
-        quorums::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        if is_first {
+            self.serve_network(ctx, me);
+        }
         for (id, (replica, _)) in partitions {
             if let Some(partition) = view.partition(*id) {
                 self.attest(ctx, me, *id, replica);
@@ -73,6 +74,32 @@ impl Agent {
                 self.settle_lanes(ctx, me, *id, partition, replica);
             }
         }
+    }
+
+    /// What a broker does once, whatever its partitions are.
+    fn serve_network(&mut self, ctx: &mut Context<'_>, me: BrokerIndex) {
+        let view = ctx.view;
+        draws::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
+        seating::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        growth::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+        self.rejoin(ctx, me);
+        quorums::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
+    }
+
+    /// What a broker has earned is in the tallies of all its partitions: the first shard looks at those of the others too.
+    fn collect_tallies(
+        &mut self,
+        ctx: &mut Context<'_>,
+        me: BrokerIndex,
+        own: impl Iterator<Item = PartitionId>,
+    ) {
+        let view = ctx.view;
+        let wanted = match (ctx.share.is_first(), ctx.share.of() == Shards::ONE) {
+            (true, true) => tallies::wanted(view, me, own),
+            (true, false) => tallies::wanted(view, me, (0..view.partition_count()).map(PartitionId)),
+            (false, _) => None,
+        };
+        wanted.into_iter().for_each(|wanted| self.send(ctx, wanted));
     }
 
     fn send(&mut self, ctx: &mut Context<'_>, (duty, intent): Wanted) {

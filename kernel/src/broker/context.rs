@@ -5,12 +5,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::io::{Output, Reply, SessionId, Token, Trace};
+use super::io::{Handed, Output, Reply, SessionId, Token, Trace};
 use super::message::Message;
+use super::sharding::Share;
 use crate::batch::Batch;
 use crate::coordinator::{Entry, Intent, State};
 use crate::ids::{Address, BrokerIndex, Epoch, Hash, LaneId, PartitionId};
-use crate::log::{Query, Record};
+use crate::log::{Expiry, Query, Record};
 use crate::marks::{Marks, Rare};
 use crate::rules::{Bug, Rules};
 use crate::time::Now;
@@ -33,8 +34,8 @@ pub enum After {
 /// What an answer from outside is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A lane for a peer.
-    Repair(Address, PartitionId, LaneId),
+    /// A lane for a peer, from this sequence on.
+    Repair(Address, PartitionId, LaneId, u64),
     /// Sealed cuts for a peer, after this epoch.
     Cuts(Address, PartitionId, Epoch),
     /// A query of an edge, under its own token.
@@ -54,6 +55,8 @@ pub struct Ledger {
     next_token: u64,
     waiting: VecDeque<(u64, Vec<After>)>,
     purposes: BTreeMap<Token, Purpose>,
+    /// Whether the disk holds as much as it may.
+    full: bool,
 }
 
 impl fmt::Debug for Ledger {
@@ -79,6 +82,11 @@ impl Ledger {
         ready
     }
 
+    /// Says whether the disk holds as much as it may.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
     /// What this answer is for; `None` if nobody waits for it.
     pub fn redeem(&mut self, token: Token) -> Option<Purpose> {
         self.purposes.remove(&token)
@@ -97,6 +105,8 @@ pub struct Context<'a> {
     pub view: &'a State,
     /// The rules in force.
     pub rules: Rules,
+    /// What of the broker is this shard's.
+    pub share: Share,
     ledger: &'a mut Ledger,
     marks: &'a mut Marks,
     outputs: &'a mut Vec<Output>,
@@ -106,7 +116,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Begins a step.
+    /// Begins a step of a broker's only shard.
     pub fn new(
         now: Now,
         (me, my_index): (Address, Option<BrokerIndex>),
@@ -121,6 +131,7 @@ impl<'a> Context<'a> {
             my_index,
             view,
             rules,
+            share: Share::WHOLE,
             ledger,
             marks,
             outputs,
@@ -130,10 +141,10 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sends a message; one to this broker itself is taken up within the same step.
+    /// Sends a message; one to this shard itself is taken up within the same step.
     pub fn send(&mut self, to: Address, message: Message, batches: &[Verified<Batch>]) {
         if to == self.me {
-            self.local.push_back(Received::local(message, batches.to_vec()));
+            self.send_home(Received::local(message, batches.to_vec()));
         } else {
             let bytes = batches.iter().map(|batch| Arc::clone(batch.bytes())).collect();
             self.outputs.push(Output::Send(to, message, bytes));
@@ -143,13 +154,28 @@ impl<'a> Context<'a> {
     /// Sends a message with batches as they lie on this broker's disk.
     pub fn send_stored(&mut self, to: Address, message: Message, batches: Vec<Arc<[u8]>>) {
         if to == self.me {
-            self.local.push_back(Received::local_stored(message, batches));
+            self.send_home(Received::local_stored(message, batches));
         } else {
             self.outputs.push(Output::Send(to, message, batches));
         }
     }
 
-    /// The next message of this broker to itself.
+    fn send_home(&mut self, received: Received) {
+        if self.share.of().of_message(received.message()) == self.share.number() {
+            self.local.push_back(received);
+        } else {
+            self.hand(Handed::Message(received));
+        }
+    }
+
+    /// Gives something to the other shard that it is for.
+    pub fn hand(&mut self, handed: Handed) {
+        let shard = self.share.of().of_handed(&handed);
+        assert!(shard != self.share.number(), "a shard hands nothing to itself");
+        self.outputs.push(Output::Hand(shard, handed));
+    }
+
+    /// The next message of this shard to itself.
     pub fn next_local(&mut self) -> Option<Received> {
         self.local.pop_front()
     }
@@ -169,10 +195,20 @@ impl<'a> Context<'a> {
         !self.records.is_empty() || !self.ledger.waiting.is_empty()
     }
 
+    /// Whether the disk holds as much as it may.
+    pub fn is_full(&self) -> bool {
+        self.ledger.full
+    }
+
     /// Reads the log.
     pub fn read(&mut self, purpose: Purpose, query: Query, budget_bytes: u32) {
         let token = self.token(purpose);
         self.outputs.push(Output::Read(token, query, budget_bytes));
+    }
+
+    /// Lets the log drop what is too old.
+    pub fn expire(&mut self, expiry: Expiry) {
+        self.outputs.push(Output::Expire(expiry));
     }
 
     /// Asks for a signature.

@@ -3,6 +3,7 @@
 //! Every output may be acted on at once: *persist before send* holds because the kernel emits what depends on a
 //! write only after [`Input::Durable`] says that the write is on disk.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +13,7 @@ use super::refusal::Refusal;
 use crate::batch::Batch;
 use crate::coordinator::{Intent, State};
 use crate::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
-use crate::log::{Chunk, Query, Record};
+use crate::log::{Chunk, Expiry, Query, Record};
 use crate::verify::Verified;
 use crate::wire::Received;
 
@@ -41,8 +42,28 @@ pub enum Input {
     LoadFailed(Token, String),
     /// The answer to [`Output::Sign`]: 65 bytes r, s, v.
     Signed(Token, [u8; 65]),
+    /// Another shard of this broker says something.
+    Handed(Handed),
+    /// Whether the disk holds as much as the operator allows: then nothing new is taken from publishers (WP 2.4.8).
+    Full(bool),
     /// Time passed: some deadline is due.
     Elapsed,
+}
+
+/// What one shard of a broker says to another.
+#[derive(Clone, Debug)]
+pub enum Handed {
+    /// What a broker says to itself, where another of its shards is concerned.
+    Message(Received),
+    /// Somebody holds what was just stored through this edge: readers ask there first.
+    Stored {
+        /// The stream partition.
+        slot: StreamPartition,
+        /// The partition that the batch lives in.
+        home: PartitionId,
+        /// Who says that it is on its disk.
+        holders: BTreeSet<Address>,
+    },
 }
 
 /// What a broker wants done.
@@ -54,12 +75,17 @@ pub enum Output {
     Write(u64, Vec<Record>),
     /// Read the log; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Read(Token, Query, u32),
+    /// Drop what is too old from the log, a little at a time and beside what is more urgent. Nothing waits for it: what
+    /// is not dropped is named again later.
+    Expire(Expiry),
     /// Sign this hash with the broker's key; answer with [`Input::Signed`].
     Sign(Token, Hash),
     /// Send a transaction to the chain.
     Submit(Intent),
     /// Tell a client.
     Reply(SessionId, Reply),
+    /// Give something to another shard of this broker, as [`Input::Handed`]. It may be dropped where too much waits there.
+    Hand(u16, Handed),
     /// Something worth a log line or a counter; changes nothing.
     Event(Trace),
 }

@@ -207,6 +207,24 @@ impl Lane {
         sealed
     }
 
+    /// Goes on from a head that is sealed although what is before it is not here: retention let it go. Returns the marks
+    /// that go.
+    pub fn begin_at(&mut self, base: LaneHead, header: Option<SignedHeader>) -> VecDeque<Mark> {
+        assert!(
+            base.next_sequence > self.head().next_sequence,
+            "a lane that holds more needs no other beginning"
+        );
+        let marks = self.cut_back();
+        (self.sealed, self.sealed_header) = (base, header);
+        self.durable = base.next_sequence;
+        marks
+    }
+
+    /// Whether it was begun at a head that a peer's batch names, and no cut has confirmed that yet.
+    pub fn is_begun_later(&self) -> bool {
+        self.sealed_header.is_none() && self.sealed.next_sequence > 0
+    }
+
     /// Drops everything above the sealed head: the lane forked, or a sealed cut took another branch. Returns the
     /// marks that go.
     pub fn cut_back(&mut self) -> VecDeque<Mark> {

@@ -3,7 +3,7 @@
 //! | message | attached | answered by |
 //! | --- | --- | --- |
 //! | `Append` | batches | `Acknowledge`, `Refuse` |
-//! | `Fetch` | | `Repair` with batches |
+//! | `Fetch` | | `Repair` with batches, `Gone` |
 //! | `Closing` | | `Propose` to all, `Report` back |
 //! | `Propose` | | `Report`, `Decline` |
 //! | `CutsWanted`, `HeadsWanted` | | `Cuts`, `Heads` |
@@ -19,6 +19,7 @@ use bincode::{Decode, Encode};
 
 use super::refusal::RefusalCode;
 use crate::agreement::{Cut, Fork, LaneHead};
+use crate::batch::SignedHeader;
 use crate::coordinator::Entry;
 use crate::ids::{Epoch, LaneId, PartitionId, StreamPartition};
 use crate::log::{Query, Slice};
@@ -216,6 +217,19 @@ pub enum Message {
         lane: LaneId,
         /// First sequence that does not count.
         from: u64,
+    },
+    /// Replica to replica: retention let the beginning of a lane go that was asked for (WP 2.4.8).
+    Gone {
+        /// The partition.
+        partition: PartitionId,
+        /// The lane.
+        lane: LaneId,
+        /// The last sealed epoch that the sender has adopted: it speaks of lanes that cuts up to then name.
+        epoch: Epoch,
+        /// Nothing before this sequence is here; `u64::MAX` if nothing at all is.
+        before: u64,
+        /// The header of the lane's sealed head, while the lane is remembered.
+        header: Option<SignedHeader>,
     },
 }
 

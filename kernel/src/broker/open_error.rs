@@ -3,7 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::ids::Address;
+use super::sharding::Share;
+use crate::ids::{Address, PartitionId};
 use crate::log::Table;
 
 /// Why a store cannot be taken up.
@@ -13,6 +14,8 @@ pub enum OpenError {
     Foreign(Address, Address),
     /// A row does not decode: table and key.
     Row(Table, String),
+    /// The store has rows of a partition that another shard owns: the broker had another number of shards.
+    Misplaced(PartitionId, Share),
 }
 
 impl fmt::Display for OpenError {
@@ -21,6 +24,11 @@ impl fmt::Display for OpenError {
             Self::Foreign(owner, asked) => {
                 write!(f, "this store belongs to broker {owner}, not {asked}: use its own directory and key")
             }
+            Self::Misplaced(partition, share) => write!(
+                f,
+                "the store of shard {share} holds partition {partition}, which is another shard's: start the broker with \
+                 the number of shards that it was first started with"
+            ),
             Self::Row(table, key) => write!(f, "row {key} of table {table:?} is damaged: restore the store"),
         }
     }

@@ -1,10 +1,13 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
+mod answering;
+mod retaining;
 mod roles;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -14,20 +17,22 @@ use super::agent::Agent;
 use super::context::{After, Context, Ledger, Purpose};
 use super::duties::misconduct::{self, Misconduct};
 use super::edge::{Edge, Flow};
-use super::io::{Input, Output, Token, Trace};
+use super::io::{Handed, Input, Output, Token};
 use super::lane::Mark;
 use super::message::{Message, SignedEntry};
 use super::open_error::OpenError;
 use super::refusal::Refusal;
-use super::replica::{Replica, Source};
+use super::replica::{Gone, Replica, Source};
+use super::retention::Turn;
 use super::rows::{self, LaneRow, PartitionRow, ReportRow};
 use super::sealer::Sealer;
-use crate::agreement::{Cut, Fork};
+use super::sharding::Share;
+use crate::agreement::Fork;
 use crate::coordinator::{Partition, State};
 use crate::ids::{Address, BrokerIndex, LaneId, PartitionId};
-use crate::limits::{CHUNK_BYTES, CUTS_BYTES, REPAIR_BYTES};
+use crate::limits::{CUTS_BYTES, REPAIR_BYTES};
 use crate::log::{Checkpoint, Chunk, Query, Table};
-use crate::marks::{Marks, Rare};
+use crate::marks::Marks;
 use crate::rules::{Bug, Rules};
 use crate::time::Now;
 use crate::wire::{self, Received};
@@ -43,6 +48,7 @@ pub struct Shard {
     my_index: Option<BrokerIndex>,
     view: Arc<State>,
     rules: Rules,
+    share: Share,
     ledger: Ledger,
     marks: Marks,
     machines: Machines,
@@ -57,6 +63,8 @@ struct Machines {
     memory: Memory,
     /// Changes of seats that were looked at; `None` before the first look at everything.
     reseatings_seen: Option<u64>,
+    /// Whose turn it is to be looked at for what is too old.
+    retention: Turn,
 }
 
 /// What is known of this store's continuity.
@@ -94,6 +102,17 @@ impl Shard {
         checkpoint: &Checkpoint,
         rules: Rules,
     ) -> Result<Self, OpenError> {
+        Self::open_share(me, view, checkpoint, rules, Share::WHOLE)
+    }
+
+    /// Takes up one of a broker's shards from what its own store remembers.
+    pub fn open_share(
+        me: Address,
+        view: Arc<State>,
+        checkpoint: &Checkpoint,
+        rules: Rules,
+        share: Share,
+    ) -> Result<Self, OpenError> {
         let mut machines = Machines {
             partitions: BTreeMap::new(),
             last_index: checkpoint.last_index.iter().copied().collect(),
@@ -101,13 +120,14 @@ impl Shard {
             agent: Agent::default(),
             memory: Memory::Empty,
             reseatings_seen: None,
+            retention: Turn::default(),
         };
         for (table, key, value) in &checkpoint.rows {
-            machines.restore(me, rules, (*table, key, value))?;
+            machines.restore(me, (rules, share), (*table, key, value))?;
         }
         let (ledger, marks) = (Ledger::default(), Marks::default());
         let my_index = view.broker_index(me);
-        Ok(Self { me, my_index, view, rules, ledger, marks, machines })
+        Ok(Self { me, my_index, view, rules, share, ledger, marks, machines })
     }
 
     /// Takes in one thing that happened, and says what is to be done. Never fails: bad input is an output.
@@ -116,6 +136,9 @@ impl Shard {
             assert!(view.height >= self.view.height, "the confirmed chain never goes back");
             self.view = Arc::clone(view);
             self.my_index = view.broker_index(self.me);
+        }
+        if let Input::Full(full) = &input {
+            self.ledger.set_full(*full);
         }
         let view = Arc::clone(&self.view);
         let ready = match &input {
@@ -130,6 +153,7 @@ impl Shard {
         };
         let lasting = (&mut self.ledger, &mut self.marks);
         let mut ctx = Context::new(now, (self.me, self.my_index), &view, self.rules, lasting, outputs);
+        ctx.share = self.share;
         self.machines.on_input(&mut ctx, input, ready, purpose);
         while let Some(received) = ctx.next_local() {
             let me = ctx.me;
@@ -166,7 +190,7 @@ impl Machines {
     fn restore(
         &mut self,
         me: Address,
-        rules: Rules,
+        (rules, share): (Rules, Share),
         (table, key, value): (Table, &[u8], &[u8]),
     ) -> Result<(), OpenError> {
         let damaged = || OpenError::Row(table, crate::ids::hex(key));
@@ -179,6 +203,9 @@ impl Machines {
             return Ok(());
         }
         let partition = rows::split_partition_key(key).ok_or_else(damaged)?;
+        if !share.owns(partition) {
+            return Err(OpenError::Misplaced(partition, share));
+        }
         if table == Table::Marker {
             let row: PartitionRow = wire::decode_row(value).ok_or_else(damaged)?;
             let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
@@ -209,9 +236,12 @@ impl Machines {
     fn on_input(&mut self, ctx: &mut Context<'_>, input: Input, ready: Vec<After>, purpose: Option<Purpose>) {
         match input {
             Input::Peer(from, received) => self.on_message(ctx, from, received),
+            Input::Handed(handed) => self.on_handed(ctx, handed),
             Input::Client(session, command) => self.edge.on_command(ctx, session, command),
             Input::Chain(_) => self.on_view(ctx),
             Input::Durable(_) => self.on_durable(ctx, ready),
+            // It is heeded where a batch is admitted.
+            Input::Full(_) => {}
             Input::Loaded(_, chunk) => {
                 if let Some(purpose) = purpose {
                     self.on_loaded(ctx, purpose, chunk);
@@ -256,6 +286,7 @@ impl Machines {
                 }
             }
         }
+        self.expire(ctx);
         self.agent.on_view(ctx, &self.partitions);
         self.edge.on_view(ctx);
     }
@@ -267,10 +298,11 @@ impl Machines {
         }
         let epoch = ctx.view.epoch();
         let counted_on = |me: BrokerIndex| {
-            ctx.view
-                .partitions
-                .iter()
-                .any(|p| p.since_epoch <= epoch && p.members.contains(me) || p.previous_members.contains(me))
+            (0..).map(PartitionId).zip(ctx.view.partitions.iter()).any(|(id, p)| {
+                let acts =
+                    p.since_epoch <= epoch && p.members.contains(me) || p.previous_members.contains(me);
+                acts && ctx.share.owns(id)
+            })
         };
         let lost = ctx.my_index.is_some_and(counted_on) && !ctx.rules.has(Bug::MissesAmnesia);
         self.memory = if lost { Memory::Lost } else { Memory::Whole };
@@ -329,6 +361,15 @@ impl Machines {
         }
     }
 
+    fn on_handed(&mut self, ctx: &mut Context<'_>, handed: Handed) {
+        match handed {
+            Handed::Message(received) => self.on_message(ctx, ctx.me, received),
+            Handed::Stored { slot, home, holders } => {
+                self.edge.publishing().note_holders(Flow { slot, home }, holders);
+            }
+        }
+    }
+
     fn on_message(&mut self, ctx: &mut Context<'_>, from: Address, received: Received) {
         let (message, batches, stored) = received.into_parts();
         match message {
@@ -350,12 +391,18 @@ impl Machines {
             }
             Message::Fetch { partition, lane, from: sequence } => {
                 let query = Query::Lane { lane, from: sequence };
-                ctx.read(Purpose::Repair(from, partition, lane), query, REPAIR_BYTES);
+                ctx.read(Purpose::Repair(from, partition, lane, sequence), query, REPAIR_BYTES);
             }
             Message::Repair { partition, lane } => self.with(partition, |replica, sealer| {
                 replica.on_repair(ctx, from, lane, batches);
                 sealer.progress(ctx, replica);
             }),
+            Message::Gone { partition, lane, epoch, before, header } => {
+                self.with(partition, |replica, sealer| {
+                    replica.on_gone(ctx, from, Gone { lane, epoch, before, header });
+                    sealer.on_view(ctx, replica);
+                })
+            }
             Message::CutsWanted { partition, after_epoch } => {
                 let query = Query::Rows {
                     table: Table::Cut,
@@ -426,58 +473,6 @@ impl Machines {
                 self.with(partition, |replica, sealer| sealer.on_decline(ctx, replica, from, &heads, forks));
             }
             _ => {}
-        }
-    }
-
-    /// An edge asks for data: only a replica that has missed nothing answers.
-    fn on_read(&mut self, ctx: &mut Context<'_>, from: Address, token: u64, query: Query, budget_bytes: u32) {
-        let partition = match &query {
-            Query::Range { partition, .. }
-            | Query::Last { partition, .. }
-            | Query::Append { partition, .. } => Some(*partition),
-            Query::Lane { .. } | Query::Rows { .. } => None,
-        };
-        let replica = partition
-            .and_then(|partition| self.partitions.get(&partition))
-            .map(|(replica, _)| replica)
-            .filter(|replica| replica.may_serve(ctx.view));
-        let Some(replica) = replica else {
-            ctx.mark(Rare::ReadDeclined);
-            let reason = "this replica is catching up".to_string();
-            ctx.send(from, Message::ReadFailed { token, reason }, &[]);
-            return;
-        };
-        let (query, budget_bytes) = (replica.pinned(query), budget_bytes.min(CHUNK_BYTES));
-        if ctx.has_unfinished_writes() {
-            ctx.mark(Rare::AnswerWaits);
-            ctx.after_write(After::Answerable(from, token, query, budget_bytes));
-        } else {
-            ctx.read(Purpose::Answer(from, token), query, budget_bytes);
-        }
-    }
-
-    fn on_loaded(&mut self, ctx: &mut Context<'_>, purpose: Purpose, chunk: Chunk) {
-        match purpose {
-            Purpose::Repair(to, partition, lane) => {
-                ctx.send_stored(to, Message::Repair { partition, lane }, chunk.batches);
-            }
-            Purpose::Cuts(to, partition, after_epoch) => {
-                let cuts: Option<Vec<Cut>> = chunk.batches.iter().map(|row| wire::decode_row(row)).collect();
-                match cuts {
-                    Some(cuts) => ctx.send(to, Message::Cuts { partition, after_epoch, cuts }, &[]),
-                    None => ctx.trace(Trace::RowDamaged("a row of the cut table".to_string())),
-                }
-            }
-            Purpose::Answer(to, token) => {
-                let Chunk { batches, order, last_index, total, next } = chunk;
-                ctx.send_stored(to, Message::Answer { token, order, last_index, total, next }, batches);
-            }
-            Purpose::Settlement(partition) => {
-                if let Some((replica, _)) = self.partitions.get(&partition) {
-                    self.agent.on_cuts(ctx, partition, chunk, replica);
-                }
-            }
-            Purpose::Report(..) | Purpose::LateReport(_) => {}
         }
     }
 }

@@ -116,6 +116,25 @@ impl Shared {
         self.inbound.end(session.address, session.id, reason, false);
     }
 
+    fn send(&self, to: Address, channel: Channel, frame: Bytes) -> Result<(), SendError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(SendError::Closed(to));
+        }
+        if !self.directory.contains(to) {
+            return Err(SendError::UnknownPeer(to));
+        }
+        let session = self.sessions().get(&to).cloned();
+        let limit = session.as_ref().map_or(limits::MAX_FRAME_BYTES, |session| session.max_frame_bytes);
+        if frame.len() > limit {
+            return Err(SendError::TooLarge { to, bytes: frame.len(), limit });
+        }
+        let session = session.ok_or(SendError::Closed(to))?;
+        session.out[channel.index()].offer(frame).map_err(|Full(queued)| {
+            add(&self.counters.frames_full, 1);
+            SendError::Full { to, channel, queued }
+        })
+    }
+
     /// Ends the sessions that the directory no longer covers.
     fn sweep(&self) {
         let mut sessions = self.sessions();
@@ -223,6 +242,11 @@ impl QuicTransport {
         Arc::clone(&self.shared.counters)
     }
 
+    /// Sends too, for other threads: a node of several engines has one transport.
+    pub fn sender(&self) -> Sender {
+        Sender(Arc::clone(&self.shared))
+    }
+
     /// How much waits for the engine, for another thread to look at.
     pub fn backlog(&self) -> Backlog {
         Backlog(Arc::clone(&self.shared))
@@ -256,6 +280,20 @@ impl QuicTransport {
         endpoint.close(VarInt::from_u32(CloseCode::Shutdown.code()), CloseCode::Shutdown.text().as_bytes());
         info!(local = %self.local, "closed");
         Some(endpoint)
+    }
+}
+
+/// The sending half of a transport, for any thread.
+#[derive(Clone)]
+pub struct Sender(Arc<Shared>);
+
+impl Sender {
+    /// As [`Transport::send`].
+    ///
+    /// # Errors
+    /// As [`Transport::send`]; [`SendError::Closed`] once the transport is closed.
+    pub fn send(&self, to: Address, channel: Channel, frame: Bytes) -> Result<(), SendError> {
+        self.0.send(to, channel, frame)
     }
 }
 
@@ -297,22 +335,7 @@ impl Transport for QuicTransport {
     }
 
     fn send(&mut self, to: Address, channel: Channel, frame: Bytes) -> Result<(), SendError> {
-        if self.endpoint.is_none() {
-            return Err(SendError::Closed(to));
-        }
-        if !self.shared.directory.contains(to) {
-            return Err(SendError::UnknownPeer(to));
-        }
-        let session = self.shared.sessions().get(&to).cloned();
-        let limit = session.as_ref().map_or(limits::MAX_FRAME_BYTES, |session| session.max_frame_bytes);
-        if frame.len() > limit {
-            return Err(SendError::TooLarge { to, bytes: frame.len(), limit });
-        }
-        let session = session.ok_or(SendError::Closed(to))?;
-        session.out[channel.index()].offer(frame).map_err(|Full(queued)| {
-            add(&self.shared.counters.frames_full, 1);
-            SendError::Full { to, channel, queued }
-        })
+        self.shared.send(to, channel, frame)
     }
 
     fn poll(&mut self, max: usize) -> Vec<NetEvent> {

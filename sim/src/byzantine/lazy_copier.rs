@@ -54,7 +54,7 @@ impl Learned {
 impl World<'_> {
     pub(super) fn hear_as_lazy_copier(&mut self, node: usize, from: Address, frame: &Bytes) -> bool {
         let Some(received) = self.open(from, frame) else { return true };
-        let Some(view) = self.nodes[node].engine().map(|engine| engine.shard().view().clone()) else {
+        let Some(view) = self.nodes[node].broker().map(|broker| broker.view().clone()) else {
             return true;
         };
         match received.message() {

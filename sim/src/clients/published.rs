@@ -7,6 +7,8 @@ use weir_kernel::batch::Batch;
 use weir_kernel::coordinator::State;
 use weir_kernel::ids::{LaneId, PartitionId, StreamId, StreamPartition};
 
+use crate::chain::START_MS;
+
 /// One signed batch.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -20,6 +22,8 @@ pub struct Publication {
     pub next_sequence: u64,
     /// Time of its first event, milliseconds since 1970 UTC.
     pub first_time_ms: u64,
+    /// Time of its last event.
+    pub last_time_ms: u64,
     /// When it was first sent, in virtual microseconds.
     pub sent_us: u64,
     /// When its publisher was told that it is stored.
@@ -74,6 +78,8 @@ pub struct Publications {
     pub events: u64,
     /// Events that were acknowledged as stored.
     pub stored: u64,
+    /// How long brokers keep events, in milliseconds; `None` for good.
+    pub retention_ms: Option<u64>,
     lanes: BTreeMap<LaneId, Lane>,
     slots: BTreeMap<StreamPartition, BTreeSet<LaneId>>,
     /// Lanes in the order in which they were opened, with where they are and the block that they opened at.
@@ -100,6 +106,7 @@ impl Publications {
             opening_block: header.opening_block,
             next_sequence: header.next_sequence(),
             first_time_ms: header.first_time_ms,
+            last_time_ms: header.last_time_ms,
             sent_us: now_us,
             stored_us: None,
             sealed: false,
@@ -146,6 +153,19 @@ impl Publications {
     /// opened at.
     pub fn opened_after(&self, count: usize) -> &[(LaneId, StreamPartition, u64)] {
         &self.opened[count..]
+    }
+
+    /// Whether nobody needs to keep a batch any more.
+    pub fn is_old(&self, publication: &Publication, now_us: u64) -> bool {
+        let now_ms = START_MS + now_us / 1_000;
+        self.retention_ms.is_some_and(|retention_ms| publication.last_time_ms + retention_ms < now_ms)
+    }
+
+    /// The same of everything from one sequence of a lane to another.
+    pub fn are_old(&self, lane: LaneId, from: u64, to: u64, now_us: u64) -> bool {
+        let batches = self.lanes.get(&lane).into_iter().flat_map(|lane| &lane.batches);
+        let between = batches.filter(|(first, known)| *first < to && known.next_sequence > from);
+        self.retention_ms.is_some() && { between }.all(|(_, known)| self.is_old(known, now_us))
     }
 
     /// What honest publishers signed.

@@ -122,7 +122,9 @@ impl Reader {
                 let settled = open.last.is_none() && open.begun_us >= self.complete_from_us;
                 let next = open.lanes.entry(lane).or_insert(if settled { 0 } else { sequence });
                 let wrong = if settled { *next != sequence } else { *next > sequence };
-                if wrong && !s.publications.is_forked(lane) {
+                let begins_later =
+                    *next < sequence && s.publications.are_old(lane, *next, sequence, s.now_us);
+                if wrong && !begins_later && !s.publications.is_forked(lane) {
                     let what = format!("reading, lane {lane}: {sequence} came where {next} was next");
                     s.violation("lane order", what);
                 }
@@ -151,6 +153,7 @@ impl Reader {
             .acknowledged_in(open.slot)
             .filter(|(lane, _, publication)| {
                 open.lanes.get(lane).is_none_or(|next| *next < publication.next_sequence)
+                    && !s.publications.is_old(publication, s.now_us)
             })
             .map(|(lane, sequence, _)| {
                 format!("lane {lane}, sequence {sequence} was acknowledged and cannot be read")

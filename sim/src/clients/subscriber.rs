@@ -141,6 +141,8 @@ impl Subscriber {
         let whole = self.from == From::All;
         let expected = self.next.get(&lane).copied().or(whole.then_some(0));
         match expected {
+            Some(expected)
+                if s.publications.are_old(lane, expected, sequence, s.now_us) && sequence > expected => {}
             Some(expected) if sequence > expected => s.violation(
                 "lane order",
                 format!("{:?} lane {lane}: {sequence} came where {expected} was next: a gap", self.from),
@@ -155,7 +157,7 @@ impl Subscriber {
     }
 
     /// Acknowledged batches that this subscription should have delivered by now and has not.
-    pub fn missing(&self, publications: &Publications) -> Vec<String> {
+    pub fn missing(&self, publications: &Publications, now_us: u64) -> Vec<String> {
         let of_this = |publication: &Publication| match self.from {
             From::All => true,
             From::Time(ms) => publication.first_time_ms >= ms,
@@ -169,6 +171,7 @@ impl Subscriber {
             .filter(|(_, _, publication)| of_this(publication))
             .filter(|(lane, _, publication)| {
                 self.next.get(lane).is_none_or(|next| *next < publication.next_sequence)
+                    && !publications.is_old(publication, now_us)
             })
             .map(|(lane, sequence, _)| {
                 let next = self.next.get(&lane).copied();

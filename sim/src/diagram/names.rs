@@ -274,6 +274,9 @@ impl Names {
             Message::Withdrawn { partition, lane, from, .. } => {
                 format!("Withdrawn p{partition}: {} from {from}", self.lane(lane))
             }
+            Message::Gone { partition, lane, before, .. } => {
+                format!("Gone p{partition}: {} before {before}", self.lane(lane))
+            }
             other => plain(other),
         }
     }

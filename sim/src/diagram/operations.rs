@@ -1,6 +1,6 @@
 //! What a broker's turn comes to beyond what it sends: writes, reads, signatures, transactions, and what it tells.
 
-use weir_kernel::broker::Trace;
+use weir_kernel::broker::{Handed, Trace};
 use weir_kernel::coordinator::Intent;
 use weir_kernel::log::{Record, Table};
 use weir_node::engine::{Completion, Operation};
@@ -16,7 +16,9 @@ impl Names {
             Completion::Durable(index) => format!("write {index} is on disk"),
             Completion::Loaded(token, chunk) => format!("read {}: {} batches", token.0, chunk.batches.len()),
             Completion::LoadFailed(token, reason) => format!("read {} failed: {}", token.0, words(reason)),
+            Completion::Full(full) => format!("disk full: {full}"),
             Completion::Signed(token, _) => format!("signature {} is made", token.0),
+            Completion::Handed(handed) => format!("hears of its other shard: {}", topic(handed)),
         })
     }
 
@@ -26,8 +28,13 @@ impl Names {
             Operation::Send { .. } | Operation::Reply(..) => return None,
             Operation::Write { index, records } => format!("writes {index}: {}", self.records(records)),
             Operation::Read { token, .. } => format!("reads {}", token.0),
+            Operation::Expire(expiry) => {
+                let slot = self.slot(expiry.slot);
+                format!("lets go of {slot} in p{} before {}", expiry.partition, expiry.before_ms)
+            }
             Operation::Sign { token, digest } => format!("signs {}: {}", token.0, short(&digest.0)),
             Operation::Submit(intent) => format!("submits {}", self.intent(intent)),
+            Operation::Hand(shard, handed) => format!("tells its shard {shard}: {}", topic(handed)),
             Operation::Trace(trace) => self.told(trace),
             Operation::Refused(from, error) => format!("refuses a frame of {}: {error}", self.broker(from)),
         })
@@ -98,5 +105,16 @@ impl Names {
                 format!("knows that another coordinator follows from epoch {epoch} on")
             }
         }
+    }
+}
+
+/// What shards of a broker say to each other, in a word.
+fn topic(handed: &Handed) -> String {
+    match handed {
+        Handed::Message(received) => {
+            let text = format!("{:?}", received.message());
+            text.chars().take_while(char::is_ascii_alphanumeric).collect()
+        }
+        Handed::Stored { slot, .. } => format!("stored in partition {} of a stream", slot.partition),
     }
 }

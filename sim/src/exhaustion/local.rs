@@ -212,7 +212,10 @@ impl Step {
                 self.unwritten.retain(|signed| *signed != hash);
                 self.late.push(report.entry);
             }
+            // Its streams are kept for good.
+            Output::Expire(_) => panic!("a stream that is kept for good loses something"),
             Output::Submit(_) | Output::Reply(..) => {}
+            Output::Hand(..) => unreachable!("a broker of one shard has nobody to hand anything to"),
             Output::Event(trace) => self.traces.push(trace),
         }
         None

@@ -30,8 +30,8 @@ impl World<'_> {
                 let members = view.partition(id).map(|partition| partition.members);
                 members.zip(index).is_some_and(|(members, index)| members.contains(index))
             };
-            let serves = self.nodes[*node].engine().is_some_and(|engine| {
-                engine.shard().summaries().all(|summary| summary.serves || !is_member(summary.partition))
+            let serves = self.nodes[*node].broker().is_some_and(|broker| {
+                broker.summaries().all(|summary| summary.serves || !is_member(summary.partition))
             });
             sealed_since(*epoch) && serves
         })

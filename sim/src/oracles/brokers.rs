@@ -92,6 +92,7 @@ impl Brokers {
                 self.once.on_adopted(now_us, who, (*partition, *epoch), violations);
             }
             Operation::Write { .. } | Operation::Read { .. } | Operation::Sign { .. } => {}
+            Operation::Hand(..) | Operation::Expire(_) => {}
             Operation::Trace(_) | Operation::Refused(..) => {}
         }
     }

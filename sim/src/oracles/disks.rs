@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use weir_kernel::agreement::Cut;
-use weir_kernel::broker::rows::PartitionRow;
+use weir_kernel::broker::rows::{LaneRow, PartitionRow, split_lane_key};
 use weir_kernel::ids::{Address, LaneId, PartitionId};
 use weir_kernel::log::{Record, Table};
 use weir_kernel::wire;
@@ -41,6 +41,10 @@ enum Change {
     Fork(PartitionId, LaneId),
     Partition(PartitionId, PartitionRow),
     Cut(Cut),
+    /// A lane's row: up to where it is sealed.
+    Sealed(PartitionId, LaneId, u64),
+    /// A lane's row goes: it is forgotten.
+    Forgotten(PartitionId, LaneId),
 }
 
 impl Change {
@@ -61,6 +65,14 @@ impl Change {
                 Some(Self::Partition(partition, wire::decode_row(value)?))
             }
             Record::Put { table: Table::Cut, value, .. } => Some(Self::Cut(wire::decode_row(value)?)),
+            Record::Put { table: Table::Lane, key, value } => {
+                let (partition, lane) = split_lane_key(key)?;
+                let row: LaneRow = wire::decode_row(value)?;
+                Some(Self::Sealed(partition, lane, row.sealed.next_sequence))
+            }
+            Record::Remove { table: Table::Lane, key } => {
+                split_lane_key(key).map(|(partition, lane)| Self::Forgotten(partition, lane))
+            }
             Record::Put { .. } | Record::Remove { .. } => None,
         }
     }
@@ -78,6 +90,18 @@ impl Contents {
             Change::Truncate(partition, lane, from) => {
                 let end = self.lanes.entry((*partition, *lane)).or_insert(0);
                 *end = (*end).min(*from);
+            }
+            Change::Sealed(partition, lane, sealed) => {
+                // Of a lane of which nothing is here, the rest is not kept any more: whether that is true shows in the end.
+                let end = self.lanes.entry((*partition, *lane)).or_insert(0);
+                if *end == 0 && *sealed > 0 {
+                    *end = *sealed;
+                    self.sealed.insert(*lane, *sealed);
+                }
+            }
+            Change::Forgotten(partition, lane) => {
+                self.lanes.remove(&(*partition, *lane));
+                self.sealed.remove(lane);
             }
             Change::Fork(partition, lane) => drop(self.forks.insert(*lane, *partition)),
             Change::Partition(partition, row) => drop(self.partitions.insert(*partition, *row)),

@@ -70,7 +70,8 @@ fn check(
     publications: &Publications,
     violations: &mut Vec<Violation>,
 ) {
-    let kept = kept(node, partition, slot, |header, bytes| {
+    let is_old = |lane, from, to| publications.are_old(lane, from, to, now_us);
+    let kept = kept(node, partition, slot, is_old, |header, bytes| {
         if !publications.is_published(header.lane(), header.sequence, bytes) {
             let what = format!("{} keeps a batch of lane {} that nobody signed", node.address, header.lane());
             note(violations, now_us, "durability", what);
@@ -83,6 +84,9 @@ fn check(
         }
     });
     for (lane, sequence, publication) in publications.acknowledged_in(slot) {
+        if publications.is_old(publication, now_us) {
+            continue;
+        }
         let next = kept.get(&lane).copied().unwrap_or(0);
         let lives_here = || view.home_at(slot, publication.opening_block) == partition;
         if next < publication.next_sequence && lives_here() {
@@ -95,11 +99,12 @@ fn check(
     }
 }
 
-/// For each lane of a stream partition, how far a node keeps it without a gap.
+/// For each lane of a stream partition, how far a node keeps it without a gap but what is old.
 fn kept(
     node: &Node,
     partition: PartitionId,
     slot: StreamPartition,
+    is_old: impl Fn(LaneId, u64, u64) -> bool,
     mut look: impl FnMut(&Header, &[u8]),
 ) -> BTreeMap<LaneId, u64> {
     let mut kept = BTreeMap::new();
@@ -114,7 +119,7 @@ fn kept(
             look(header, &chunk.batches[slice.batch as usize]);
             let reached = kept.entry(header.lane()).or_insert(0);
             let first = header.sequence + u64::from(slice.first);
-            if first == *reached {
+            if first == *reached || *reached < first && is_old(header.lane(), *reached, first) {
                 *reached = first + u64::from(slice.count);
             }
         }

@@ -13,6 +13,7 @@ impl Scenario {
         Self {
             brokers,
             joins: Vec::new(),
+            shards: 1,
             replicas: 4,
             partitions: brokers.max(4),
             partitions_per_broker: 0,
@@ -27,6 +28,7 @@ impl Scenario {
             clients_from_ms: 0,
             steady: false,
             event_ns: 0,
+            retention_s: 0,
             publishers: 3,
             publisher_partitions: 0,
             publish_interval_ms: 200,
@@ -115,6 +117,9 @@ impl Scenario {
             lane_batches: random.between((3, 80)) as u32,
             subscribers: random.between((1, 5)) as u32,
             guests: (seed % 3) as u32,
+            // Not a draw: those of before stay as they were.
+            shards: 1 + (seed / 3 % 3) as u16,
+            retention_s: if seed % 4 == 3 { 12 + seed % 45 } else { 0 },
             sync_us: (100, random.between((1_000, 60_000))),
             view_us: (1_000, random.between((10_000, 900_000))),
             joins: (0..joins).map(|n| Join { at_ms: 35_000 + u64::from(n) * 7_000, tickets: 4 }).collect(),

@@ -91,6 +91,8 @@ pub struct Scenario {
     pub brokers: u32,
     /// Brokers that register later, in addition.
     pub joins: Vec<Join>,
+    /// Shards of each broker: what several cores of it would be.
+    pub shards: u16,
     /// R, the seats a partition.
     pub replicas: u8,
     /// The partitions that the network begins with.
@@ -121,6 +123,8 @@ pub struct Scenario {
     pub steady: bool,
     /// What a broker takes to keep an event, in nanoseconds; what comes meanwhile waits. 0 if it takes no time.
     pub event_ns: u64,
+    /// How long brokers keep events, in seconds; 0 for good.
+    pub retention_s: u64,
     /// Honest publishers.
     pub publishers: u32,
     /// Stream partitions of a publisher at most, so that its work does not grow with the network; 0 for any number.

@@ -1,6 +1,8 @@
 //! What can be run: a scenario that breaks one of these would break the simulator, not the protocol.
 
 use super::{Scenario, ScenarioError};
+use weir_kernel::limits::MAX_SHARDS;
+
 use crate::faults::{FaultKind, mix};
 use crate::random::MILLION;
 use crate::tape::MAX_NUMBER;
@@ -44,11 +46,13 @@ impl Scenario {
     }
 
     fn check_counts(&self) -> Result<(), ScenarioError> {
-        let at_least_one: [(&'static str, u64, u64); 14] = [
+        let at_least_one: [(&'static str, u64, u64); 16] = [
+            ("retention_s", self.retention_s.saturating_add(1), MAX_DURATION_MS),
             ("clients_from_ms", self.clients_from_ms.saturating_add(1), MAX_DURATION_MS),
             ("event_ns", self.event_ns.saturating_add(1), MAX_EVENT_NS),
             ("brokers", u64::from(self.brokers), u64::from(MAX_BROKERS)),
             ("joins", self.joins.len() as u64 + 1, u64::from(MAX_BROKERS)),
+            ("shards", u64::from(self.shards), u64::from(MAX_SHARDS)),
             ("replicas", u64::from(self.replicas), 7),
             ("partitions", u64::from(self.partitions), 100_000),
             ("partitions_per_broker", u64::from(self.partitions_per_broker) + 1, 1_000),

@@ -263,6 +263,10 @@ purposes! {
     Corruption = 32 "corrupted",
     /// Node: microseconds that a transaction waits for its block beyond what is usual. Without: none.
     Inclusion = 33 "included-late",
+    /// Node: microseconds until another shard of it hears what one says. Without: the least.
+    Handover = 34 "handed-over",
+    /// Node: what one shard says to another is lost (1). Without: it is not.
+    HandoverLoss = 35 "handover-lost",
 }
 
 impl Purpose {

@@ -27,7 +27,7 @@ impl World<'_> {
             let about = vec![seated.actor];
             match &seated.client {
                 Client::Subscriber(subscriber) => {
-                    for what in subscriber.missing(&self.publications) {
+                    for what in subscriber.missing(&self.publications, now_us) {
                         note_about(&mut violations, now_us, "delivery", what, about.clone());
                     }
                 }

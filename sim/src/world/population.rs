@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_chain::wallet::Wallet;
-use weir_kernel::broker::From;
+use weir_kernel::broker::{From, Shards};
 use weir_kernel::ids::{StreamId, StreamPartition};
 use weir_kernel::signature::SecretKey;
 
@@ -49,8 +49,9 @@ impl<'a> World<'a> {
     /// A world before its first event. The scenario must be explicit.
     pub fn new(scenario: &'a Scenario, decider: Decider, options: Options<'a>) -> Self {
         let seed = decider.seed();
+        let shards = Shards::new(scenario.shards).expect("the scenario was checked");
         let mut nodes: Vec<Node> = (0..scenario.all_brokers())
-            .map(|number| Node::new(seed, number, scenario.real_signatures))
+            .map(|number| Node::new(seed, number, scenario.real_signatures, shards))
             .collect();
         for (number, node) in (0..).zip(&mut nodes) {
             node.audit = NodeAudit::new(number, options.audit);
@@ -89,6 +90,8 @@ impl<'a> World<'a> {
             transcript: Default::default(),
             report: Report::default(),
         };
+        world.publications.retention_ms =
+            (scenario.retention_s > 0).then_some(scenario.retention_s.saturating_mul(1_000));
         world.add_brokers();
         world.add_clients();
         world.add_faults();

@@ -19,7 +19,7 @@ impl World<'_> {
 
     pub(super) fn note_serving(&mut self) {
         for node in &self.nodes {
-            let summaries = node.engine().into_iter().flat_map(|engine| engine.shard().summaries());
+            let summaries = node.broker().into_iter().flat_map(|broker| broker.summaries());
             let ready = summaries.filter(|summary| summary.serves);
             self.serving.extend(ready.map(|summary| (node.address, summary.partition)));
         }

@@ -20,6 +20,34 @@ pub fn held(seed: u64, scenario: &Scenario) -> Report {
     report
 }
 
+/// Streams are kept for a few seconds, and a broker and its clients hear nothing for longer.
+pub fn fallen_behind() -> Scenario {
+    Scenario {
+        retention_s: 12,
+        lane_batches: 2_000,
+        faults: vec![fault(30_000, 3, FaultKind::Isolated, 35_000)],
+        subscribers: 9,
+        duration_ms: 110_000,
+        heal_ms: 30_000,
+        ..Scenario::calm(4)
+    }
+}
+
+/// The same for longer than a lane lives, so that who was away hears of lanes that all the others have forgotten.
+pub fn forgotten() -> Scenario {
+    Scenario {
+        retention_s: 10,
+        block_ms: 250,
+        epoch_blocks: 2,
+        lane_batches: 20,
+        publish_interval_ms: 1_000,
+        faults: vec![fault(15_000, 3, FaultKind::Crash, 170_000)],
+        duration_ms: 240_000,
+        heal_ms: 40_000,
+        ..Scenario::calm(4)
+    }
+}
+
 /// Brokers crash between writing a report and signing it, on either side of the sync.
 pub fn at_reports(rate: u32, down_ms: u64) -> Vec<CrashAt> {
     [Moment::ReportWritten, Moment::ReportDurable].map(|moment| CrashAt { moment, rate, down_ms }).to_vec()

@@ -281,7 +281,8 @@ fn expire(directory: &Path, events: u64, batch: u32) {
     for partition in 0..shape.partitions {
         for stream in 0..shape.streams {
             let slot = Shape::slot(stream * shape.partitions + partition);
-            while log.expire(PartitionId(partition), slot, Load::start_ms(2)).expect("expired") > 0 {
+            while log.expire(PartitionId(partition), slot, Load::start_ms(2), u64::MAX).expect("expired") > 0
+            {
                 log.sync().expect("synced");
             }
         }

@@ -277,10 +277,12 @@ impl EventLog for SegmentLog {
         partition: PartitionId,
         slot: StreamPartition,
         before_ms: u64,
+        up_to_index: u64,
     ) -> Result<u64, LogError> {
         self.poison.check()?;
         let scope = Scope { partition, slot };
-        let result = self.try_expire(&Expiry { scope, before_ms, limit: limits::EXPIRE_BATCHES });
+        let result =
+            self.try_expire(&Expiry { scope, before_ms, up_to_index, limit: limits::EXPIRE_BATCHES });
         self.poison.watch(result)
     }
 

@@ -51,12 +51,18 @@ pub struct Up {
     /// Partitions for each broker of a new network, fixed for its life [new networks: 2]
     #[arg(long, value_name = "N")]
     partitions_per_broker: Option<u32>,
+    /// Shards of each broker, fixed for its life [new brokers: the machine's cores divided among them]
+    #[arg(long, value_name = "N")]
+    shards: Option<u16>,
     /// Time between blocks in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     block_ms: u64,
     /// Blocks an epoch, after which partitions are sealed; fixed for the network's life [new networks: 8]
     #[arg(long, value_name = "N")]
     epoch_blocks: Option<u64>,
+    /// Megabytes of its disk from which on a broker takes nothing new from publishers [default: no limit]
+    #[arg(long, value_name = "MB")]
+    disk_limit_mb: Option<u64>,
     /// Publish no sample streams
     #[arg(long)]
     no_samples: bool,
@@ -114,11 +120,13 @@ impl Up {
             brokers: self.brokers,
             replicas: self.replicas,
             partitions_per_broker: self.partitions_per_broker,
+            shards: self.shards,
             epoch_blocks: self.epoch_blocks,
             block_time: Duration::from_millis(self.block_ms),
             http: self.http,
             websocket: self.ws,
             samples: !self.no_samples,
+            disk_limit_bytes: self.disk_limit_mb.map(|megabytes| megabytes.saturating_mul(1_000_000)),
             offline: self.offline,
             ..Options::new(directory)
         })

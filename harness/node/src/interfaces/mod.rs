@@ -1,7 +1,7 @@
 //! The outer interfaces: HTTP and WebSocket, thin skins of [`crate::service`].
 //!
 //! ```text
-//!   :7171 ─┐                ┌─ publish, read, streams ──► service ──► broker
+//!   :7171 ─┐                ┌─ publish, batches, read, streams ──► service ──► broker
 //!          ├─► one router ──┼─ subscribe, publish (WebSocket)
 //!   :7170 ─┘                └─ info, status, health, metrics, sign-in, JSON-RPC, admin
 //! ```
@@ -10,6 +10,7 @@
 //! is JSON `{"code":…,"reason":…}`; [`error`] is the one place that turns refusals into statuses.
 
 mod auth;
+mod batches;
 mod body;
 pub mod caller;
 mod counters;

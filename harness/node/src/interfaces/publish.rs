@@ -190,7 +190,8 @@ fn read_back_url(receipt: &Receipt, progress: &Progress) -> Option<String> {
     ))
 }
 
-fn timeout(parameters: &Parameters) -> Result<Duration, ApiError> {
+/// How long a request waits for its level.
+pub fn timeout(parameters: &Parameters) -> Result<Duration, ApiError> {
     let Some(text) = parameters.text("timeout") else { return Ok(HTTP_ACK_TIMEOUT) };
     let most = MAX_HTTP_ACK_TIMEOUT.as_secs();
     let seconds: Option<u64> = text.parse().ok().filter(|seconds| *seconds <= most);

@@ -6,13 +6,14 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::services::Services;
-use super::{auth, publish, read, socket_publish, socket_subscribe, streams, system};
+use super::{auth, batches, publish, read, socket_publish, socket_subscribe, streams, system};
 
 /// The one router that both ports serve.
 pub fn router(services: Arc<Services>) -> Router {
     Router::new()
         .route("/streams", get(streams::list).post(streams::create))
         .route("/streams/{id}", get(streams::get).post(publish::publish))
+        .route("/streams/{id}/batches", post(batches::publish))
         .route("/streams/{id}/publish", get(socket_publish::publish))
         .route("/streams/{id}/subscribe", get(socket_subscribe::subscribe))
         .route("/streams/{id}/data/partitions/{partition}/{operation}", get(read::data))

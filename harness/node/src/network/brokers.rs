@@ -17,6 +17,7 @@ use super::error::NetworkError;
 use super::transactions::Sender;
 use crate::handle::node;
 use crate::interfaces::BrokerSwitch;
+use crate::node::layout::ShardCount;
 use crate::node::{Node, NodeConfig};
 use crate::service::Gateway;
 
@@ -42,6 +43,8 @@ pub struct Brokers {
     chain: SharedMirror,
     gateway: Arc<Gateway>,
     views: watch::Receiver<Arc<State>>,
+    shards: ShardCount,
+    disk_limit_bytes: Option<u64>,
 }
 
 impl Slot {
@@ -108,6 +111,7 @@ impl Brokers {
         chain: SharedMirror,
         gateway: Arc<Gateway>,
         views: watch::Receiver<Arc<State>>,
+        disk_limit_bytes: Option<u64>,
     ) -> Self {
         let slot = |(number, files)| Slot::new(format!("broker-{number}"), files);
         let leaver = |files: BrokerFiles| Slot::new(format!("leaving-{}", files.wallet.address()), files);
@@ -117,7 +121,14 @@ impl Brokers {
             chain,
             gateway,
             views,
+            shards: ShardCount::a_core(1),
+            disk_limit_bytes,
         }
+    }
+
+    /// With so many shards each. Those that leave keep what they have.
+    pub fn with_shards(self, shards: ShardCount) -> Self {
+        Self { shards, ..self }
     }
 
     /// The brokers by number.
@@ -153,10 +164,13 @@ impl Brokers {
         halt(slot).await?;
         let view = self.views.borrow().clone();
         let height = view.height;
+        let leaves = self.leaving.iter().any(|leaving| Arc::ptr_eq(leaving, slot));
         let config = NodeConfig {
             name: slot.name.clone(),
             key: SecretKey::from_bytes(&slot.files.wallet.to_bytes()).expect("a wallet's key is a key"),
             directory: slot.files.store(),
+            shards: if leaves { self.shards.if_new() } else { self.shards },
+            disk_limit_bytes: self.disk_limit_bytes,
             listen: slot.listen(&view),
             tls: slot.files.tls.clone(),
             chain: self.chain.clone(),

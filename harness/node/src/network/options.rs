@@ -4,13 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weir_kernel::broker::Shards;
 use weir_kernel::coordinator::Params;
+use weir_kernel::limits::MAX_SHARDS;
 
 use super::error::NetworkError;
 use super::settings::Settings;
+use crate::node::layout::ShardCount;
 use crate::service::limits::SLOW_READER;
 
-/// Brokers of one network on one machine at most: each is a store, a socket and four threads.
+/// Brokers of one network on one machine at most: each is a store, a socket and four threads, or more
+/// of them with several shards.
 pub const MAX_BROKERS: u32 = 64;
 
 /// Partitions of one network on one machine at most.
@@ -27,10 +31,14 @@ pub struct Options {
     pub replicas: Option<u8>,
     /// Partitions a broker of the new network; 2, fixed for its life.
     pub partitions_per_broker: Option<u32>,
+    /// Shards of each broker, fixed for a broker's life; in new ones the machine's cores, divided among the brokers.
+    pub shards: Option<u16>,
     /// Blocks an epoch; 8, fixed for the network's life.
     pub epoch_blocks: Option<u64>,
     /// Time between two blocks.
     pub block_time: Duration,
+    /// Bytes on disk from which on a broker takes nothing new from publishers; `None` for no limit.
+    pub disk_limit_bytes: Option<u64>,
     /// Where HTTP listens; port 0 picks one.
     pub http: SocketAddr,
     /// Where WebSocket clients connect; port 0 picks one.
@@ -51,8 +59,10 @@ impl Options {
             brokers: None,
             replicas: None,
             partitions_per_broker: None,
+            shards: None,
             epoch_blocks: None,
             block_time: Duration::from_secs(1),
+            disk_limit_bytes: None,
             http: SocketAddr::from(([127, 0, 0, 1], 7171)),
             websocket: SocketAddr::from(([127, 0, 0, 1], 7170)),
             samples: true,
@@ -94,11 +104,22 @@ impl Options {
         self.partitions_per_broker.unwrap_or(2)
     }
 
+    /// How many shards each of so many brokers has.
+    pub(super) fn shard_count(&self, brokers: u32) -> ShardCount {
+        let asked = self.shards.and_then(Shards::new);
+        asked.map_or_else(|| ShardCount::a_core(brokers), ShardCount::Exactly)
+    }
+
     /// Checks what needs no network: counts and times.
     pub(super) fn check(&self) -> Result<(), NetworkError> {
         if let Some(brokers) = self.brokers {
             refuse(!(1..=MAX_BROKERS).contains(&brokers), || {
                 format!("--brokers {brokers}: a network on one machine has 1 to {MAX_BROKERS} brokers")
+            })?;
+        }
+        if let Some(shards) = self.shards {
+            refuse(Shards::new(shards).is_none(), || {
+                format!("--shards {shards}: a broker has 1 to {MAX_SHARDS} shards")
             })?;
         }
         let millis = self.block_time.as_millis();

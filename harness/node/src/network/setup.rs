@@ -85,9 +85,9 @@ impl Setup {
             }
         };
         let ticker = Ticker::start(self.chain.clone(), follower, PAUSED, on_view)?;
-        let brokers =
-            Brokers::new(numbered, leaving, self.chain.clone(), Arc::clone(&gateway), ticker.views());
-        let brokers = Arc::new(brokers);
+        let (gate, limit) = (Arc::clone(&gateway), self.options.disk_limit_bytes);
+        let brokers = Brokers::new(numbered, leaving, self.chain.clone(), gate, ticker.views(), limit);
+        let brokers = Arc::new(brokers.with_shards(self.options.shard_count(count)));
         assert!(shown.set(Arc::clone(&brokers)).is_ok(), "set once, here");
         Ok((ticker, brokers, gateway))
     }

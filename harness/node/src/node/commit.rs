@@ -1,10 +1,16 @@
 //! Group commit: whatever was written while the last sync ran goes to disk with one sync.
 //!
 //! There is no linger timer: an idle disk syncs a single batch at once, a busy one takes what has queued up.
+//!
+//! What is too old goes between two groups, a bounded number of batches at a time and not more often than every
+//! [`EXPIRY_PAUSE`], so that whoever waits for an acknowledgement hardly notices it (WP 2.4.8).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use weir_kernel::log::Record;
+use weir_kernel::ids::{PartitionId, StreamPartition};
+use weir_kernel::log::{Expiry, Record};
 use weir_queue::{Group, GroupQueue};
 use weir_store::{EventLog, LogError};
 
@@ -18,13 +24,22 @@ const WRITE_BYTES: usize = 4 << 20;
 /// What a record costs in memory beside its bytes.
 const RECORD_COST_BYTES: usize = 256;
 
+/// Time between two steps of letting old batches go: a step takes a few milliseconds.
+const EXPIRY_PAUSE: Duration = Duration::from_millis(200);
+
 /// Records of one write of the kernel, under its index.
 type Write = (u64, Vec<Record>);
+
+/// What the thread is asked to do.
+enum Work {
+    Write(Write),
+    Expire(Expiry),
+}
 
 /// The queue to the committer thread.
 #[derive(Clone)]
 pub struct Committer {
-    queue: Arc<GroupQueue<Write>>,
+    queue: Arc<GroupQueue<Work>>,
 }
 
 impl Default for Committer {
@@ -42,7 +57,12 @@ impl Committer {
     /// Queues a write. On a closed queue it is dropped: the broker has stopped, and nothing is acknowledged any more.
     pub fn write(&self, index: u64, records: Vec<Record>) {
         let bytes = records.iter().map(weight).sum();
-        let _ = self.queue.push((index, records), bytes);
+        let _ = self.queue.push(Work::Write((index, records)), bytes);
+    }
+
+    /// Queues what is to be let go.
+    pub fn expire(&self, expiry: Expiry) {
+        let _ = self.queue.push(Work::Expire(expiry), 0);
     }
 
     /// Whether the disk keeps up.
@@ -69,18 +89,71 @@ impl Committer {
     ) -> Box<dyn FnOnce() + Send> {
         let queue = Arc::clone(&self.queue);
         Box::new(move || {
-            while let Some(Group { items, cost }) = queue.take() {
-                let durable = commit(&mut log, items);
-                let failed = durable.is_err();
-                // Room first: whoever hears that it is on disk may look for it.
-                queue.release(cost);
-                done(durable);
+            let mut old = Old::default();
+            while let Some(Group { items, cost }) = queue.take_within(old.patience()) {
+                let mut writes = Vec::with_capacity(items.len());
+                for work in items {
+                    match work {
+                        Work::Write(write) => writes.push(write),
+                        Work::Expire(expiry) => old.add(expiry),
+                    }
+                }
+                let mut failed = false;
+                if !writes.is_empty() {
+                    let durable = commit(&mut log, writes);
+                    failed = durable.is_err();
+                    // Room first: whoever hears that it is on disk may look for it.
+                    queue.release(cost);
+                    done(durable);
+                }
+                if !failed && let Err(error) = old.step(&mut log) {
+                    failed = true;
+                    done(Err(error));
+                }
                 if failed {
                     queue.close();
                     return;
                 }
             }
         })
+    }
+}
+
+/// What is still to be let go, and when the last step was taken.
+#[derive(Default)]
+struct Old {
+    /// The newest word about a stream partition holds for the older ones.
+    waiting: BTreeMap<(PartitionId, StreamPartition), (u64, u64)>,
+    stepped: Option<Instant>,
+}
+
+impl Old {
+    fn add(&mut self, expiry: Expiry) {
+        let Expiry { partition, slot, before_ms, up_to_index } = expiry;
+        self.waiting.insert((partition, slot), (before_ms, up_to_index));
+    }
+
+    /// How long until the next step; `None` if there is nothing to do.
+    fn patience(&self) -> Option<Duration> {
+        let since = self.stepped.map_or(EXPIRY_PAUSE, |stepped| stepped.elapsed());
+        (!self.waiting.is_empty()).then(|| EXPIRY_PAUSE.saturating_sub(since))
+    }
+
+    /// Lets batches go, if it is time: as many as the log drops at once.
+    fn step(&mut self, log: &mut impl EventLog) -> Result<(), LogError> {
+        if self.patience().is_none_or(|patience| !patience.is_zero()) {
+            return Ok(());
+        }
+        while let Some(first) = self.waiting.first_entry() {
+            let ((partition, slot), (before_ms, up_to_index)) = (*first.key(), *first.get());
+            if log.expire(partition, slot, before_ms, up_to_index)? > 0 {
+                // Its space is given back once it is durable.
+                self.stepped = Some(Instant::now());
+                return log.sync().map(drop);
+            }
+            first.remove();
+        }
+        Ok(())
     }
 }
 
@@ -114,8 +187,9 @@ fn weight(record: &Record) -> usize {
 mod tests {
     use std::sync::mpsc;
 
-    use weir_kernel::log::Table;
-    use weir_store::{Fault, FaultLog, FaultPlan, MemoryLog};
+    use weir_kernel::ids::{Address, LaneId, StreamId};
+    use weir_kernel::log::{Query, StoredBatch, Table};
+    use weir_store::{Fault, FaultLog, FaultPlan, MemoryLog, SegmentLog, SegmentOptions};
 
     use super::*;
 
@@ -143,6 +217,80 @@ mod tests {
         assert_eq!(committer.queued_bytes(), 0);
         let rows = weir_kernel::log::Query::Rows { table: Table::Marker, prefix: vec![], after: vec![] };
         assert_eq!(reader.read(&rows, usize::MAX).unwrap().batches.len(), 5);
+    }
+
+    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+
+    /// The batch with this append index, as many seconds old as there are more.
+    fn batch(index: u64) -> Record {
+        Record::Batch(StoredBatch {
+            partition: PartitionId(0),
+            index,
+            slot: SLOT,
+            lane: LaneId([7; 32]),
+            origin: Address([2; 20]),
+            sequence: index - 1,
+            count: 1,
+            first_time_ms: index * 1_000,
+            last_time_ms: index * 1_000,
+            bytes: vec![index as u8; 10_000].into(),
+        })
+    }
+
+    fn everything() -> Query {
+        Query::Append { partition: PartitionId(0), slot: SLOT, after_index: 0 }
+    }
+
+    #[test]
+    fn what_is_too_old_gives_its_space_back_beside_what_comes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        // The smallest segments, so that a few of them hold nothing but what is old.
+        let segment_bytes = weir_store::limits::SEGMENT_BYTES_MINIMUM;
+        let options = SegmentOptions { segment_bytes, ..SegmentOptions::default() };
+        let batches = 1_000;
+        let log = SegmentLog::open(directory.path(), options).expect("an empty directory");
+        let reader = log.reader();
+        let committer = Committer::default();
+        let (told, heard) = mpsc::channel();
+        let thread = std::thread::spawn(committer.run(log, move |durable| drop(told.send(durable))));
+        let write = |index: u64| committer.write(index, vec![batch(index)]);
+        (1..=batches).for_each(write);
+        while heard.recv().expect("it is durable").expect("it is durable") < batches {}
+        let full = reader.statistics();
+        assert_eq!(full.batches, batches);
+        // All but the newest hundred are too old; what comes afterwards is not looked at.
+        let (partition, before_ms) = (PartitionId(0), (batches - 99) * 1_000);
+        committer.expire(Expiry { partition, slot: SLOT, before_ms, up_to_index: batches });
+        (batches + 1..=batches + 50).for_each(write);
+        let begin = Instant::now();
+        let left = loop {
+            let left = reader.statistics();
+            if left.batches == 150 && left.disk_bytes + 8_000_000 < full.disk_bytes {
+                break left;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "{left:?} of {full:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(left.events, 150);
+        let kept = reader.read(&everything(), usize::MAX).expect("what is kept reads");
+        assert_eq!((kept.batches.len(), kept.batches[0][0]), (150, (batches - 99) as u8));
+        // It stays away after a restart.
+        committer.close();
+        thread.join().expect("it ends");
+        drop(reader);
+        let again = SegmentLog::open(directory.path(), options).expect("it is whole");
+        assert_eq!(again.statistics().batches, 150);
+    }
+
+    #[test]
+    fn a_log_that_cannot_drop_anything_ends_it() {
+        let committer = Committer::default();
+        committer.write(1, vec![batch(1)]);
+        let (partition, before_ms) = (PartitionId(0), u64::MAX);
+        committer.expire(Expiry { partition, slot: SLOT, before_ms, up_to_index: 1 });
+        let plan = FaultPlan { write: Some((2, Fault::Device)), ..FaultPlan::default() };
+        let told = run(&committer, FaultLog::new(MemoryLog::new(), plan));
+        assert!(matches!(told.as_slice(), [Ok(1), Err(LogError::Io { .. })]), "{told:?}");
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub const MAX_BATCH_BODY_BYTES: usize = 8 << 20;
 /// Events in one publish of many.
 pub const MAX_BODY_EVENTS: usize = 16_384;
 
+/// Signed batches in one publish over HTTP: each is answered, and the broker's replies to all of them fit its queue.
+pub const MAX_BODY_BATCHES: usize = 256;
+
 /// Longest body of anything else.
 pub const MAX_CONTROL_BODY_BYTES: usize = 64 << 10;
 
@@ -129,4 +132,6 @@ pub const MAX_HTTP_ACK_TIMEOUT: Duration = Duration::from_secs(600);
 pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 
 const _: () = assert!(MAX_EVENT_BODY_BYTES <= MAX_BATCH_BODY_BYTES);
+/// The longest batch is a body, with the number of its bytes.
+const _: () = assert!(MAX_BATCH_BYTES + 4 <= MAX_BATCH_BODY_BYTES);
 const _: () = assert!(BATCH_TARGET_BYTES + MAX_CONTENT_BYTES + (1 << 20) <= MAX_BATCH_BYTES);

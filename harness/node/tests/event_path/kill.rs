@@ -25,6 +25,9 @@ use super::{Chance, alone, rounds};
 /// Names the child's directory.
 const DIRECTORY: &str = "WEIR_EVENT_PATH_TEST_DIRECTORY";
 
+/// Says how many shards the child's brokers have.
+const SHARDS: &str = "WEIR_EVENT_PATH_TEST_SHARDS";
+
 /// The key that publishes a new network's samples: it may publish, and it has paid.
 const SAMPLE_KEY: &str = "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a";
 
@@ -42,9 +45,10 @@ const WINDOW_BYTES: usize = 4 << 20;
 
 /// Runs in a child process until it is killed.
 #[test]
-#[ignore = "the child of what_was_acknowledged_is_there_when_a_killed_broker_is_back"]
+#[ignore = "the child of the tests of killed brokers"]
 fn child_keeps_until_killed() {
     let directory = PathBuf::from(std::env::var_os(DIRECTORY).expect("the parent test names a directory"));
+    let shards = std::env::var(SHARDS).expect("the parent test says how many").parse().expect("a number");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let any = "127.0.0.1:0".parse().unwrap();
@@ -54,6 +58,7 @@ fn child_keeps_until_killed() {
             replicas: is_new.then_some(1),
             partitions_per_broker: is_new.then_some(4),
             epoch_blocks: is_new.then_some(8),
+            shards: Some(shards),
             block_time: Duration::from_millis(100),
             http: any,
             websocket: any,
@@ -106,11 +111,12 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn start(directory: &Path) -> Self {
+    fn start(directory: &Path, shards: u16) -> Self {
         let program = std::env::current_exe().expect("a test knows its program");
         let mut process = Command::new(program)
             .args(["--exact", "kill::child_keeps_until_killed", "--ignored", "--nocapture"])
             .env(DIRECTORY, directory)
+            .env(SHARDS, shards.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the child starts");
@@ -274,13 +280,22 @@ fn pour(link: &mut Link, lanes: &mut [Sent], chain_id: u64, time: Duration) {
 
 #[test]
 fn what_was_acknowledged_is_there_when_a_killed_broker_is_back() {
+    killed_and_back(1);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_when_a_killed_broker_of_three_shards_is_back() {
+    killed_and_back(3);
+}
+
+fn killed_and_back(shards: u16) {
     let _alone = alone();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _inside = runtime.enter();
     let directory = tempfile::tempdir().unwrap();
     // Which partitions a broker gets is drawn: another network, if it carries none of the samples.
     let started = (0..16).map(|number| directory.path().join(number.to_string())).find_map(|network| {
-        let keeper = Keeper::start(&network);
+        let keeper = Keeper::start(&network, shards);
         keeper.carries_some().then_some((network, keeper))
     });
     let (network, mut keeper) = started.expect("of sixteen networks one has a sample where it is wanted");
@@ -299,7 +314,7 @@ fn what_was_acknowledged_is_there_when_a_killed_broker_is_back() {
         assert!(acknowledged.values().any(|upto| *upto > 0), "something was acknowledged before the kill");
         link.close();
 
-        keeper = Keeper::start(&network);
+        keeper = Keeper::start(&network, shards);
         link = keeper.link(&network);
         for sent in &lanes {
             let (held, digest) = sent.compare(&mut link);

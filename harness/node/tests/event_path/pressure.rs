@@ -16,6 +16,7 @@ use weir_kernel::signature::SecretKey;
 use weir_kernel::wire;
 use weir_net::TlsIdentity;
 use weir_node::node::commit::MAX_QUEUED_BYTES;
+use weir_node::node::layout::ShardCount;
 use weir_node::node::{Node, NodeConfig, Queued};
 use weir_store::{EventLog, LogError, LogReader, LogStatistics};
 
@@ -77,7 +78,7 @@ impl EventLog for Paced {
         Ok(self.index)
     }
 
-    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64) -> Result<u64, LogError> {
+    fn expire(&mut self, _: PartitionId, _: StreamPartition, _: u64, _: u64) -> Result<u64, LogError> {
         Ok(0)
     }
 
@@ -152,6 +153,8 @@ fn a_fast_publisher_fills_nothing_but_its_own_queue() {
         name: String::from("keeper"),
         key: key.clone(),
         directory: std::env::temp_dir(),
+        shards: ShardCount::a_core(1),
+        disk_limit_bytes: None,
         listen: any,
         tls,
         chain: SharedMirror::new(Mirror::in_memory(&genesis)),

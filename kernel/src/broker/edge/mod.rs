@@ -10,6 +10,9 @@
 //!
 //! A batch goes to the home that its lane's opening block fixes. A reader gets what all homes of a stream partition
 //! hold: the edge has a [`Flow`] for each, asks each for history and for what is live, and [`merge`]s.
+//!
+//! In a broker of several shards each has an edge: batches are published through that of their partition's shard, and a
+//! stream's readers are at that of the stream's ([`sharding`](super::sharding)).
 
 mod answers;
 mod feeds;
@@ -37,7 +40,7 @@ use crate::limits::{LANE_LIFETIME_EPOCHS, MAX_REQUESTS};
 use crate::marks::Rare;
 use crate::rules::Bug;
 
-/// All clients of one broker.
+/// What one shard does for the clients of its broker.
 #[derive(Clone, Debug, Default)]
 pub struct Edge {
     sessions: BTreeMap<SessionId, Session>,

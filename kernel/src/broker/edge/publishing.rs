@@ -10,7 +10,7 @@ use crate::batch::Batch;
 use crate::broker::admission;
 use crate::broker::context::Context;
 use crate::broker::deposits;
-use crate::broker::io::{Level, Reply, SessionId};
+use crate::broker::io::{Handed, Level, Reply, SessionId};
 use crate::broker::message::Message;
 use crate::broker::refusal::{Refusal, RefusalCode};
 use crate::coordinator::State;
@@ -208,6 +208,11 @@ impl Publishing {
             true => ctx.view.home(batch.header().slot()),
             false => admission::home(ctx.view, batch.header())?,
         };
+        if !ctx.share.owns(home) {
+            // The shard that it belongs to was not known when it came.
+            let reason = "the lane's home has just come to be known here: send it again in a moment";
+            return Err(Refusal::new(RefusalCode::Unavailable, reason));
+        }
         if replicas(ctx, home).is_empty() {
             return Err(Refusal::new(RefusalCode::Unavailable, "no broker has a seat in this partition yet"));
         }
@@ -249,21 +254,34 @@ impl Publishing {
             ctx.mark_if(first < last, Rare::ReceiptsOfTwoEpochs);
             pending.stored = true;
             pending.offers = 0;
-            if self.fresh.len() >= MAX_FRESH {
-                self.fresh.pop_first();
-            }
             let holders = pending.receipts.iter().map(|(_, from)| *from).collect();
             let flow = Flow { slot: pending.batch.header().slot(), home: pending.partition };
-            self.fresh.insert(flow, holders);
             let told = core::mem::take(&mut pending.waiters);
+            // Before anybody hears that it is stored: who then reads finds it.
+            self.tell_readers(ctx, flow, holders);
             for (session, request, level) in told {
                 published(ctx, session, request, key, Level::Stored);
-                if level == Level::Sealed {
-                    pending.waiters.push((session, request, level));
-                }
+                let waits = self.pending.get_mut(&key).filter(|_| level == Level::Sealed);
+                waits.into_iter().for_each(|pending| pending.waiters.push((session, request, level)));
             }
         }
         self.drop_if_over(ctx, key);
+    }
+
+    fn tell_readers(&mut self, ctx: &mut Context<'_>, flow: Flow, holders: BTreeSet<Address>) {
+        if ctx.share.of().of_stream(flow.slot.stream) == ctx.share.number() {
+            self.note_holders(flow, holders);
+        } else {
+            ctx.hand(Handed::Stored { slot: flow.slot, home: flow.home, holders });
+        }
+    }
+
+    /// These replicas hold what was last stored in a stream partition through this edge.
+    pub fn note_holders(&mut self, flow: Flow, holders: BTreeSet<Address>) {
+        if self.fresh.len() >= MAX_FRESH {
+            self.fresh.pop_first();
+        }
+        self.fresh.insert(flow, holders);
     }
 
     /// Whether a replica is known to hold what this edge last saw stored in a stream partition.

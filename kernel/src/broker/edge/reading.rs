@@ -88,7 +88,8 @@ impl ReadRequest {
 /// Questions that replicas have not answered yet.
 #[derive(Clone, Debug, Default)]
 pub struct Readings {
-    next_token: u64,
+    /// Questions so far.
+    count: u64,
     asked: BTreeMap<u64, Asked>,
 }
 
@@ -227,8 +228,8 @@ impl Edge {
         replica: Option<Address>,
         bound: bool,
     ) {
-        self.readings.next_token += 1;
-        let token = self.readings.next_token;
+        self.readings.count += 1;
+        let token = ctx.share.token(self.readings.count);
         let asked = Asked { id, flow, query, replica, bound, attempt: 0, asked_us: ctx.now.monotonic_us };
         asked.send(ctx, token);
         self.readings.asked.insert(token, asked);

@@ -13,6 +13,7 @@ use super::{Edge, Flow, Request, is_quiet};
 use crate::batch::Batch;
 use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
+use crate::broker::retention::is_bounded;
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::limits::LATEST_SLACK_MS;
 use crate::log::{Chunk, Query};
@@ -234,8 +235,8 @@ impl Edge {
         flow: Flow,
         chunk: Chunk,
     ) {
-        let lied = self.track(id, flow.slot).is_some_and(|track| track.answer_leaves_out(&chunk));
-        if lied && !trusts_sources(ctx) {
+        let gaps = self.track(id, flow.slot).map_or_else(Vec::new, |track| track.gaps_in(&chunk));
+        if !self.believes(ctx, id, flow, &gaps) {
             return self.leave_source(ctx, flow);
         }
         match self.tail(id, flow).map(|tail| &mut tail.phase) {
@@ -283,14 +284,17 @@ impl Edge {
         index: u64,
         batch: &Verified<Batch>,
     ) -> bool {
-        let Some(subscription) = self.subscription(id) else { return true };
-        let Some(track) = subscription.tracks.get_mut(&flow.slot) else { return true };
+        let Some(track) = self.track(id, flow.slot) else { return true };
         if !track.tails.get(&flow.home).is_some_and(|tail| matches!(tail.phase, Phase::Live)) {
             return true;
         }
-        if track.leaves_out(batch) && !trusts_sources(ctx) {
+        if let Some(gap) = track.gap_before(batch)
+            && !self.believes(ctx, id, flow, &[gap])
+        {
             return false;
         }
+        let Some(subscription) = self.subscription(id) else { return true };
+        let Some(track) = subscription.tracks.get_mut(&flow.slot) else { return true };
         if let Some(first) = track.first_of_live(batch) {
             subscription.outstanding_bytes += batch.bytes().len() as u64;
             let (request, slot, batch) = (id.1, flow.slot, batch.clone());
@@ -303,6 +307,26 @@ impl Edge {
             tail.phase = Phase::Behind { after_index: index, asked: None };
         }
         true
+    }
+
+    /// Whether what a flow's source leaves out is not kept any more, as far as that is known: without a bound on how long a
+    /// stream is kept it never is.
+    fn believes(
+        &mut self,
+        ctx: &mut Context<'_>,
+        id: (SessionId, u64),
+        flow: Flow,
+        gaps: &[(LaneId, u64)],
+    ) -> bool {
+        if gaps.is_empty() || trusts_sources(ctx) {
+            return true;
+        }
+        let bounded = ctx.view.stream(flow.slot.stream).is_some_and(|stream| is_bounded(stream.retention()));
+        let Some(source) = self.feeds.source(flow).filter(|_| bounded) else { return false };
+        let liars = ctx.view.params.liars();
+        let gone = self.track(id, flow.slot).is_some_and(|track| track.believes_gone(source, gaps, liars));
+        ctx.mark_if(gone, Rare::GapBelieved);
+        gone
     }
 
     /// A forked lane's events are withdrawn; its sealed ones stay.

@@ -21,8 +21,9 @@ use super::Flow;
 use super::merge::{Part, merge};
 use crate::batch::{Batch, Header};
 use crate::broker::io::From;
-use crate::ids::{LaneId, PartitionId, StreamId, StreamPartition};
-use crate::limits::{HEADER_BYTES, SUBSCRIPTION_WINDOW_BYTES};
+use crate::broker::retention::agreed;
+use crate::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
+use crate::limits::{HEADER_BYTES, MAX_GAPS, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
 
 /// One client's subscription to partitions of a stream.
@@ -43,6 +44,8 @@ pub struct Track {
     /// The newest block when the subscription began: lanes that opened later are new, whatever their events' times.
     begun_block: u64,
     positions: BTreeMap<LaneId, u64>,
+    /// Where sources that left something out went on, by lane: what is not kept any more, or a lie.
+    gaps: BTreeMap<LaneId, BTreeMap<Address, u64>>,
     pub(super) tails: BTreeMap<PartitionId, Tail>,
 }
 
@@ -130,7 +133,8 @@ impl Subscription {
 impl Track {
     /// A track of a subscription that begins at this time.
     pub(super) fn new(from: From, begun_ms: u64, height: u64) -> Self {
-        Self { from, begun_ms, begun_block: height, positions: BTreeMap::new(), tails: BTreeMap::new() }
+        let (positions, gaps, tails) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { from, begun_ms, begun_block: height, positions, gaps, tails }
     }
 
     /// Whether anything was delivered.
@@ -207,22 +211,45 @@ impl Track {
         self.positions.get(lane).copied().or(start)
     }
 
-    /// Whether a live batch leaves out what comes next in its lane. An honest replica has no gap to show.
-    pub(super) fn leaves_out(&self, batch: &Batch) -> bool {
-        self.next_of(&batch.lane()).is_some_and(|next| batch.header().sequence > next)
+    /// Where a live batch goes on that leaves out what comes next in its lane. An honest replica has no gap to show but
+    /// what retention let go.
+    pub(super) fn gap_before(&self, batch: &Batch) -> Option<(LaneId, u64)> {
+        let (lane, sequence) = (batch.lane(), batch.header().sequence);
+        self.next_of(&lane).is_some_and(|next| sequence > next).then_some((lane, sequence))
     }
 
     /// The same of an answer: within each lane it goes on where the client is, or before.
-    pub(super) fn answer_leaves_out(&self, chunk: &Chunk) -> bool {
+    pub(super) fn gaps_in(&self, chunk: &Chunk) -> Vec<(LaneId, u64)> {
         let headers = headers_of(chunk);
         let mut expected: BTreeMap<LaneId, u64> = BTreeMap::new();
-        chunk.order.iter().any(|slice| {
-            let Some(Some((lane, header))) = headers.get(slice.batch as usize) else { return false };
+        let gap = |slice: &Slice| {
+            let (lane, header) = headers.get(slice.batch as usize)?.as_ref()?;
             let first = header.sequence.saturating_add(u64::from(slice.first));
             let known = expected.get(lane).copied().or_else(|| self.next_of(lane));
             expected.insert(*lane, known.unwrap_or(first).max(first.saturating_add(u64::from(slice.count))));
-            known.is_some_and(|next| first > next)
-        })
+            known.is_some_and(|next| first > next).then_some((*lane, first))
+        };
+        chunk.order.iter().filter_map(gap).collect()
+    }
+
+    /// A source goes on in these lanes after something that the client has not got. It is not kept any more once f+1
+    /// sources go on there or later.
+    pub(super) fn believes_gone(&mut self, source: Address, gaps: &[(LaneId, u64)], liars: usize) -> bool {
+        if self.gaps.len() > MAX_GAPS {
+            self.gaps.clear();
+        }
+        for (lane, first) in gaps {
+            self.gaps.entry(*lane).or_default().insert(source, *first);
+        }
+        let is_agreed = |(lane, first): &(LaneId, u64)| {
+            let claims = self.gaps.get(lane).into_iter().flat_map(|claims| claims.values().copied());
+            agreed(claims, liars).is_some_and(|agreed| agreed >= *first)
+        };
+        let all = gaps.iter().all(is_agreed);
+        if all {
+            gaps.iter().for_each(|(lane, _)| drop(self.gaps.remove(lane)));
+        }
+        all
     }
 
     /// How many of a live batch's first events are not to be delivered; `None` if none is. Takes the others as
@@ -368,14 +395,18 @@ mod tests {
         }
     }
 
+    fn shows_gap(track: &Track, batches: &[Batch]) -> bool {
+        !track.gaps_in(&answer(batches)).is_empty()
+    }
+
     #[test]
     fn who_gets_everything_gets_a_lane_from_its_start() {
         let batches = lane(3);
         let mut track = Track::new(From::All, 0, 3);
-        assert!(track.leaves_out(&batches[1]) && track.answer_leaves_out(&answer(&batches[1..])));
-        assert!(!track.leaves_out(&batches[0]) && !track.answer_leaves_out(&answer(&batches)));
+        assert!(track.gap_before(&batches[1]).is_some() && shows_gap(&track, &batches[1..]));
+        assert!(track.gap_before(&batches[0]).is_none() && !shows_gap(&track, &batches));
         assert_eq!(track.first_of_live(&batches[0]), Some(0));
-        assert!(!track.leaves_out(&batches[1]) && track.leaves_out(&batches[2]));
+        assert!(track.gap_before(&batches[1]).is_none() && track.gap_before(&batches[2]).is_some());
     }
 
     #[test]
@@ -383,10 +414,25 @@ mod tests {
         let batches = lane(3);
         for from in [From::Latest, From::Time(11)] {
             let mut track = Track::new(from, 0, 3);
-            assert!(!track.leaves_out(&batches[1]) && !track.answer_leaves_out(&answer(&batches[1..])));
-            assert!(track.answer_leaves_out(&answer(&[batches[0].clone(), batches[2].clone()])));
+            assert!(track.gap_before(&batches[1]).is_none() && !shows_gap(&track, &batches[1..]));
+            assert!(shows_gap(&track, &[batches[0].clone(), batches[2].clone()]));
             track.first_of_live(&batches[1]);
-            assert!(!track.leaves_out(&batches[2]));
+            assert!(track.gap_before(&batches[2]).is_none());
         }
+    }
+
+    #[test]
+    fn a_gap_is_believed_where_more_than_the_liars_show_it() {
+        let batches = lane(3);
+        let mut track = Track::new(From::All, 0, 3);
+        let far = [track.gap_before(&batches[2]).expect("two are left out")];
+        let near = [track.gap_before(&batches[1]).expect("one is left out")];
+        let source = |number| Address([number; 20]);
+        assert!(!track.believes_gone(source(1), &far, 1));
+        assert!(!track.believes_gone(source(1), &far, 1), "saying it twice is no proof");
+        // The other one has more: what both lack is gone, and no more than that.
+        assert!(track.believes_gone(source(2), &near, 1));
+        assert!(!track.believes_gone(source(1), &far, 1));
+        assert!(track.believes_gone(source(3), &far, 0), "where nobody lies, one is enough");
     }
 }

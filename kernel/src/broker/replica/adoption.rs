@@ -5,7 +5,7 @@
 //! what it lacks of each lane, and only when everything that a cut names is on its disk does it adopt the cut. The
 //! same path serves a replica that missed a seal, one that was down for a week, and a newcomer.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -27,9 +27,11 @@ use crate::rules::Bug;
 /// Cuts on the way from the last adopted one to the one on chain.
 #[derive(Clone, Debug)]
 pub struct CatchUp {
-    cuts: VecDeque<Cut>,
+    pub(super) cuts: VecDeque<Cut>,
+    /// Lanes of which nobody keeps anything up to this sequence, and which nothing can be added to.
+    pub(super) gone: BTreeMap<LaneId, u64>,
     /// The run reaches the checksum on chain: every cut in it is proven.
-    proven: bool,
+    pub(super) proven: bool,
     source: usize,
     asked_us: u64,
 }
@@ -63,6 +65,7 @@ impl Replica {
         if is_next && is_sealed && !self.catch_up.as_ref().is_some_and(|c| c.proven) {
             self.catch_up = Some(CatchUp {
                 cuts: VecDeque::from([cut.clone()]),
+                gone: BTreeMap::new(),
                 proven: true,
                 source: 0,
                 asked_us: ctx.now.monotonic_us,
@@ -77,6 +80,7 @@ impl Replica {
         if self.is_behind(ctx.view) && self.catch_up.is_none() {
             self.catch_up = Some(CatchUp {
                 cuts: VecDeque::new(),
+                gone: BTreeMap::new(),
                 proven: false,
                 source: 0,
                 asked_us: ctx.now.monotonic_us,
@@ -197,10 +201,11 @@ impl Replica {
         let peer = peers.get(source % peers.len().max(1)).copied();
         let mut all = true;
         for head in &cut.heads {
-            if self.holds_durably(head) {
+            if self.holds_durably(head) || self.is_gone(head) {
                 continue;
             }
             all = false;
+            self.doubt_beginning(ctx, head);
             let Some(peer) = peer else { continue };
             match self.lanes.get(&head.lane).map(|lane| (lane.relation(head), lane.fork.is_some())) {
                 Some((Relation::Held, _)) => {}
@@ -249,7 +254,9 @@ impl Replica {
         assert_eq!(cut.previous, self.checksum, "cuts are adopted in their order");
         assert!(cut.epoch > self.sealed_epoch, "seals only rise");
         for head in &cut.heads {
-            self.seal_lane(ctx, head, cut.epoch);
+            if !self.is_gone(head) {
+                self.seal_lane(ctx, head, cut.epoch);
+            }
         }
         for fork in &cut.forks {
             self.note_fork(ctx, fork.clone());
@@ -277,8 +284,16 @@ impl Replica {
     fn seal_lane(&mut self, ctx: &mut Context<'_>, head: &LaneHead, epoch: Epoch) {
         let partition = self.partition;
         let lane = self.lanes.get_mut(&head.lane).expect("a held head has a lane");
+        let before = lane.sealed.volume;
         // A fork found later than this cut was proposed does not undo it; the proof goes into the next one.
-        for mark in lane.seal(head) {
+        let marks = lane.seal(head);
+        if let Some(first) = marks.first() {
+            let retention =
+                ctx.view.stream(lane.slot.stream).map_or_else(Default::default, |s| s.retention());
+            let bytes = lane.sealed.volume.saturating_sub(before);
+            self.sealed_content.note(retention, lane.slot, bytes, first.header.header.first_time_ms);
+        }
+        for mark in marks {
             let key = rows::mark_key(partition, &head.lane, mark.header.header.next_sequence());
             ctx.write(Record::Remove { table: Table::Mark, key });
             lane.sealed_epoch = epoch;

@@ -41,13 +41,17 @@ impl Ahead {
         }
     }
 
+    pub(super) fn get(&self, lane: LaneId, sequence: u64) -> Option<&Verified<Batch>> {
+        self.batches.get(&(lane, sequence)).map(|(batch, _)| batch)
+    }
+
     fn take(&mut self, lane: LaneId, sequence: u64) -> Option<(Verified<Batch>, Source)> {
         let taken = self.batches.remove(&(lane, sequence))?;
         self.bytes -= taken.0.bytes().len();
         Some(taken)
     }
 
-    fn forget(&mut self, lane: LaneId) {
+    pub(super) fn forget(&mut self, lane: LaneId) {
         let keys: Vec<_> = self.batches.range((lane, 0)..=(lane, u64::MAX)).map(|(key, _)| *key).collect();
         keys.into_iter().for_each(|(lane, sequence)| drop(self.take(lane, sequence)));
     }
@@ -79,12 +83,7 @@ impl Replica {
             if let Err(refusal) = self.take(ctx, source, batch.clone()) {
                 refuse(ctx, self, source, batch.header(), refusal);
             }
-            while let Some((next, from)) = self.next_ahead(lane) {
-                ctx.mark(Rare::GapFilled);
-                if let Err(refusal) = self.take(ctx, from, next.clone()) {
-                    refuse(ctx, self, from, next.header(), refusal);
-                }
-            }
+            self.take_ahead(ctx, lane);
             self.note_held(ctx, source, batch.header(), lane, &mut held);
         }
         self.acknowledge(ctx, held);
@@ -111,6 +110,16 @@ impl Replica {
             ctx.mark(Rare::BatchSealedAlready);
             let (partition, epoch, heads) = (self.partition, self.sealed_epoch, alloc::vec![lane.sealed]);
             ctx.send(edge, Message::Sealed { partition, epoch, heads }, &[]);
+        }
+    }
+
+    /// Takes what waited for what is there now.
+    pub(super) fn take_ahead(&mut self, ctx: &mut Context<'_>, lane: LaneId) {
+        while let Some((next, from)) = self.next_ahead(lane) {
+            ctx.mark(Rare::GapFilled);
+            if let Err(refusal) = self.take(ctx, from, next.clone()) {
+                refuse(ctx, self, from, next.header(), refusal);
+            }
         }
     }
 
@@ -188,6 +197,7 @@ impl Replica {
         let held = known.is_some_and(|lane| header.next_sequence() <= lane.head().next_sequence);
         if matches!(source, Source::Edge(_)) && !held {
             admission::admission(ctx.view, ctx.now, signed)?;
+            admission::room(ctx.is_full())?;
             return self.deposits.check(ctx.view, &self.lanes, header, id);
         }
         admission::validity(ctx.view, header)?;

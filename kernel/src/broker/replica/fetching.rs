@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use super::append::Source;
-use crate::batch::Batch;
+use crate::batch::{Batch, SignedHeader};
 use crate::broker::context::Context;
 use crate::broker::message::Message;
 use crate::ids::{Address, LaneId};
@@ -23,18 +23,26 @@ pub struct Fetching {
 }
 
 #[derive(Clone, Debug)]
-struct Fetch {
+pub(super) struct Fetch {
     /// Everything before this sequence is wanted.
     until: u64,
     /// Who is known to hold it.
     hint: Address,
     attempts: u32,
     asked_us: u64,
+    /// Before which sequence nothing is kept, by who says so.
+    pub(super) gone: BTreeMap<Address, u64>,
+    /// The header of the lane's sealed head, as it fits the cut that names it.
+    pub(super) header: Option<SignedHeader>,
 }
 
 impl Fetching {
     pub(super) fn forget(&mut self, lane: LaneId) {
         self.lanes.remove(&lane);
+    }
+
+    pub(super) fn of_lane(&mut self, lane: &LaneId) -> Option<&mut Fetch> {
+        self.lanes.get_mut(lane)
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
@@ -54,7 +62,8 @@ impl Replica {
         if self.fetching.lanes.len() >= MAX_FETCHES || of_holder >= MAX_FETCHES_A_PEER {
             return ctx.mark(Rare::FetchesFull);
         }
-        let fetch = Fetch { until, hint: holder, attempts: 0, asked_us: ctx.now.monotonic_us };
+        let (hint, asked_us) = (holder, ctx.now.monotonic_us);
+        let fetch = Fetch { until, hint, attempts: 0, asked_us, gone: BTreeMap::new(), header: None };
         self.fetching.lanes.insert(lane, fetch);
         self.ask(ctx, lane, holder);
     }
@@ -74,7 +83,7 @@ impl Replica {
         ctx.send(holder, Message::Fetch { partition: self.partition, lane, from }, &[]);
     }
 
-    fn ask(&self, ctx: &mut Context<'_>, lane: LaneId, peer: Address) {
+    pub(super) fn ask(&self, ctx: &mut Context<'_>, lane: LaneId, peer: Address) {
         if peer == ctx.me {
             return;
         }
@@ -97,6 +106,7 @@ impl Replica {
         let before = self.lanes.get(&lane).map_or(0, |lane| lane.head().next_sequence);
         let of_lane = batches.into_iter().filter(|batch| batch.lane() == lane).collect();
         self.on_batches(ctx, Source::Peer(from), of_lane);
+        self.begin_later(ctx, lane);
         let after = self.lanes.get(&lane).map_or(0, |lane| lane.head().next_sequence);
         let Some(fetch) = self.fetching.lanes.get_mut(&lane) else { return };
         if after >= fetch.until {

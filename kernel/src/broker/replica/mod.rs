@@ -17,6 +17,7 @@ mod append;
 mod fetching;
 mod following;
 mod presence;
+mod retaining;
 #[cfg(test)]
 mod tests;
 
@@ -28,12 +29,14 @@ use self::append::Ahead;
 pub use self::append::Source;
 use self::fetching::Fetching;
 use self::presence::Presence;
+pub use self::retaining::Gone;
 use super::context::{After, Context};
 use super::deposits::Deposits;
 use super::duties::lateness::Adopted;
 use super::io::Trace;
 use super::lane::{Lane, Mark};
 use super::message::Message;
+use super::retention::Sealed;
 use super::rows::{self, LaneRow, PartitionRow};
 use crate::agreement::{Fork, LaneHead};
 use crate::coordinator::State;
@@ -68,6 +71,10 @@ pub struct Replica {
     opened_epoch: Option<Epoch>,
     /// Nothing is signed until the chain has sealed this epoch or a later one.
     quarantine: Option<Epoch>,
+    /// What was sealed lately where retention goes by size.
+    sealed_content: Sealed,
+    /// Whether something was let go since the start of the process: without it, what is not here never was.
+    lets_go: bool,
     last_index: u64,
     /// Whether `last_index` is above everything that an earlier process gave out.
     counts_anew: bool,
@@ -125,6 +132,8 @@ impl Replica {
             open_epoch: 0,
             opened_epoch: None,
             quarantine: None,
+            sealed_content: Sealed::default(),
+            lets_go: false,
             last_index: 0,
             counts_anew: false,
             ahead: Ahead::default(),

@@ -9,6 +9,7 @@ use crate::agreement::Cut;
 use crate::batch::{LaneWriter, NewEvent, content_type};
 use crate::broker::context::Ledger;
 use crate::broker::io::Output;
+use crate::broker::lane::head_after;
 use crate::coordinator::{BlockRef, Contracts, Fact, Params, Seats, evolve};
 use crate::ids::{BrokerIndex, StreamId};
 use crate::marks::Marks;
@@ -131,4 +132,47 @@ fn who_lost_its_memory_may_sign_for_the_new_members() {
     assert!(!replica.may_sign(&view));
     step(&view, |ctx| replica.adopt(ctx));
     assert!(replica.may_sign(&view));
+}
+
+/// A replica that has heard of a cut with one lane of which it has nothing, and the lane's sealed mark.
+fn lacks_a_lane() -> (State, Replica, Mark) {
+    let mark = stored_mark();
+    let cut = Cut { heads: vec![head_after(&mark.header.header)], ..last_cut() };
+    let mut view = view();
+    Arc::make_mut(&mut view.partitions)[0].checksum = cut.checksum();
+    let mut replica = restored(4, cut.previous, None);
+    step(&view, |ctx| replica.adopt(ctx));
+    step(&view, |ctx| replica.on_cuts(ctx, PEER, 4, vec![cut.clone()]));
+    assert_eq!(replica.sealed_epoch, 4, "what the cut names is not here");
+    (view, replica, mark)
+}
+
+#[test]
+fn what_one_peer_alone_calls_gone_is_still_looked_for() {
+    let (view, mut replica, mark) = lacks_a_lane();
+    let head = head_after(&mark.header.header);
+    let gone = Gone { lane: head.lane, epoch: 200, before: 1, header: Some(mark.header) };
+    step(&view, |ctx| replica.on_gone(ctx, PEER, gone));
+    step(&view, |ctx| replica.on_gone(ctx, PEER, gone));
+    // Who has not adopted that cut cannot know, and a stranger is nobody.
+    step(&view, |ctx| replica.on_gone(ctx, Address([3; 20]), Gone { epoch: 4, ..gone }));
+    step(&view, |ctx| replica.on_gone(ctx, Address([9; 20]), gone));
+    assert_eq!(replica.sealed_epoch, 4);
+    let outputs = step(&view, |ctx| replica.on_gone(ctx, Address([3; 20]), gone));
+    assert_eq!((replica.sealed_epoch, replica.cut_epoch), (200, 5));
+    let lane = &replica.lanes[&head.lane];
+    assert_eq!((lane.sealed, lane.sealed_header), (head, Some(mark.header)));
+    assert!(outputs.iter().any(|output| matches!(output, Output::Write(..))), "a restart remembers it");
+}
+
+#[test]
+fn a_lane_that_everybody_forgot_holds_nothing_up() {
+    let (view, mut replica, mark) = lacks_a_lane();
+    let lane = mark.header.header.lane();
+    for peer in [PEER, Address([3; 20])] {
+        let gone = Gone { lane, epoch: 200, before: u64::MAX, header: None };
+        step(&view, |ctx| replica.on_gone(ctx, peer, gone));
+    }
+    assert_eq!(replica.sealed_epoch, 200);
+    assert!(replica.lanes.is_empty());
 }

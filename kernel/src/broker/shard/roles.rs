@@ -16,7 +16,8 @@ impl Machines {
         let seen = self.reseatings_seen.replace(view.reseated.total());
         let known = self.partitions.keys().copied();
         let is_mine = |id: &PartitionId| {
-            view.partition(*id).is_some_and(|partition| has_role(partition, me, ctx.rules))
+            ctx.share.owns(*id)
+                && view.partition(*id).is_some_and(|partition| has_role(partition, me, ctx.rules))
         };
         match seen.and_then(|seen| view.reseated.since(seen)) {
             Some(changed) => known.chain(changed.filter(is_mine)).collect(),

@@ -57,7 +57,7 @@ impl fmt::Debug for Shard {
     /// Everything that decides what it does next under its rules. The chain is named by its height: all of it would
     /// bury the rest.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { me, view, ledger, machines, my_index: _, rules: _, marks: _ } = self;
+        let Self { me, view, ledger, machines, my_index: _, rules: _, share: _, marks: _ } = self;
         f.debug_tuple("Shard").field(me).field(&view.height).field(ledger).field(machines).finish()
     }
 }

@@ -68,7 +68,7 @@ impl Broker {
         let (lane, header) = (batch.lane(), *batch.header());
         if header.first_time_ms == 666 {
             let refusal = Refusal::new(RefusalCode::OutOfOrder, "the script refuses this time");
-            self.end.reply(session, Reply::Refused { request, refusal });
+            self.end.replies().reply(session, Reply::Refused { request, refusal });
             return;
         }
         let mut log = self.log.lock().unwrap();
@@ -82,13 +82,13 @@ impl Broker {
                         batch: batch.clone(),
                         first: 0,
                     };
-                    self.end.reply(*session, live);
+                    self.end.replies().reply(*session, live);
                 }
             }
         }
         for level in [Level::Stored, Level::Sealed].into_iter().filter(|reached| *reached <= level) {
             let next_sequence = header.next_sequence();
-            self.end.reply(session, Reply::Published { request, lane, next_sequence, level });
+            self.end.replies().reply(session, Reply::Published { request, lane, next_sequence, level });
         }
     }
 
@@ -130,10 +130,10 @@ impl Broker {
         let Some((slot, events)) = self.readings.get_mut(&(session, request)) else { return };
         let some: Vec<_> = events.drain(..events.len().min(CHUNK_EVENTS)).collect();
         let (slot, over) = (*slot, events.is_empty());
-        self.end.reply(session, Reply::Chunk { request, slot, chunk: chunk_of(&some) });
+        self.end.replies().reply(session, Reply::Chunk { request, slot, chunk: chunk_of(&some) });
         if over {
             self.readings.remove(&(session, request));
-            self.end.reply(session, Reply::End { request });
+            self.end.replies().reply(session, Reply::End { request });
         }
     }
 
@@ -146,8 +146,8 @@ impl Broker {
         let events: Vec<_> =
             self.events(slot).into_iter().filter(|(position, _, _)| position.timestamp_ms >= start).collect();
         let events: Vec<_> = events.into_iter().map(|(_, batch, index)| (batch, index)).collect();
-        self.end.reply(session, Reply::Chunk { request, slot, chunk: chunk_of(&events) });
-        self.end.reply(session, Reply::CaughtUp { request, slot });
+        self.end.replies().reply(session, Reply::Chunk { request, slot, chunk: chunk_of(&events) });
+        self.end.replies().reply(session, Reply::CaughtUp { request, slot });
     }
 }
 

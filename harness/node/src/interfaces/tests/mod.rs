@@ -1,5 +1,6 @@
 //! The interfaces over real sockets, in front of scripted brokers.
 
+mod batches;
 mod broker;
 
 use std::collections::BTreeMap;

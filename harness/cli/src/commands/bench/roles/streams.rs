@@ -8,12 +8,14 @@ use std::sync::Arc;
 use weir_chain::mirror::{Genesis, Mirror};
 use weir_chain::port::SharedMirror;
 use weir_client::Key;
+use weir_kernel::broker::Shards;
 use weir_kernel::coordinator::{BlockRef, Contracts, Fact, Params, Permission, State, evolve};
 use weir_kernel::hash::keccak256;
 use weir_kernel::ids::{Address, StreamId};
 use weir_kernel::signature::SecretKey;
 use weir_net::TlsIdentity;
 use weir_node::network::CHAIN_ID;
+use weir_node::node::layout::ShardCount;
 use weir_node::node::{Node, NodeConfig};
 
 use crate::failure::Failure;
@@ -30,6 +32,8 @@ pub fn start(directory: &Path, streams: u32) -> Result<Node, Failure> {
         name: "broker".into(),
         key: key.expect("a hash is a key"),
         directory: directory.to_owned(),
+        shards: ShardCount::IfNew(Shards::ONE),
+        disk_limit_bytes: None,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: TlsIdentity::generate().map_err(Failure::of)?,
         chain: SharedMirror::new(Mirror::in_memory(&genesis)),
