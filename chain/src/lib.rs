@@ -10,8 +10,8 @@
 //! [`mirror`] is a chain in process that runs the contracts' real bytecode: the development network, the
 //! simulator and the tests run on it. [`rpc`] answers Ethereum JSON-RPC for it. [`port`] is what a node needs
 //! of any chain. [`bindings`] are the contracts as types, [`deploy`] puts them on a chain, [`calldata`] says
-//! what nodes send ([`fees`] for LaneFees and Karma), [`facts`] turns log entries into what the kernel understands, [`revert`] turns refusals
-//! into words, and [`wallet`] signs. [`gas`] says what calls cost.
+//! what nodes send ([`fees`] for LaneFees and Karma), [`facts`] turns log entries into what the kernel understands,
+//! [`revert`] turns refusals into words, and [`wallet`] signs. [`gas`] says what calls cost.
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -7,8 +7,8 @@
 //! | s | keccak256 of the same 32 bytes and the digest, its first byte zero, so that it is in the lower half |
 //! | v | 27 |
 //!
-//! Anybody can make one, so nothing takes them but a [`Mirror`](crate::mirror::Mirror) in memory that was told to: there
-//! transactions and `ecrecover` take them beside real signatures.
+//! Anybody can make one, so nothing takes them but a [`Mirror`](crate::mirror::Mirror) in memory that was told to:
+//! there transactions and `ecrecover` take them beside real signatures.
 
 use std::cell::Cell;
 use std::sync::Once;

@@ -200,8 +200,8 @@ pub const SUBSCRIPTION_WINDOW_BYTES: u64 = 1 << 20;
 /// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap.
 pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
 
-/// Changes of seats that a view of the chain remembers, so that brokers look at what changed and not at everything: more
-/// than a few blocks hold. Whoever missed more looks at everything.
+/// Changes of seats that a view of the chain remembers, so that brokers look at what changed and not at everything:
+/// more than a few blocks hold. Whoever missed more looks at everything.
 pub const RESEATINGS_KEPT: usize = 1 << 12;
 
 /// Requests open at the same time in one session, at each shard.

@@ -157,8 +157,8 @@ pub fn encode(message: &Message, batches: &[Arc<[u8]>]) -> Vec<u8> {
     frame.0
 }
 
-/// The message of a frame, with nothing checked: it says to which shard the frame goes, which then decodes it. `None` for
-/// what is no frame.
+/// The message of a frame, with nothing checked: it says to which shard the frame goes, which then decodes it. `None`
+/// for what is no frame.
 pub fn peek(bytes: &[u8]) -> Option<Message> {
     let (version, body) = bytes.split_first().filter(|_| bytes.len() <= MAX_FRAME_BYTES)?;
     let (message, _) = bincode::decode_from_slice(body, frame_config()).ok()?;

@@ -154,7 +154,11 @@ fn samples() -> Vec<(&'static str, Message, Vec<Batch>)> {
         ("unfollow", Message::Unfollow { partition, slot: slot() }, vec![]),
         ("live", Message::Live { partition, slot: slot(), previous_index: 76, index: 77 }, one()),
         ("withdrawn", Message::Withdrawn { partition, slot: slot(), lane, from: 300 }, vec![]),
-        ("gone", Message::Gone { partition, lane, epoch, before: 300, header: Some(fork().first) }, vec![]),
+        (
+            "gone",
+            Message::Gone { partition, lane, epoch, before: 300, header: Some(Box::new(fork().first)) },
+            vec![],
+        ),
         ("decline, a fork in a session", decline_session, vec![]),
         ("append, in a session", Message::Append { partition }, vec![session_batch("1")]),
     ]

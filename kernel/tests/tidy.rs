@@ -12,6 +12,9 @@ const MAX_FILE_LINES: usize = 500;
 /// Lines of a function at most: one screen.
 const MAX_FUNCTION_LINES: usize = 70;
 
+/// Characters of a comment's line at most, but for tables: the formatter breaks code, and leaves comments to us.
+const MAX_COMMENT_CHARS: usize = 120;
+
 /// Longer files, with the reason.
 const LONG_FILES: [(&str, &str); 0] = [];
 
@@ -143,6 +146,23 @@ fn files_say_what_they_are_and_are_short() {
         if !is_test(&path) && lines > MAX_FILE_LINES && !excused {
             findings
                 .push(format!("{path}:{lines}: {MAX_FILE_LINES} lines at most, or a reason in LONG_FILES"));
+        }
+    }
+    report(&findings);
+}
+
+#[test]
+fn comments_fit_on_a_screen() {
+    let mut findings = Vec::new();
+    for (path, text) in files().iter().filter(|(path, _)| path.ends_with(".rs")) {
+        for (at, line) in text.lines().enumerate() {
+            let comment =
+                line.trim_start().strip_prefix("//").map(|rest| rest.trim_start_matches(['/', '!']));
+            let wants_breaking = comment.is_some_and(|comment| !comment.starts_with(" |"));
+            if wants_breaking && line.chars().count() > MAX_COMMENT_CHARS {
+                findings
+                    .push(format!("{path}:{}: {MAX_COMMENT_CHARS} characters of comment at most", at + 1));
+            }
         }
     }
     report(&findings);

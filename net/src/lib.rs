@@ -69,8 +69,9 @@
 //! ```
 //!
 //! Both ends send their hello at once and read nothing else of the peer before they have accepted its hello: same
-//! chain, a common version (the newest is used), the sender's address bound to the proven key, each end the one that the
-//! other meant, and the dialler's address the lower. A connection ends with one of the application error codes of [`CloseCode`]:
+//! chain, a common version (the newest is used), the sender's address bound to the proven key, each end the one that
+//! the other meant, and the dialler's address the lower. A connection ends with one of the application error codes of
+//! [`CloseCode`]:
 //!
 //! ```text
 //!  0 shutdown            4 version mismatch     8 limits refused

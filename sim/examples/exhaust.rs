@@ -1,4 +1,5 @@
-//! Searches every world within named bounds: `exhaust [NAME]...`, all large ones without a name, `--list` for the names.
+//! Searches every world within named bounds: `exhaust [NAME]...`, all large ones without a name, `--list` for the
+//! names.
 //!
 //! Prints the number of worlds and, where a promise is broken, the shortest way there. Exit codes: 0 all held, 1 one
 //! did not or a search is not complete, 2 bad arguments.

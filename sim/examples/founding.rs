@@ -1,5 +1,5 @@
-//! How a large network comes to be: `founding BROKERS VIRTUAL_S` prints at every 20th block what there is by then, and how
-//! long that took. It is the network that `speed` measures, from its beginning.
+//! How a large network comes to be: `founding BROKERS VIRTUAL_S` prints at every 20th block what there is by then, and
+//! how long that took. It is the network that `speed` measures, from its beginning.
 
 #![allow(clippy::disallowed_methods, reason = "the clock measures the simulator, it is no part of a run")]
 

@@ -1,8 +1,8 @@
 //! Runs scenarios from the command line: `seeds calm|rough|swarm|wild|harsh BROKERS FIRST_SEED COUNT [JOBS] [record]`.
 //!
-//! Prints the report of every run that broke a promise and leaves its tape, and at the end what all runs came through and
-//! how fast it went. BROKERS is for those kinds that do not draw it. With `record` every run is recorded, which shows what
-//! that costs.
+//! Prints the report of every run that broke a promise and leaves its tape, and at the end what all runs came through
+//! and how fast it went. BROKERS is for those kinds that do not draw it. With `record` every run is recorded, which
+//! shows what that costs.
 
 #![allow(clippy::disallowed_methods, reason = "the clock measures the simulator, it is no part of a run")]
 

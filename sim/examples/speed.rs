@@ -1,5 +1,6 @@
-//! How fast the simulator runs: `speed BROKERS VIRTUAL_S [no-audit|saturated|idle]`, for a profiler to look at. Seconds are
-//! those that the thread spent on a core where Linux tells, and the clock's elsewhere. `idle` measures memory instead.
+//! How fast the simulator runs: `speed BROKERS VIRTUAL_S [no-audit|saturated|idle]`, for a profiler to look at. Seconds
+//! are those that the thread spent on a core where Linux tells, and the clock's elsewhere. `idle` measures memory
+//! instead.
 
 #![allow(clippy::disallowed_methods, reason = "the clock measures the simulator, it is no part of a run")]
 

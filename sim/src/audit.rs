@@ -1,8 +1,8 @@
 //! Audits: what two runs are compared by, and where two of one tape first differ.
 //!
 //! Each node's [`Chain`] takes in every step. A chain that differs once differs ever after, so checkpoints of it can be
-//! searched by halving: first for the stretch in which two runs part, then, with every step of that stretch kept in a second
-//! pair of runs, for the step.
+//! searched by halving: first for the stretch in which two runs part, then, with every step of that stretch kept in a
+//! second pair of runs, for the step.
 
 use std::fmt;
 
@@ -139,8 +139,9 @@ impl Audit {
         digest.0
     }
 
-    /// The first difference between two runs, each of which is repeated at the level that is asked for. `None` when their
-    /// digests are equal. With runs that are not the same each time, what is named is a difference of some of them.
+    /// The first difference between two runs, each of which is repeated at the level that is asked for. `None` when
+    /// their digests are equal. With runs that are not the same each time, what is named is a difference of some of
+    /// them.
     pub fn bisect(
         mut first: impl FnMut(AuditLevel) -> Self,
         mut second: impl FnMut(AuditLevel) -> Self,
@@ -149,7 +150,8 @@ impl Audit {
         if coarse.0.digest() == coarse.1.digest() {
             return None;
         }
-        // The stretch that begins first in virtual time may still not hold the first difference: all that may are looked at.
+        // The stretch that begins first in virtual time may still not hold the first difference: all that may are
+        // looked at.
         let mut stretches: Vec<(u32, Stretch)> = (0..coarse.0.nodes.len().max(coarse.1.nodes.len()) as u32)
             .filter_map(|node| Some((node, Stretch::of(&coarse.0, &coarse.1, node)?)))
             .collect();

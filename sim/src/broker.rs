@@ -1,9 +1,9 @@
 //! A simulated broker's shards: engines that share nothing, behind one network address and one disk.
 //!
 //! What comes in is routed by the kernel's own rule, as in a node; writes and tokens are numbered anew where there are
-//! several shards, so that the disk and its oracles see one broker. A disk of its own for each shard could only order less:
-//! no promise spans two shards, so nothing rests on the order of their writes. What one shard says to another takes a drawn
-//! time, and may get lost as a frame may.
+//! several shards, so that the disk and its oracles see one broker. A disk of its own for each shard could only order
+//! less: no promise spans two shards, so nothing rests on the order of their writes. What one shard says to another
+//! takes a drawn time, and may get lost as a frame may.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -230,8 +230,8 @@ impl ChainActor {
         self.send(wallet, coordinator, calldata::register(stake, &endpoint, B256::repeat_byte(1)), CALL_GAS);
     }
 
-    /// Seats all brokers, once, when so many have their draws: whoever wants to may do that, and one who is no broker gets
-    /// no reward for it.
+    /// Seats all brokers, once, when so many have their draws: whoever wants to may do that, and one who is no broker
+    /// gets no reward for it.
     pub fn found(&mut self, brokers: usize) {
         if self.founder.is_none() {
             return;

@@ -38,19 +38,19 @@
 //!
 //! # What to add, and where
 //!
-//! - A fault that has a time: a variant of [`FaultKind`] and a file in [`faults`], whose documentation says how. Scenario
-//!   files, tapes, plans and shrinking take it up by themselves.
+//! - A fault that has a time: a variant of [`FaultKind`] and a file in [`faults`], whose documentation says how.
+//!   Scenario files, tapes, plans and shrinking take it up by themselves.
 //! - A choice: a [`tape::Purpose`] with its default, asked for with [`tape::Decider::choose`] (a value in any case) or
 //!   [`tape::Decider::happens`] (nothing without a record). Its ordinal is counted by the actor's [`tape::Counts`], or
 //!   given where something else tells decisions apart, such as a block's height. The default must be the calm case:
 //!   shrinking removes records. Never draw from [`random::Random`] for anything that a tape should hold.
-//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`]. One that cheats makes
-//!   its batches in advance, see [`clients::cheat`], and says what the network owes each.
+//! - A kind of client: a [`tape::Role`], a file in [`clients`], its count in [`Scenario::clients`]. One that cheats
+//!   makes its batches in advance, see [`clients::cheat`], and says what the network owes each.
 //! - A rate: a field of [`Scenario`] with its check in `scenario/validity.rs`, planned in [`faults::plan`].
 //! - A mistake to find: a [`weir_kernel::rules::Bug`], and in `tests/common/mistakes.rs` the oracle that finds it and a
 //!   scenario. `tests/planted.rs` counts the seeds that it takes, `tests/regressions.rs` keeps the shrunk tape.
-//! - An oracle: a file in [`oracles`] that notes violations, each about the actors where it was seen, so that the causal
-//!   slice knows where to begin. Its name is what shrinking holds on to.
+//! - An oracle: a file in [`oracles`] that notes violations, each about the actors where it was seen, so that the
+//!   causal slice knows where to begin. Its name is what shrinking holds on to.
 //!
 //! A panic of the program under test is a violation of the oracle [`PANIC`] and shrinks like any other.
 //!
@@ -80,9 +80,10 @@
 //! cargo run -p weir-sim --example digest --release -- digests.txt
 //! ```
 //!
-//! which says of sixteen runs, eight swarms and eight wild ones, whether they are the same in both, and refuses to compare
-//! other sources. The debug and the release build agreed on all of them when it was run last. No digest is committed: each
-//! change of what a broker does changes them all, so that a file of them would be wrong after every merge.
+//! which says of sixteen runs, eight swarms and eight wild ones, whether they are the same in both, and refuses to
+//! compare other sources. The debug and the release build agreed on all of them when it was run last. No digest is
+//! committed: each change of what a broker does changes them all, so that a file of them would be wrong after every
+//! merge.
 //!
 //! # What was found
 //!
@@ -96,10 +97,10 @@
 //! | an edge that trusts what it reads | events out of order, and twice: slices of an answer in another order went to the reader as they came | wild 3896, 5199 |
 //! | an edge that takes a lane from where its source begins | a subscriber to everything got a lane without its beginning | wild 3134, 3221, 10501 |
 //!
-//! The simulator was wrong more than once, too: an oracle counted the edges that a replica remembers without the replica
-//! itself (wild 2062, 3619, 8293, 8431); a second disk was exchanged before the first had recovered, which the protocol does
-//! not survive (wild 3330), and one by a broker with a provider that was behind (wild 1026); and a tape that held a decision
-//! twice could not be read back (wild 3951).
+//! The simulator was wrong more than once, too: an oracle counted the edges that a replica remembers without the
+//! replica itself (wild 2062, 3619, 8293, 8431); a second disk was exchanged before the first had recovered, which the
+//! protocol does not survive (wild 3330), and one by a broker with a provider that was behind (wild 1026); and a tape
+//! that held a decision twice could not be read back (wild 3951).
 //!
 //! A search is one command; with `-p weir` it is `weir sim`, which goes on until a promise breaks:
 //!
@@ -107,19 +108,21 @@
 //! cargo run -p weir-sim --release --example seeds -- wild 5 11001 800 1
 //! ```
 //!
-//! When it was run last, after what is above was mended, its 800 seeds were 24.4 virtual hours and 20 million steps in 12
-//! minutes on a busy core, in which 1 802 133 events were published and all of them stored, 3 014 681 delivered, 14 492 916
-//! frames came through, 52 623 certificates were accepted and 2 688 handovers made; brokers crashed 3 664 times, 904
-//! partitions waited after a lost disk, 1 695 forks and 391 brokers that signed two checksums were found, every one of these
-//! was slashed; nothing was violated. Faults by kind: bandwidth 535, bit rot 541, bridge 465, clock drift 544 and steps 508,
-//! clog 492, corruption 553, crash 2185, cut 1525, dropped transactions 518, failed sync 555, flapping 471, full disk 508,
-//! isolated 525, late inclusion 516, late links 525, pause 453, reorganisation 506, ring 554, outage of the chain 546, slow
-//! disk 509, stale reads 507, lost disk 183, torn write 563; and brokers that lied: censor 117, checksum liar 123,
-//! equivocator 84, flooder 118, lazy copier 116, replayer 110, silent leader 96, wire mutator 109.
+//! When it was run last, after what is above was mended, its 800 seeds were 24.4 virtual hours and 20 million steps in
+//! 12 minutes on a busy core, in which 1 802 133 events were published and all of them stored, 3 014 681 delivered, 14
+//! 492 916 frames came through, 52 623 certificates were accepted and 2 688 handovers made; brokers crashed 3 664
+//! times, 904 partitions waited after a lost disk, 1 695 forks and 391 brokers that signed two checksums were found,
+//! every one of these was slashed; nothing was violated. Faults by kind: bandwidth 535, bit rot 541, bridge 465, clock
+//! drift 544 and steps 508, clog 492, corruption 553, crash 2185, cut 1525, dropped transactions 518, failed sync 555,
+//! flapping 471, full disk 508, isolated 525, late inclusion 516, late links 525, pause 453, reorganisation 506, ring
+//! 554, outage of the chain 546, slow disk 509, stale reads 507, lost disk 183, torn write 563; and brokers that lied:
+//! censor 117, checksum liar 123, equivocator 84, flooder 118, lazy copier 116, replayer 110, silent leader 96, wire
+//! mutator 109.
 //!
-//! One failure is open: a source that lies can leave out the end of a lane, or all of a short one, and nothing that comes
-//! later in the lane shows it; a subscription stays with its source, so it never hears of these events, although readers
-//! and other subscribers do. An edge would have to compare what it got with the heads of f+1 replicas now and then.
+//! One failure is open: a source that lies can leave out the end of a lane, or all of a short one, and nothing that
+//! comes later in the lane shows it; a subscription stays with its source, so it never hears of these events, although
+//! readers and other subscribers do. An edge would have to compare what it got with the heads of f+1 replicas now and
+//! then.
 //!
 //! ```text
 //! weir sim --scenario wild --seeds 3951..3952

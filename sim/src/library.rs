@@ -1,8 +1,8 @@
 //! Scenarios by name: those that come with the program, and files in the same form.
 //!
 //! A [`Choice`] is what a person typed: a name or a file, perhaps with another number of brokers and another length. It
-//! gives the scenario of each seed. Where the file's `base` is drawn (`swarm`, `wild`, `harsh`) and no `base_seed` fixes it, every
-//! seed draws its own.
+//! gives the scenario of each seed. Where the file's `base` is drawn (`swarm`, `wild`, `harsh`) and no `base_seed`
+//! fixes it, every seed draws its own.
 
 use toml::{Table, Value};
 

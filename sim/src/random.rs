@@ -1,9 +1,9 @@
 //! Random numbers, split so that no use of them disturbs another.
 //!
-//! Each decision has a stream of its own, `hash(root seed, actor, purpose, ordinal)`: what one decision draws depends on
-//! nothing but its name. So taking a fault, a node or a client out of a run leaves every other decision as it was, which
-//! is what lets a failure shrink. The generator is a multiply-and-fold one over a counter (the wyrand construction), cheap
-//! enough to begin anew for every frame.
+//! Each decision has a stream of its own, `hash(root seed, actor, purpose, ordinal)`: what one decision draws depends
+//! on nothing but its name. So taking a fault, a node or a client out of a run leaves every other decision as it was,
+//! which is what lets a failure shrink. The generator is a multiply-and-fold one over a counter (the wyrand
+//! construction), cheap enough to begin anew for every frame.
 
 use crate::tape::{Actor, Purpose};
 

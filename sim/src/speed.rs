@@ -1,13 +1,13 @@
 //! How fast the simulator runs: networks under a constant load a broker, and what a stretch of their run takes.
 //!
-//! What is measured is the part between two blocks after the founding: neither setting the contracts up nor taking seats
-//! is in it. Everything that every run has is on: oracles, nodes' chains, the contracts in their EVM. Whoever measures
-//! brings the clock, because no clock is part of a run.
+//! What is measured is the part between two blocks after the founding: neither setting the contracts up nor taking
+//! seats is in it. Everything that every run has is on: oracles, nodes' chains, the contracts in their EVM. Whoever
+//! measures brings the clock, because no clock is part of a run.
 //!
 //! # Where the time goes
 //!
-//! `perf record -F 600 --call-graph dwarf,12288 speed 1000 180` of the release build of `examples/speed.rs`, founding and end
-//! included, in shares of what events take. Parts overlap where one calls another:
+//! `perf record -F 600 --call-graph dwarf,12288 speed 1000 180` of the release build of `examples/speed.rs`, founding
+//! and end included, in shares of what events take. Parts overlap where one calls another:
 //!
 //! | part | of a run | what it is |
 //! | --- | --- | --- |
@@ -20,14 +20,14 @@
 //! | `wire::decode` | 4 % | batches are recalled by their bytes, messages are decoded each time |
 //! | sending | 4 % | frames are encoded once for all receivers; the link's decision |
 //!
-//! On two cores with a load of 12 by others, `speed 5 9000` gave 303,000 steps a second and 5,500 times real time, `speed 128
-//! 120` 202,000 and 115 times, `speed 1000 60` 122,000 and 8.7 times: 3.3 µs a step in the cache and 8 µs out of it, where
-//! steps wait for memory, because a node's state is spread over many small allocations. `speed 2000 0 idle` gave 94 KiB a
-//! broker, its share of the chain and the oracles included. `examples/founding.rs` shows how a network comes to be, for sizes
-//! at which that takes longest.
+//! On two cores with a load of 12 by others, `speed 5 9000` gave 303,000 steps a second and 5,500 times real time,
+//! `speed 128 120` 202,000 and 115 times, `speed 1000 60` 122,000 and 8.7 times: 3.3 µs a step in the cache and 8 µs
+//! out of it, where steps wait for memory, because a node's state is spread over many small allocations. `speed 2000 0
+//! idle` gave 94 KiB a broker, its share of the chain and the oracles included. `examples/founding.rs` shows how a
+//! network comes to be, for sizes at which that takes longest.
 //!
-//! Another allocator, mimalloc, was 4 % slower at 5 brokers, 4 % faster at 128 and 1 % faster at 1,000, and took a fifth more
-//! memory there.
+//! Another allocator, mimalloc, was 4 % slower at 5 brokers, 4 % faster at 128 and 1 % faster at 1,000, and took a
+//! fifth more memory there.
 
 use crate::audit::AuditLevel;
 use crate::report::{Progress, Violation};
@@ -39,8 +39,8 @@ use crate::tape::{Actor, Role};
 const STREAM_PARTITIONS: u32 = 8;
 
 /// What each broker's share of the publishers sends: with four replicas a batch makes four offers and four
-/// acknowledgements, and goes to one subscriber in the mean; who follows says so once a second and is answered. Together
-/// that comes to eight messages a second that each broker sends.
+/// acknowledgements, and goes to one subscriber in the mean; who follows says so once a second and is answered.
+/// Together that comes to eight messages a second that each broker sends.
 const PUBLISH_INTERVAL_MS: u64 = 1_500;
 
 /// Most events of a batch: four in the mean.
@@ -73,17 +73,18 @@ const SEED: u64 = 1;
 /// Replicas of a partition.
 pub const REPLICAS: u8 = 4;
 
-/// When every partition has its first members and has sealed, in virtual seconds: blocks take so many registrations, draws
-/// and changes of seats.
+/// When every partition has its first members and has sealed, in virtual seconds: blocks take so many registrations,
+/// draws and changes of seats.
 fn founded_s(brokers: u32) -> u64 {
     60 + 2 * epoch_s(brokers) + u64::from(brokers) * 80 / 1_000
 }
 
-/// A network in which nothing goes wrong, with as many partitions and publishers as brokers. Each broker sends about eight
-/// messages a second.
+/// A network in which nothing goes wrong, with as many partitions and publishers as brokers. Each broker sends about
+/// eight messages a second.
 pub fn load(brokers: u32, measured_s: u64) -> Scenario {
     let founded_s = founded_s(brokers);
-    // After the measured part nothing is published, and every partition is sealed again: an epoch and some time to seal.
+    // After the measured part nothing is published, and every partition is sealed again: an epoch and some time to
+    // seal.
     let heal_ms = epoch_s(brokers) * 1_500;
     Scenario {
         replicas: REPLICAS,
@@ -109,8 +110,8 @@ pub fn load(brokers: u32, measured_s: u64) -> Scenario {
     }
 }
 
-/// Events a second that a broker keeps in [`saturated`], in place of what a real one does: more would only be more of the
-/// same to simulate, for what a network does of what its brokers can does not depend on the unit.
+/// Events a second that a broker keeps in [`saturated`], in place of what a real one does: more would only be more of
+/// the same to simulate, for what a network does of what its brokers can does not depend on the unit.
 pub const SATURATED_EVENTS_S: u32 = 400;
 
 /// The same network with brokers that keep [`SATURATED_EVENTS_S`] events a second each, offered all that they can keep.
@@ -166,8 +167,8 @@ pub enum SpeedError {
     },
 }
 
-/// Runs a network of so many brokers and measures so many virtual seconds of it. `clock` says how many seconds have been
-/// spent so far.
+/// Runs a network of so many brokers and measures so many virtual seconds of it. `clock` says how many seconds have
+/// been spent so far.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Signatures in a simulation: what is checked once is remembered, and stand-ins are taken for what costs most.
 //!
-//! Lanes are signed with the keyed hash, reports and transactions with [`weir_chain::stand_in`]s, unless a scenario wants
-//! real signatures. Every replica gets the same batch, so a batch that was decoded and checked once is recalled by its
-//! bytes: whatever differs from it in a bit is decoded and checked as ever.
+//! Lanes are signed with the keyed hash, reports and transactions with [`weir_chain::stand_in`]s, unless a scenario
+//! wants real signatures. Every replica gets the same batch, so a batch that was decoded and checked once is recalled
+//! by its bytes: whatever differs from it in a bit is decoded and checked as ever.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Publishers that leave a gap, date events wrongly, or pay nothing: each is refused by name, nothing of it is stored that
-//! should not be, and honest lanes are as they were.
+//! Publishers that leave a gap, date events wrongly, or pay nothing: each is refused by name, nothing of it is stored
+//! that should not be, and honest lanes are as they were.
 
 use weir_sim::{Report, Scenario};
 

@@ -1,5 +1,5 @@
-//! Byzantine brokers, one of four: none costs an acknowledged event, none stops a partition from being sealed, and where
-//! what they do can be proven it is.
+//! Byzantine brokers, one of four: none costs an acknowledged event, none stops a partition from being sealed, and
+//! where what they do can be proven it is.
 
 use weir_sim::{FaultKind, Report, Scenario};
 
@@ -41,8 +41,8 @@ fn a_checksum_liar_is_outvoted() {
     sealed_all_along(&report);
 }
 
-/// It passes for a replica as long as it lies; that it holds nothing costs nothing, for a quorum has one honest disk more
-/// than may be lost.
+/// It passes for a replica as long as it lies; that it holds nothing costs nothing, for a quorum has one honest disk
+/// more than may be lost.
 #[test]
 fn a_lazy_copier_and_a_lost_disk_lose_nothing() {
     for seed in 4..6 {

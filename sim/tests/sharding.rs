@@ -1,5 +1,5 @@
-//! Brokers of several shards, whose words to each other take time and get lost: the promises hold for them as for brokers
-//! of one, with all faults of a swarm.
+//! Brokers of several shards, whose words to each other take time and get lost: the promises hold for them as for
+//! brokers of one, with all faults of a swarm.
 
 use weir_kernel::rules::Rules;
 use weir_sim::{Report, Scenario, run_seed};

@@ -1,5 +1,5 @@
-//! The swarm: every seed draws its own sizes, rates and faults, liars and cheats among them. Every promise holds in every
-//! run, and every rare branch of the kernel is taken by some run, or the swarm says less than it seems to.
+//! The swarm: every seed draws its own sizes, rates and faults, liars and cheats among them. Every promise holds in
+//! every run, and every rare branch of the kernel is taken by some run, or the swarm says less than it seems to.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;

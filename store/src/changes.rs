@@ -1,8 +1,9 @@
 //! From records to changes: the one place that keeps the indexes in step with the batches.
 //!
-//! Each record in turn is turned into rows that are set or removed, in whatever keeps them: a [`Draft`](crate::draft::Draft)
-//! over a view that stays as it is, or a store in memory that changes at once and remembers what it replaced. What is read
-//! is as the records before left it, so a write that appends and truncates the same lane needs no second pass.
+//! Each record in turn is turned into rows that are set or removed, in whatever keeps them: a
+//! [`Draft`](crate::draft::Draft) over a view that stays as it is, or a store in memory that changes at once and
+//! remembers what it replaced. What is read is as the records before left it, so a write that appends and truncates the
+//! same lane needs no second pass.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A map by number for what comes in rising order and goes from either end: one piece of memory, and no search where the
-//! newest is wanted.
+//! A map by number for what comes in rising order and goes from either end: one piece of memory, and no search where
+//! the newest is wanted.
 
 use std::collections::VecDeque;
 

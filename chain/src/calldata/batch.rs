@@ -1,5 +1,5 @@
-//! A batch's header as contracts take it. Each contract's bindings have a type of their own for it; all of them are made
-//! of the same fields in the same order.
+//! A batch's header as contracts take it. Each contract's bindings have a type of their own for it; all of them are
+//! made of the same fields in the same order.
 
 use alloy_primitives::{Address, B256, FixedBytes};
 use weir_kernel::batch::Header;

@@ -116,8 +116,8 @@ impl Mirror {
         }
     }
 
-    /// From now on takes stand-ins for signatures beside real ones, as simulations make them: [`crate::stand_in`]. Only a
-    /// chain in memory does.
+    /// From now on takes stand-ins for signatures beside real ones, as simulations make them: [`crate::stand_in`]. Only
+    /// a chain in memory does.
     pub fn take_stand_ins(&mut self) {
         assert!(self.directory.is_none(), "what is on disk is signed");
         self.stand_ins = true;

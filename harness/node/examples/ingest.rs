@@ -5,8 +5,8 @@
 //! cargo run --release --package weir-node --example ingest -- [batches] [events a batch] [directory]
 //! ```
 //!
-//! Batches of 100-byte events are signed beforehand. The engine gets them as an edge's frames, a few hundred KiB a turn,
-//! as long as the committer has room, and the run is over when the last one is acknowledged.
+//! Batches of 100-byte events are signed beforehand. The engine gets them as an edge's frames, a few hundred KiB a
+//! turn, as long as the committer has room, and the run is over when the last one is acknowledged.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -14,10 +14,10 @@
 //!
 //! - [`engine`]: kernel and codecs as one function from completions to operations. No clock, no I/O: the simulator runs
 //!   the same.
-//! - [`node`]: the threads around a broker's engines, one for each of its shards. Only an engine's own thread touches its
-//!   kernel, so nothing in it is locked. It never waits for anything but its inbox; disk, reads and transactions have
-//!   threads of their own, and their results come back as completions. Shards own disjoint partitions, each with a log of
-//!   its own, and share no state: more cores do more work.
+//! - [`node`]: the threads around a broker's engines, one for each of its shards. Only an engine's own thread touches
+//!   its kernel, so nothing in it is locked. It never waits for anything but its inbox; disk, reads and transactions
+//!   have threads of their own, and their results come back as completions. Shards own disjoint partitions, each with a
+//!   log of its own, and share no state: more cores do more work.
 //! - [`verifier`]: checks signatures with libsecp256k1, held equal to the kernel's own.
 //! - [`follower`]: the chain's logs as the state that brokers act on, computed once a process.
 //! - [`handle`]: the border between the two halves of the picture. A session is a bounded queue of commands to the

@@ -88,8 +88,8 @@ async fn subscribe(network: &Network, stream: StreamId) -> WebSocketStream<tokio
     tokio_tungstenite::client_async(url, stream_socket).await.unwrap().0
 }
 
-/// A subscriber that takes nothing until the node has given up so many: then it reads what was on its way, in order, and
-/// why no more comes. How many events that were.
+/// A subscriber that takes nothing until the node has given up so many: then it reads what was on its way, in order,
+/// and why no more comes. How many events that were.
 async fn read_when_closed(
     metrics: String,
     mut socket: WebSocketStream<tokio::net::TcpStream>,

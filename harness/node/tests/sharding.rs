@@ -1,5 +1,5 @@
-//! Brokers of several shards: what is published to any partition is stored, sealed, read and delivered, across restarts; the
-//! number of shards stays what it was.
+//! Brokers of several shards: what is published to any partition is stored, sealed, read and delivered, across
+//! restarts; the number of shards stays what it was.
 
 mod allotting;
 

@@ -121,8 +121,8 @@
 //! 5. `volume` is at least the content bytes of this batch, and exactly those if `sequence` is 0.
 //! 6. At most [`MAX_BATCH_BYTES`] in all.
 //!
-//! Signatures, the wallet's too, are checked by [`crate::verify`]. Against the lane's earlier batches a replica checks what one
-//! batch cannot show: `previous`, `sequence`, `volume`, and that time does not go back.
+//! Signatures, the wallet's too, are checked by [`crate::verify`]. Against the lane's earlier batches a replica checks
+//! what one batch cannot show: `previous`, `sequence`, `volume`, and that time does not go back.
 //!
 //! # Example
 //!

@@ -329,8 +329,8 @@ impl UnsignedBatch {
         &self.header
     }
 
-    /// The same events after another header than the lane's last. No honest publisher makes such a batch: it is for those
-    /// who test what is refused.
+    /// The same events after another header than the lane's last. No honest publisher makes such a batch: it is for
+    /// those who test what is refused.
     pub fn following(mut self, previous: Hash) -> Self {
         self.header.previous = previous;
         self.names = (self.header.lane(), self.header.digest());

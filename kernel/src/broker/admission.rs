@@ -68,8 +68,9 @@ pub fn validity(view: &State, header: &Header) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a replica has room for new batches. What is acknowledged is never dropped to make room, for that was promised:
-/// so a full disk takes nothing new. What peers bring is agreed on already, and is taken for as long as the disk does.
+/// Whether a replica has room for new batches. What is acknowledged is never dropped to make room, for that was
+/// promised: so a full disk takes nothing new. What peers bring is agreed on already, and is taken for as long as the
+/// disk does.
 pub fn room(full: bool) -> Result<(), Refusal> {
     if full {
         return Err(Refusal::new(

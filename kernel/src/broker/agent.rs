@@ -86,7 +86,8 @@ impl Agent {
         quorums::wanted(view, me).into_iter().for_each(|wanted| self.send(ctx, wanted));
     }
 
-    /// What a broker has earned is in the tallies of all its partitions: the first shard looks at those of the others too.
+    /// What a broker has earned is in the tallies of all its partitions: the first shard looks at those of the others
+    /// too.
     fn collect_tallies(
         &mut self,
         ctx: &mut Context<'_>,

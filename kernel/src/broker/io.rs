@@ -50,7 +50,8 @@ pub enum Input {
     Elapsed,
 }
 
-/// What one shard of a broker says to another.
+/// What one shard of a broker says to another. Most of it are messages, so that making them smaller would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Handed {
     /// What a broker says to itself, where another of its shards is concerned.
@@ -84,7 +85,8 @@ pub enum Output {
     Submit(Intent),
     /// Tell a client.
     Reply(SessionId, Reply),
-    /// Give something to another shard of this broker, as [`Input::Handed`]. It may be dropped where too much waits there.
+    /// Give something to another shard of this broker, as [`Input::Handed`]. It may be dropped where too much waits
+    /// there.
     Hand(u16, Handed),
     /// Something worth a log line or a counter; changes nothing.
     Event(Trace),

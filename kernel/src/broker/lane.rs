@@ -207,8 +207,8 @@ impl Lane {
         sealed
     }
 
-    /// Goes on from a head that is sealed although what is before it is not here: retention let it go. Returns the marks
-    /// that go.
+    /// Goes on from a head that is sealed although what is before it is not here: retention let it go. Returns the
+    /// marks that go.
     pub fn begin_at(&mut self, base: LaneHead, header: Option<SignedHeader>) -> VecDeque<Mark> {
         assert!(
             base.next_sequence > self.head().next_sequence,

@@ -12,6 +12,7 @@
 //!
 //! Every message may be lost, repeated, late or out of order: each is idempotent, and whoever waits asks again.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -229,7 +230,7 @@ pub enum Message {
         /// Nothing before this sequence is here; `u64::MAX` if nothing at all is.
         before: u64,
         /// The header of the lane's sealed head, while the lane is remembered.
-        header: Option<SignedHeader>,
+        header: Option<Box<SignedHeader>>,
     },
 }
 

@@ -11,8 +11,8 @@
 //! A [`Shard`] only routes between them. It is driven by [`Shard::step`]: one input, some outputs, no waiting. A
 //! broker's messages to itself take the same path within the same step.
 //!
-//! A broker may be several shards, one a core, each with the machines of its partitions and nothing shared: [`sharding`]
-//! says which is whose, and what one says to another leaves it as [`Output::Hand`].
+//! A broker may be several shards, one a core, each with the machines of its partitions and nothing shared:
+//! [`sharding`] says which is whose, and what one says to another leaves it as [`Output::Hand`].
 
 pub mod admission;
 mod agent;

@@ -398,6 +398,7 @@ impl Machines {
                 sealer.progress(ctx, replica);
             }),
             Message::Gone { partition, lane, epoch, before, header } => {
+                let header = header.map(|header| *header);
                 self.with(partition, |replica, sealer| {
                     replica.on_gone(ctx, from, Gone { lane, epoch, before, header });
                     sealer.on_view(ctx, replica);

@@ -1,4 +1,5 @@
-//! Which of a broker's shards a thing belongs to: the one rule by which a node, a simulator and the kernel itself route.
+//! Which of a broker's shards a thing belongs to: the one rule by which a node, a simulator and the kernel itself
+//! route.
 //!
 //! ```text
 //!   a partition's data, its sealing, its deposits      ── shard: partition mod shards
@@ -8,9 +9,9 @@
 //!   who a session is, and its end                       ── every shard
 //! ```
 //!
-//! Shards share nothing: what one has to say to another goes out as [`Output::Hand`](super::Output::Hand) and comes in as
-//! [`Input::Handed`](super::Input::Handed), and like a message between brokers it may come late or never. Everything that
-//! has to be durable or signed is of one partition, so no promise ever spans two shards.
+//! Shards share nothing: what one has to say to another goes out as [`Output::Hand`](super::Output::Hand) and comes in
+//! as [`Input::Handed`](super::Input::Handed), and like a message between brokers it may come late or never. Everything
+//! that has to be durable or signed is of one partition, so no promise ever spans two shards.
 //!
 //! A broker keeps its number of shards for the life of its store, because each shard's log holds its partitions alone.
 
@@ -92,8 +93,8 @@ impl Shards {
         self.place(token)
     }
 
-    /// The shard that a message is for, whichever broker it is from. What no shard can answer goes to the first, which says
-    /// so.
+    /// The shard that a message is for, whichever broker it is from. What no shard can answer goes to the first, which
+    /// says so.
     pub fn of_message(self, message: &Message) -> u16 {
         match message {
             Message::Append { partition }
@@ -139,11 +140,11 @@ impl Shards {
         }
     }
 
-    /// The shards that a client's command is for. A request's number does not say whose it is, so all are told how it goes
-    /// on; those that do not know it do nothing.
+    /// The shards that a client's command is for. A request's number does not say whose it is, so all are told how it
+    /// goes on; those that do not know it do nothing.
     ///
-    /// A batch whose home this view does not know yet goes to the first shard; that one refuses it for the moment unless
-    /// it is its own.
+    /// A batch whose home this view does not know yet goes to the first shard; that one refuses it for the moment
+    /// unless it is its own.
     pub fn of_command(self, command: &Command, view: &State) -> Addressee {
         match command {
             _ if self == Self::ONE => Addressee::One(0),

@@ -1,11 +1,11 @@
 //! Bounties: what moving partitions to their targets earns (WP 2.4.6).
 //!
-//! A useful change helps everybody and costs its caller gas. So the broker whose account proposes it *sponsors* the seat,
-//! and when the candidate is installed the sponsor earns `seat_bounty`: out of the join fees that the newcomer paid
-//! and, where that has too little left and takes the seat of an offender, out of the offender's. An offender left or is
-//! suspended. Fees are in the pool already and are spent once, so a bounty mints nothing, and who joins and leaves in
-//! circles pays for it. Other accounts may propose too, and earn nothing; nor does clearing a seat. The sponsor of a
-//! seat is who proposed last: a better ticket of the same broker counts.
+//! A useful change helps everybody and costs its caller gas. So the broker whose account proposes it *sponsors* the
+//! seat, and when the candidate is installed the sponsor earns `seat_bounty`: out of the join fees that the newcomer
+//! paid and, where that has too little left and takes the seat of an offender, out of the offender's. An offender left
+//! or is suspended. Fees are in the pool already and are spent once, so a bounty mints nothing, and who joins and
+//! leaves in circles pays for it. Other accounts may propose too, and earn nothing; nor does clearing a seat. The
+//! sponsor of a seat is who proposed last: a better ticket of the same broker counts.
 
 use alloc::vec::Vec;
 

@@ -67,8 +67,8 @@ pub enum Fact {
     BrokerLeft { index: BrokerIndex, withdrawable_epoch: Epoch },
     /// A broker that left got its stake back.
     StakeWithdrawn { index: BrokerIndex, amount: u128 },
-    /// A broker took a seat of a partition's target; `replaced` is who sat there, 0 where nobody did; `sponsor` is whose
-    /// account proposed it, 0 if it was no broker's.
+    /// A broker took a seat of a partition's target; `replaced` is who sat there, 0 where nobody did; `sponsor` is
+    /// whose account proposed it, 0 if it was no broker's.
     SeatProposed {
         partition: PartitionId,
         seat: u8,

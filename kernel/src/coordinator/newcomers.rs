@@ -8,16 +8,16 @@
 //!
 //! Newcomers are the target's brokers with a valid ticket that are not members, lowest target seat first.
 //! Each takes a vacant seat, or else that of a member outside the target, lowest seat first. Where only
-//! tickets differ there is nothing to do: a member's ticket does not matter once it sits. Most of the time all brokers of
-//! the target are members; then its epoch reads 0 and a seal does not look at the target at all.
+//! tickets differ there is nothing to do: a member's ticket does not matter once it sits. Most of the time all brokers
+//! of the target are members; then its epoch reads 0 and a seal does not look at the target at all.
 
 use super::Partition;
 use super::params::Params;
 use super::seats::{Seat, Seats};
 use crate::ids::Epoch;
 
-/// The members that follow the sealing of `sealed`, if they differ from the present ones; with ticket 0. `is_valid` tells
-/// whether the ticket of a target seat is still valid.
+/// The members that follow the sealing of `sealed`, if they differ from the present ones; with ticket 0. `is_valid`
+/// tells whether the ticket of a target seat is still valid.
 pub fn next_members(
     partition: &Partition,
     params: &Params,

@@ -4,8 +4,8 @@
 //! made of the hash of a block a few blocks later, which nobody knows yet, so that a partition cannot be
 //! ground for; anybody may record it. The EVM knows the hashes of 256 blocks: if nobody came in time, a later
 //! block takes the missed one's place. A broker that leaves loses its tickets at once, and gets its stake
-//! back after a notice and once it is a member nowhere, so that it answers for what it signed as a member. One that lost
-//! its tickets to unreliability may pay the fee again and start over from half of full reliability.
+//! back after a notice and once it is a member nowhere, so that it answers for what it signed as a member. One that
+//! lost its tickets to unreliability may pay the fee again and start over from half of full reliability.
 
 use alloc::string::String;
 use alloc::vec;

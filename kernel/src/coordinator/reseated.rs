@@ -1,4 +1,5 @@
-//! Of which partitions the seats changed lately, so that who follows the chain need not look at all of them in every block.
+//! Of which partitions the seats changed lately, so that who follows the chain need not look at all of them in every
+//! block.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -7,7 +8,8 @@ use core::fmt;
 use crate::ids::PartitionId;
 use crate::limits::RESEATINGS_KEPT;
 
-/// The partitions whose members or target changed, in the order in which they did; the last [`RESEATINGS_KEPT`] are remembered.
+/// The partitions whose members or target changed, in the order in which they did; the last [`RESEATINGS_KEPT`] are
+/// remembered.
 ///
 /// This follows from what the contracts hold and adds nothing to it: two states that differ here alone are equal.
 #[derive(Clone, Default)]
@@ -32,8 +34,8 @@ impl Reseated {
         self.total
     }
 
-    /// The partitions whose seats changed after so many changes, some of them repeatedly; `None` if that is too long ago, and
-    /// any may have.
+    /// The partitions whose seats changed after so many changes, some of them repeatedly; `None` if that is too long
+    /// ago, and any may have.
     pub fn since(&self, total: u64) -> Option<impl Iterator<Item = PartitionId> + '_> {
         let missed = usize::try_from(self.total.checked_sub(total)?).ok()?;
         let known = self.last.len().checked_sub(missed)?;

@@ -2,10 +2,10 @@
 //!
 //! The emission of an epoch is fixed for the whole network. Each seal of a partition pays each of its R seats that
 //! signed the P·R-th part of it, *whatever the volume*: publishing to oneself mints nothing, and there is nothing to
-//! mint, because rewards come from a prefunded reserve, the coordinator's tokens beyond stakes, pool and unpaid rewards.
-//! Signers beyond the quorum are paid like the others, so that whoever submits loses nothing by waiting for all of
-//! them. What silent and vacant seats would have got, and what integer division leaves, stays in the reserve. A reserve
-//! that falls short pays what is there, in the order of seats.
+//! mint, because rewards come from a prefunded reserve, the coordinator's tokens beyond stakes, pool and unpaid
+//! rewards. Signers beyond the quorum are paid like the others, so that whoever submits loses nothing by waiting for
+//! all of them. What silent and vacant seats would have got, and what integer division leaves, stays in the reserve. A
+//! reserve that falls short pays what is there, in the order of seats.
 
 use super::params::Params;
 use super::seats::Counts;

@@ -1,8 +1,8 @@
 //! Seats: the brokers of a partition, packed as the contract keeps them.
 //!
 //! A set of seats is one 256-bit word: seat i lies at bits 32·i, as `broker (24 bits) << 8 | ticket (8
-//! bits)`. A zero is a vacant seat, because broker indices start at 1. So lies a partition's target. Its members have no
-//! tickets, nor have sponsors or the signers of a certificate, who come ascending: there the contract leaves out the
+//! bits)`. A zero is a vacant seat, because broker indices start at 1. So lies a partition's target. Its members have
+//! no tickets, nor have sponsors or the signers of a certificate, who come ascending: there the contract leaves out the
 //! tickets, and seat i lies in the 24 bits from bit 24·i ([`Seats::to_set`]).
 
 use core::fmt;

@@ -2,7 +2,8 @@
 //!
 //! Paying and rating every signer at every seal would touch a slot a broker; on chain that is most of what a seal
 //! costs. So a seal of an epoch of the present members only *counts*: one more seal, and one more miss for each member
-//! that did not sign. A *settlement* turns the counts into pay ([`rewards`]) and reliability ([`reliability`]). It comes
+//! that did not sign. A *settlement* turns the counts into pay ([`rewards`]) and reliability ([`reliability`]). It
+//! comes
 //!
 //! - in the call of the seal in which a seat misses its third or the partition has its 255th: the counts have two bits
 //!   a seat and eight bits, so that they lie in the word of the checksum;

@@ -1,7 +1,8 @@
 //! Checksum liar: it reports checksums of what it does not hold (WP 2.4.6).
 //!
-//! Its reports name another checksum than the proposal's, its closing heads claim events that nobody published, and whoever
-//! asks it for sealed cuts gets cuts that lead elsewhere. When it leads, its certificate names what nobody signed.
+//! Its reports name another checksum than the proposal's, its closing heads claim events that nobody published, and
+//! whoever asks it for sealed cuts gets cuts that lead elsewhere. When it leads, its certificate names what nobody
+//! signed.
 
 use weir_kernel::agreement::{Cut, LaneHead};
 use weir_kernel::broker::Message;

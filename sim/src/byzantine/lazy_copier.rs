@@ -1,7 +1,7 @@
 //! Lazy copier: it reports what others report and stores nothing (WP 2.4.6, 2.4.7).
 //!
-//! It acknowledges every batch at once and drops it, signs whatever a leader proposes, with the figures that follow from
-//! the proposals before, and gives nobody anything back. As edge it is honest: that earns it nothing to lie about.
+//! It acknowledges every batch at once and drops it, signs whatever a leader proposes, with the figures that follow
+//! from the proposals before, and gives nobody anything back. As edge it is honest: that earns it nothing to lie about.
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A liar is a wrapper around the real engine with the broker's real keys: what the engine wants done is what an honest
-//! broker would do, and the wrapper transforms it, withholds it, and adds messages and reports. So a liar has everything
-//! that a real one has, and nothing that a real one lacks: it signs with its own key alone. Oracles watch the engine
-//! before the wrapper; what is lied is judged by what becomes of the others.
+//! broker would do, and the wrapper transforms it, withholds it, and adds messages and reports. So a liar has
+//! everything that a real one has, and nothing that a real one lacks: it signs with its own key alone. Oracles watch
+//! the engine before the wrapper; what is lied is judged by what becomes of the others.
 //!
 //! At most f of a partition's replicas may lie for the protocol's promises to hold. More of them is a scenario of its
 //! own: then an oracle has to name what broke.

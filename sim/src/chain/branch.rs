@@ -1,5 +1,5 @@
-//! A provider on a branch of its own: what it shows of the newest blocks nobody else ever sees, until it joins the others
-//! again and its branch is gone.
+//! A provider on a branch of its own: what it shows of the newest blocks nobody else ever sees, until it joins the
+//! others again and its branch is gone.
 //!
 //! A branch's blocks have the numbers and times of the others' and other hashes, and nothing is in them: transactions
 //! go to the others' chain. Who follows the branch has a follower of its own, as a node has in production.

@@ -30,8 +30,8 @@ pub struct Equivocator {
 }
 
 impl Equivocator {
-    /// Branch 0 or 1 of a lane, of `count` batches, those in common included. Everything but `branch` and `count` must be
-    /// equal for both; what they sign grows from `random`.
+    /// Branch 0 or 1 of a lane, of `count` batches, those in common included. Everything but `branch` and `count` must
+    /// be equal for both; what they sign grows from `random`.
     pub fn new(
         signer: &Signer,
         (slot, opening_block): (StreamPartition, u64),

@@ -1,5 +1,5 @@
-//! A publisher that leaves a gap in its lane: it signs one batch that it never sends. What comes before it is stored, what
-//! comes after it never is.
+//! A publisher that leaves a gap in its lane: it signs one batch that it never sends. What comes before it is stored,
+//! what comes after it never is.
 
 use super::cheat::{Cheat, Due, Lane};
 

@@ -1,5 +1,5 @@
-//! A publisher whose events have times that they cannot have: before those of the events before them, or a day from now.
-//! Such a batch is refused by name, and what comes after it in the lane is stored nowhere.
+//! A publisher whose events have times that they cannot have: before those of the events before them, or a day from
+//! now. Such a batch is refused by name, and what comes after it in the lane is stored nowhere.
 
 use weir_kernel::broker::RefusalCode;
 

@@ -141,7 +141,8 @@ pub fn header_of(batch: &[u8]) -> Option<Header> {
     Header::decode(batch.get(..HEADER_BYTES)?).ok()
 }
 
-/// Events as devices send them: small JSON objects, now and then a large one. They grow from a number; from 0 the smallest.
+/// Events as devices send them: small JSON objects, now and then a large one. They grow from a number; from 0 the
+/// smallest.
 fn events(payload: u64, count: u64, wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
     let (wall_ms, mut random) = (wall_ms.max(last_ms), Random::from_number(payload));
     (0..count)

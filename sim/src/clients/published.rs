@@ -150,8 +150,8 @@ impl Publications {
         unwelcome.any(|publication| *publication.bytes == *bytes)
     }
 
-    /// Lanes after the first so many, in the order in which they were opened: the lane, where it is, and the block that it
-    /// opened at.
+    /// Lanes after the first so many, in the order in which they were opened: the lane, where it is, and the block that
+    /// it opened at.
     pub fn opened_after(&self, count: usize) -> &[(LaneId, StreamPartition, u64)] {
         &self.opened[count..]
     }

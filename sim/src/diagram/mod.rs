@@ -6,8 +6,8 @@
 //!                                Names: who and what, in words
 //! ```
 //!
-//! Both are [`Observer`](crate::observer::Observer)s: they see what happens and change nothing of it, so the run that is
-//! drawn is the run that failed. Both can be told to look at a part of the virtual time only, see [`Window`].
+//! Both are [`Observer`](crate::observer::Observer)s: they see what happens and change nothing of it, so the run that
+//! is drawn is the run that failed. Both can be told to look at a part of the virtual time only, see [`Window`].
 //!
 //! ```
 //! use weir_sim::diagram::{Cast, Recorder, Window};

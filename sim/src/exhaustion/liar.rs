@@ -1,9 +1,9 @@
 //! A liar among four: what it may say.
 //!
 //! It runs no machine. At any time any broker may hear from it anything of a finite menu, made anew for what that
-//! broker sees of the chain; it may say different things to different brokers, again, or nothing. `lies` bounds how often
-//! it is heard. It signs any report that an honest broker signed, acknowledges everything, and may take any certificate
-//! to the chain for which it sees signatures, wherever they were sent.
+//! broker sees of the chain; it may say different things to different brokers, again, or nothing. `lies` bounds how
+//! often it is heard. It signs any report that an honest broker signed, acknowledges everything, and may take any
+//! certificate to the chain for which it sees signatures, wherever they were sent.
 //!
 //! | it says | with |
 //! | --- | --- |

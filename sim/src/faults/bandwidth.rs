@@ -1,5 +1,5 @@
-//! Bandwidth: what a broker sends to each other goes through a narrow pipe. Its queue is short; what finds it full is lost,
-//! as a sender's bounded queue loses it.
+//! Bandwidth: what a broker sends to each other goes through a narrow pipe. Its queue is short; what finds it full is
+//! lost, as a sender's bounded queue loses it.
 
 use crate::links::Delivery;
 use crate::world::World;

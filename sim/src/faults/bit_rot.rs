@@ -1,6 +1,6 @@
 //! Bit rot: what is read is not what was written, and the log's checksums say so. The broker goes on without what it
-//! cannot read; then its disk is exchanged for an empty one, as the error tells its operator to. Where the protocol does
-//! not survive that just now, the sectors are read well after all.
+//! cannot read; then its disk is exchanged for an empty one, as the error tells its operator to. Where the protocol
+//! does not survive that just now, the sectors are read well after all.
 
 use super::FaultKind;
 use crate::world::World;

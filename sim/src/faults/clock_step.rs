@@ -1,5 +1,5 @@
-//! Clock step: a broker's wall clock is off by so much, and steps back when the fault is over. The clock that timers use
-//! never steps.
+//! Clock step: a broker's wall clock is off by so much, and steps back when the fault is over. The clock that timers
+//! use never steps.
 
 use super::FaultKind;
 use crate::chain::START_MS;

@@ -1,5 +1,5 @@
-//! Clog: what a broker sends is held up until the fault is over, and then comes all at once, in the order in which it was
-//! sent.
+//! Clog: what a broker sends is held up until the fault is over, and then comes all at once, in the order in which it
+//! was sent.
 
 use crate::links::Delivery;
 

@@ -1,7 +1,7 @@
 //! Corruption: bits of frames are flipped on the way.
 //!
-//! In production no such frame reaches a broker: the transport's encryption refuses the packet, and the frame is lost or
-//! sent again. Here what the frame decoder refuses is delivered, so that refusing is tried; what would still decode,
+//! In production no such frame reaches a broker: the transport's encryption refuses the packet, and the frame is lost
+//! or sent again. Here what the frame decoder refuses is delivered, so that refusing is tried; what would still decode,
 //! which under encryption is as impossible as a forged frame, is lost.
 
 use bytes::Bytes;

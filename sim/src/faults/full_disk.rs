@@ -1,4 +1,5 @@
-//! Full disk: no write finds room. The process stops, and whenever it is started before somebody made room it stops again.
+//! Full disk: no write finds room. The process stops, and whenever it is started before somebody made room it stops
+//! again.
 
 use crate::world::World;
 

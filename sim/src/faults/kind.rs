@@ -12,8 +12,8 @@ pub enum FaultKind {
     TornWrite,
     /// As a crash, and the disk comes back empty.
     LostDisk,
-    /// As [`FaultKind::LostDisk`], and only where the protocol survives it: every partition is full, and has sealed since
-    /// its members last changed. Else nothing happens.
+    /// As [`FaultKind::LostDisk`], and only where the protocol survives it: every partition is full, and has sealed
+    /// since its members last changed. Else nothing happens.
     SurvivableLostDisk,
     /// Nothing that is read from the disk is what was written; then the disk is exchanged where that is survivable.
     BitRot,

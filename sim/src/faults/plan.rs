@@ -48,8 +48,8 @@ impl Planned {
 }
 
 impl Scenario {
-    /// The same scenario with every fault in its list and no rate of faults left, but those that depend on what happens in
-    /// the run. Of an explicit scenario it is the same.
+    /// The same scenario with every fault in its list and no rate of faults left, but those that depend on what happens
+    /// in the run. Of an explicit scenario it is the same.
     pub fn explicit(&self, seed: u64) -> Self {
         let mut explicit = self.clone();
         plan_crashes(seed, self, &mut explicit.faults);

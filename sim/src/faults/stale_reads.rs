@@ -1,8 +1,8 @@
 //! Stale reads: a broker's provider of the chain is behind. It sees every block, each of them late by so many.
 //!
-//! Not so a broker that has lost its disk. It refrains from signing until the epoch is sealed in which it restarted, and
-//! a provider that is behind would name an earlier one, in which it had not yet acknowledged what it then forgot. So whoever
-//! exchanges a disk has to look at a provider that is not behind.
+//! Not so a broker that has lost its disk. It refrains from signing until the epoch is sealed in which it restarted,
+//! and a provider that is behind would name an earlier one, in which it had not yet acknowledged what it then forgot.
+//! So whoever exchanges a disk has to look at a provider that is not behind.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Cuts and reports, read off what brokers write to their disks (WP 2.4.6, 2.4.7).
 //!
 //! What a publisher was told is stored before an epoch was over lies in the cut that seals this epoch. And a replica
-//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between; besides, it
-//! may attest late what the chain has sealed, and nothing else.
+//! signs one report at most for each (partition, epoch, round, previous), whatever happens to it in between; besides,
+//! it may attest late what the chain has sealed, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -92,7 +92,8 @@ impl Contents {
                 *end = (*end).min(*from);
             }
             Change::Sealed(partition, lane, sealed) => {
-                // Of a lane of which nothing is here, the rest is not kept any more: whether that is true shows in the end.
+                // Of a lane of which nothing is here, the rest is not kept any more: whether that is true shows in the
+                // end.
                 let end = self.lanes.entry((*partition, *lane)).or_insert(0);
                 if *end == 0 && *sealed > 0 {
                     *end = *sealed;
@@ -159,7 +160,8 @@ impl Disks {
         let changes: Vec<Change> = records.iter().filter_map(Change::of).collect();
         for (at, change) in changes.iter().enumerate() {
             let before = at.checked_sub(1).map(|before| &changes[before]);
-            // A lane that is forgotten and begun anew has lost its beginning everywhere: whether that is true shows in the end.
+            // A lane that is forgotten and begun anew has lost its beginning everywhere: whether that is true shows in
+            // the end.
             let begins_anew = |of: &LaneId| matches!(before, Some(Change::Forgotten(lane)) if lane == of);
             if let Change::Truncate(_, lane, from) = change
                 && *from < disk.handed.sealed(lane)

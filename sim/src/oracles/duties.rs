@@ -60,8 +60,8 @@ pub fn rejoined(now_us: u64, view: &State, liars: &BTreeSet<Address>, violations
     }
 }
 
-/// The run is over, and all was well for a while: honest lanes that ended long ago are settled, where contracts can check
-/// what their publishers signed. `epoch_us` is how long an epoch takes.
+/// The run is over, and all was well for a while: honest lanes that ended long ago are settled, where contracts can
+/// check what their publishers signed. `epoch_us` is how long an epoch takes.
 pub fn settled(
     now_us: u64,
     view: &State,

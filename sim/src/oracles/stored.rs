@@ -1,5 +1,5 @@
-//! Stored: what a publisher was told is stored is, or was, on the disks of a quorum of one epoch's set (WP 2.4.3). Nobody
-//! can look at a liar's disk, so its word counts; how many may lie is the quorum's matter.
+//! Stored: what a publisher was told is stored is, or was, on the disks of a quorum of one epoch's set (WP 2.4.3).
+//! Nobody can look at a liar's disk, so its word counts; how many may lie is the quorum's matter.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Scenario files: TOML, read strictly.
 //!
-//! `base` names the kind that the file starts from: `calm` (the default), `rough`, or a `swarm`, `wild` or `harsh` one drawn from
-//! `base_seed`. Every other key is a field of [`Scenario`] and replaces the base's; unknown keys are refused. A tape holds
-//! all keys and no base.
+//! `base` names the kind that the file starts from: `calm` (the default), `rough`, or a `swarm`, `wild` or `harsh` one
+//! drawn from `base_seed`. Every other key is a field of [`Scenario`] and replaces the base's; unknown keys are
+//! refused. A tape holds all keys and no base.
 
 use toml::{Table, Value};
 

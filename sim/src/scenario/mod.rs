@@ -113,13 +113,13 @@ pub struct Scenario {
     pub streams: u32,
     /// Partitions a stream.
     pub stream_partitions: u32,
-    /// Whether somebody who is no broker seats all brokers, of equal stakes, once they have their draws: as who sets a large
-    /// network up does.
+    /// Whether somebody who is no broker seats all brokers, of equal stakes, once they have their draws: as who sets a
+    /// large network up does.
     pub founder: bool,
     /// Clients come from this time on, in virtual milliseconds.
     pub clients_from_ms: u64,
-    /// Whether clients are all alike and stay: publishers come to edges that have no seat where their events go, so that all
-    /// of their traffic leaves the edge however few brokers there are, and subscribers follow from now on.
+    /// Whether clients are all alike and stay: publishers come to edges that have no seat where their events go, so
+    /// that all of their traffic leaves the edge however few brokers there are, and subscribers follow from now on.
     pub steady: bool,
     /// What a broker takes to keep an event, in nanoseconds; what comes meanwhile waits. 0 if it takes no time.
     pub event_ns: u64,
@@ -154,8 +154,8 @@ pub struct Scenario {
     pub subscribers: u32,
     /// Subscribers to a stream that is not public, each of which may read it for a while.
     pub guests: u32,
-    /// Whether lanes, reports and transactions are signed with secp256k1, and not with the keyed hash and the stand-ins that
-    /// only simulations accept.
+    /// Whether lanes, reports and transactions are signed with secp256k1, and not with the keyed hash and the stand-ins
+    /// that only simulations accept.
     pub real_signatures: bool,
     /// Links between brokers.
     pub links: LinkFaults,

@@ -6,9 +6,9 @@
 //!               └──────────────────────── until nothing more can go, or the budget is spent ◄─────────────────┘
 //! ```
 //!
-//! Every candidate is a tape and is run; it replaces the best one when the same [`Property`] does not hold. What the run
-//! did not ask for falls off by itself, see [`crate::tape::Decider::taped`]. Nothing is random: the same tape and budget
-//! give the same result.
+//! Every candidate is a tape and is run; it replaces the best one when the same [`Property`] does not hold. What the
+//! run did not ask for falls off by itself, see [`crate::tape::Decider::taped`]. Nothing is random: the same tape and
+//! budget give the same result.
 
 use weir_kernel::rules::Rules;
 

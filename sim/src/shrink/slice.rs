@@ -1,8 +1,9 @@
 //! The causal slice: of a failing run, what can have led to the violation.
 //!
 //! Going back in time from those whom the violation is about, a message matters if it reached somebody before the last
-//! moment that matters of them, and then its sender matters up to when it was sent (Lamport's happened-before). The chain
-//! would join everybody with everybody and is left out, so the slice is a guess: its run says whether it was right.
+//! moment that matters of them, and then its sender matters up to when it was sent (Lamport's happened-before). The
+//! chain would join everybody with everybody and is left out, so the slice is a guess: its run says whether it was
+//! right.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -117,8 +117,8 @@ impl Decider {
         }
     }
 
-    /// What was decided, in the order of names, each once: a name that says when, as a block's height does, may have been
-    /// asked about again, and then the answer was the same.
+    /// What was decided, in the order of names, each once: a name that says when, as a block's height does, may have
+    /// been asked about again, and then the answer was the same.
     pub fn into_recorded(self) -> Option<Vec<Decision>> {
         let mut recorded = self.recorded?;
         recorded.sort_unstable();

@@ -236,8 +236,8 @@ purposes! {
     /// Publisher: it publishes at the wake whose number the ordinal is: partition, events and level, see
     /// [`crate::clients::publisher`]. Without: it publishes nothing then.
     Publish = 20 "publish",
-    /// Publisher: the number that the content of what it publishes at this wake grows from. Without: 0, which stands for
-    /// the smallest events there are.
+    /// Publisher: the number that the content of what it publishes at this wake grows from. Without: 0, which stands
+    /// for the smallest events there are.
     Payload = 21 "payload",
     /// Client: it leaves its edge for another (1). Without: it stays.
     Move = 22 "move",

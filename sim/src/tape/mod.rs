@@ -1,9 +1,9 @@
 //! Tapes: every choice of a run as a typed record, so that a run can be repeated, read and made smaller.
 //!
-//! A [`Tape`] is a scenario without rates of faults, a seed from which only identities and what no record decides follow,
-//! and [`Decision`]s, each found by its name: actor, purpose and ordinal. Where a record is missing the purpose's default
-//! holds (a frame is delivered after the least delay, nothing fails, nothing is published), so whatever is taken out, what
-//! is left is still a run.
+//! A [`Tape`] is a scenario without rates of faults, a seed from which only identities and what no record decides
+//! follow, and [`Decision`]s, each found by its name: actor, purpose and ordinal. Where a record is missing the
+//! purpose's default holds (a frame is delivered after the least delay, nothing fails, nothing is published), so
+//! whatever is taken out, what is left is still a run.
 //!
 //! # File format 1
 //!

@@ -131,7 +131,8 @@ impl Sim {
     /// Runs the seeds.
     pub fn run(self) -> Result<(), Failure> {
         let choice = self.scenario.choice()?;
-        // What a seed draws may not go with what the file says: that is known for the first one at least before a start.
+        // What a seed draws may not go with what the file says: that is known for the first one at least before a
+        // start.
         choice.scenario(self.seeds.start).map_err(|error| Failure::Usage(error.to_string()))?;
         show_one_panic();
         let (totals, found) = self.search(&choice)?;

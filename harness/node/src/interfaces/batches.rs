@@ -1,14 +1,14 @@
 //! `POST /streams/{id}/batches`: publish batches that are signed elsewhere, by anybody who may publish.
 //!
 //! The body is a sequence of batches in canonical bytes, each after the number of its bytes (u32, big-endian), as a
-//! binary reading gives them but for the slices. They are handed on in their order, so batches of one lane may stand one
-//! after the other. `ack` is the level to wait for, `timeout` how many seconds at most.
+//! binary reading gives them but for the slices. They are handed on in their order, so batches of one lane may stand
+//! one after the other. `ack` is the level to wait for, `timeout` how many seconds at most.
 //!
 //! Every batch has its answer, in the order of the body: `answers` of
-//! `{"lane", "sequence", "count", "partition", "publisherId", "level"}`, with `code` and `reason` where it is refused. A body
-//! that is not of this form is refused as a whole, and nothing of it is published. The status is 200 if all have reached
-//! the level, 202 if some have not yet, and otherwise that of the first refusal: the others may have reached it all
-//! the same. A batch that is sent again is the same batch: it is answered with the level that it has.
+//! `{"lane", "sequence", "count", "partition", "publisherId", "level"}`, with `code` and `reason` where it is refused.
+//! A body that is not of this form is refused as a whole, and nothing of it is published. The status is 200 if all have
+//! reached the level, 202 if some have not yet, and otherwise that of the first refusal: the others may have reached it
+//! all the same. A batch that is sent again is the same batch: it is answered with the level that it has.
 
 use std::sync::Arc;
 

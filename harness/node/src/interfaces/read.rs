@@ -2,8 +2,8 @@
 //!
 //! `{p}` is a partition or `all`. Bounds are inclusive and intersect. `format` is `object` (a JSON array of events),
 //! `jsonl` (one a line), `raw` (a JSON array of the signed batches that hold them, in base64, with which of their
-//! events are meant) or `binary`. However long the answer, it is made as it is taken. An answer that breaks off ends the
-//! connection in error, never as if it were complete.
+//! events are meant) or `binary`. However long the answer, it is made as it is taken. An answer that breaks off ends
+//! the connection in error, never as if it were complete.
 //!
 //! `binary` is for programs that read much and check signatures by themselves: records of a length u32, which counts
 //! what follows it; the number u32 of the first event that is meant; how many u32; and the signed batch. All three are

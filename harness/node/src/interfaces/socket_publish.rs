@@ -2,10 +2,10 @@
 //!
 //! A text message is one event as JSON, with or without envelope, signed by the application key for those whom it
 //! signs for. A binary message is one signed batch of the stream, in canonical bytes, by anybody who may publish.
-//! Messages are counted from 0 on each socket, and every answer names its `message`: answers come as they are ready, not
-//! in the order of the messages. A batch that is sent again is the same batch: it is answered with the level that it has. With `ack=sealed` the
-//! acknowledgement of `stored` comes first. At most [`MAX_SOCKET_PUBLISHES`] may wait for their answer; the socket
-//! is then read no further, which holds the client back.
+//! Messages are counted from 0 on each socket, and every answer names its `message`: answers come as they are ready,
+//! not in the order of the messages. A batch that is sent again is the same batch: it is answered with the level that
+//! it has. With `ack=sealed` the acknowledgement of `stored` comes first. At most [`MAX_SOCKET_PUBLISHES`] may wait for
+//! their answer; the socket is then read no further, which holds the client back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The front of a broker of several shards: a thread that brings what comes in to the shard that it is for.
 //!
-//! It looks at no more of a frame than says whose it is; the shard decodes and verifies it. While one shard has no room it
-//! takes in nothing: all shards share the streams of a peer, and what stands behind cannot overtake.
+//! It looks at no more of a frame than says whose it is; the shard decodes and verifies it. While one shard has no room
+//! it takes in nothing: all shards share the streams of a peer, and what stands behind cannot overtake.
 
 use std::sync::Arc;
 use std::time::Duration;

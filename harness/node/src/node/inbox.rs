@@ -15,8 +15,8 @@ use crate::engine::Completion;
 /// Frames and commands taken in one turn: enough to work in batches, few enough that timers stay sharp.
 pub const MAX_TAKEN: usize = 1024;
 
-/// Bytes of frames, and of clients' batches, taken in one turn: a few milliseconds of verification, after which the disk gets what is verified
-/// and peers hear what is on disk.
+/// Bytes of frames, and of clients' batches, taken in one turn: a few milliseconds of verification, after which the
+/// disk gets what is verified and peers hear what is on disk.
 pub const MAX_TAKEN_BYTES: usize = 256 << 10;
 
 /// Bytes of frames and commands that may wait for a shard: several turns of it. Beyond, nothing is taken from the
@@ -77,8 +77,8 @@ impl Taken {
     }
 }
 
-/// Completions from the broker's own threads, what other shards and the sockets bring, and the signals that anything can
-/// give. Completions are answers to operations, so the engine's own bounds bound them.
+/// Completions from the broker's own threads, what other shards and the sockets bring, and the signals that anything
+/// can give. Completions are answers to operations, so the engine's own bounds bound them.
 pub struct Inbox {
     life: Arc<Life>,
     state: Mutex<Waiting>,
@@ -170,9 +170,9 @@ impl Inbox {
         self.signal.notify_one();
     }
 
-    /// Waits until something is there or `at_most` has passed, and takes it: completions all, and if `takes_in` a turn's
-    /// share of what came from outside. Both at one instant, so that what another shard said before it answered a client is
-    /// there when the client asks on.
+    /// Waits until something is there or `at_most` has passed, and takes it: completions all, and if `takes_in` a
+    /// turn's share of what came from outside. Both at one instant, so that what another shard said before it answered
+    /// a client is there when the client asks on.
     pub fn take(&self, at_most: Duration, takes_in: bool) -> (Vec<Completion>, Taken) {
         let state = self.lock();
         let ends = || self.life.is_stopping();

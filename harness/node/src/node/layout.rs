@@ -190,7 +190,7 @@ mod tests {
     fn one_shard_is_the_directory_itself() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        assert_eq!(stores(&path, ShardCount::Exactly(Shards::ONE)).unwrap(), [path.clone()]);
+        assert_eq!(stores(&path, ShardCount::Exactly(Shards::ONE)).unwrap(), std::slice::from_ref(&path));
         assert!(!path.exists(), "the store makes it");
     }
 

@@ -11,16 +11,16 @@
 //! ```
 //!
 //! A broker of several shards has an engine with its inbox, committer and reader for each, every one over a log of its
-//! own; they share the sockets, the sessions and the submitter, and no state of the protocol. A *front* then brings what
-//! comes in to the shard that it is for:
+//! own; they share the sockets, the sessions and the submitter, and no state of the protocol. A *front* then brings
+//! what comes in to the shard that it is for:
 //!
 //! ```text
 //!   QUIC, sessions ──► front ──┬─► engine 0 ─► log 0        replies, frames, intents go out from each
 //!                              └─► engine 1 ─► log 1        what one says to another goes from inbox to inbox
 //! ```
 //!
-//! Frames are verified before their turn, which is most of the work: an engine thread shares it with helpers while a core
-//! has nothing to do. The kernel takes them in one after the other, in the order in which they came.
+//! Frames are verified before their turn, which is most of the work: an engine thread shares it with helpers while a
+//! core has nothing to do. The kernel takes them in one after the other, in the order in which they came.
 //!
 //! Every queue here is bounded: when the disk falls behind, the engine stops taking frames and commands, so that
 //! QUIC's flow control and the sessions' queues push back to the publishers.

@@ -13,7 +13,8 @@ impl Shown {
         Self(Mutex::new(vec![None; shards]))
     }
 
-    /// A shard has taken in a view: shows the oldest of all shards' newest ones, if all have one. One shard at a time shows.
+    /// A shard has taken in a view: shows the oldest of all shards' newest ones, if all have one. One shard at a time
+    /// shows.
     pub fn taken_in(&self, shard: u16, view: Arc<State>, show: impl FnOnce(Arc<State>)) {
         let mut seen = self.0.lock().expect("no holder of the views panics");
         seen[usize::from(shard)] = Some(view);

@@ -62,8 +62,8 @@ impl Verifying {
         Awake(&self.awake)
     }
 
-    /// Decodes and verifies frames, on several cores where there is enough to do and a core has nothing to do. Results come in
-    /// the order of the frames.
+    /// Decodes and verifies frames, on several cores where there is enough to do and a core has nothing to do. Results
+    /// come in the order of the frames.
     pub fn decode(&self, decoder: &Decoder<NativeVerifier>, frames: Vec<Framed>) -> Vec<Decoded> {
         let decode = |(from, frame): Framed| (from, decoder.decode(from, &frame));
         let bytes: usize = frames.iter().map(|(_, frame)| frame.len()).sum();

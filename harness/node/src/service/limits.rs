@@ -113,7 +113,8 @@ pub const FLUSH_BYTES: u64 = 256 << 10;
 /// rare and never runs out for want of telling.
 pub const CREDIT_BYTES: u64 = SUBSCRIPTION_WINDOW_BYTES / 4;
 
-/// Bytes of batches and of what was made of them that are kept for the next subscriber: what many subscribers' windows hold at about the same time.
+/// Bytes of batches and of what was made of them that are kept for the next subscriber: what many subscribers' windows
+/// hold at about the same time.
 pub const MAX_RENDERED_BYTES: usize = 32 << 20;
 
 /// How long a closing handshake may take.

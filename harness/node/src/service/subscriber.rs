@@ -117,8 +117,8 @@ impl Seen {
 
 impl Subscriber {
     /// Subscribes `identity` (nobody in particular if `None`) to some partitions of a stream; to all if none is
-    /// named. From `latest` it is live when this returns: what is published from then on is delivered. `now_ms` is the time, in milliseconds since 1970 UTC: where a subscription from `latest` is taken up
-    /// again.
+    /// named. From `latest` it is live when this returns: what is published from then on is delivered. `now_ms` is the
+    /// time, in milliseconds since 1970 UTC: where a subscription from `latest` is taken up again.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Power fails while batches pour in: what was acknowledged is on the disk, what is on the disk is whole, and the broker
-//! goes on from there.
+//! Power fails while batches pour in: what was acknowledged is on the disk, what is on the disk is whole, and the
+//! broker goes on from there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};

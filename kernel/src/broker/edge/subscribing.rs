@@ -309,8 +309,8 @@ impl Edge {
         true
     }
 
-    /// Whether what a flow's source leaves out is not kept any more, as far as that is known: without a bound on how long a
-    /// stream is kept it never is.
+    /// Whether what a flow's source leaves out is not kept any more, as far as that is known: without a bound on how
+    /// long a stream is kept it never is.
     fn believes(
         &mut self,
         ctx: &mut Context<'_>,

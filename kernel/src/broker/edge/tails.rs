@@ -258,7 +258,8 @@ impl Track {
         let header = batch.header();
         let oldest_ms = self.oldest_ms(&batch.lane(), header, false);
         let old = too_old(oldest_ms, (0..header.count).map(|index| batch.timestamp_ms(index)));
-        // A lane of which nothing was wanted yet has no place: answers begin where it is wanted, and leave out the rest.
+        // A lane of which nothing was wanted yet has no place: answers begin where it is wanted, and leave out the
+        // rest.
         if old >= header.count {
             return None;
         }

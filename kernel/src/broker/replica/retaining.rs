@@ -12,6 +12,8 @@
 //! This is believed of lanes that a proven cut names, and of nothing else: there the chain proves where the lane gets
 //! to, so a wrong beginning does not lead there, and is given up.
 
+use alloc::boxed::Box;
+
 use super::Replica;
 use crate::agreement::LaneHead;
 use crate::batch::{Header, SignedHeader};
@@ -79,7 +81,7 @@ impl Replica {
             (None, None) => u64::MAX,
         };
         if before > from {
-            let header = known.and_then(|known| known.sealed_header);
+            let header = known.and_then(|known| known.sealed_header).map(Box::new);
             let (partition, epoch) = (self.partition, self.sealed_epoch);
             ctx.send(peer, Message::Gone { partition, lane, epoch, before, header }, &[]);
         }

@@ -9,8 +9,8 @@ use crate::ids::{BrokerIndex, PartitionId};
 use crate::rules::{Bug, Rules};
 
 impl Machines {
-    /// The partitions that this broker has or may have a role in: those it knows, and those whose seats have changed since
-    /// it looked last. A role comes with a change of seats alone.
+    /// The partitions that this broker has or may have a role in: those it knows, and those whose seats have changed
+    /// since it looked last. A role comes with a change of seats alone.
     pub(super) fn concerned(&mut self, ctx: &Context<'_>, me: BrokerIndex) -> BTreeSet<PartitionId> {
         let view = ctx.view;
         let seen = self.reseatings_seen.replace(view.reseated.total());

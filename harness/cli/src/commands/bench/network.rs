@@ -76,8 +76,8 @@ pub struct Shape {
 /// Blocks an epoch, of a second each: long enough for a measurement to see few seals, as a network in use does.
 const EPOCH_BLOCKS: u64 = 60;
 
-/// One broker with the only replica, a stream with that many lanes to it, and a load in the place of the network's second
-/// broker: the replica sees a registered peer.
+/// One broker with the only replica, a stream with that many lanes to it, and a load in the place of the network's
+/// second broker: the replica sees a registered peer.
 pub async fn loaded(
     name: &str,
     lanes: usize,

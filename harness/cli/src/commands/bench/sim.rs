@@ -1,5 +1,5 @@
-//! How fast the simulator runs: kernel steps, and virtual time a second on one core, by the number of brokers. What every
-//! run has is on: oracles, nodes' chains, the contracts in their EVM.
+//! How fast the simulator runs: kernel steps, and virtual time a second on one core, by the number of brokers. What
+//! every run has is on: oracles, nodes' chains, the contracts in their EVM.
 
 use weir_sim::audit::AuditLevel;
 use weir_sim::speed::{Stretch, load};
@@ -21,8 +21,8 @@ pub const GROUP: Group = Group {
 /// Kernel steps a second at least, in a run that fits the cache.
 const STEPS: f64 = 3_000_000.0;
 
-/// Brokers, virtual seconds a second at least, virtual seconds that are measured, whole epochs, and whether that is quick
-/// enough to be repeated.
+/// Brokers, virtual seconds a second at least, virtual seconds that are measured, whole epochs, and whether that is
+/// quick enough to be repeated.
 const SIZES: [(u32, f64, u64, bool); 3] =
     [(5, 5_000.0, 1_800, true), (1_000, 150.0, 60, false), (10_000, 10.0, 60, false)];
 

@@ -1,7 +1,7 @@
 //! Simulated networks under a constant load a broker, and how fast they run: [`weir_sim::speed`] with a clock.
 //!
-//! Time is what this thread spent on a core, so that others on the machine disturb less; where the system does not tell,
-//! it is the clock's.
+//! Time is what this thread spent on a core, so that others on the machine disturb less; where the system does not
+//! tell, it is the clock's.
 
 use std::time::Instant;
 
@@ -23,8 +23,8 @@ pub fn run_scenario(scenario: &Scenario, measured_s: u64, audit: AuditLevel) -> 
     speed::measure_scenario(scenario, measured_s, audit, clock).map_err(failure)
 }
 
-/// Bytes that the process holds for each idle broker, everything that simulates it included; `None` where the system does
-/// not tell.
+/// Bytes that the process holds for each idle broker, everything that simulates it included; `None` where the system
+/// does not tell.
 pub fn idle_bytes(brokers: u32) -> Result<Option<f64>, Failure> {
     let before = resident_bytes();
     let mut after = None;

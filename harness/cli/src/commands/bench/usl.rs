@@ -1,5 +1,5 @@
-//! The Universal Scalability Law (Gunther, 1993): what N workers do together, when some of the work waits for its turn (σ)
-//! and each has to agree with each other (κ).
+//! The Universal Scalability Law (Gunther, 1993): what N workers do together, when some of the work waits for its turn
+//! (σ) and each has to agree with each other (κ).
 //!
 //! ```text
 //!    X(N) = λ N / (1 + σ (N − 1) + κ N (N − 1))         N / X(N) = (1 + σ (N − 1) + κ N (N − 1)) / λ
@@ -20,8 +20,8 @@ pub struct Law {
 }
 
 impl Law {
-    /// The law through points of (workers, cost of one unit of work over all workers, N / X). `None` for fewer than three
-    /// points, or where nothing fits.
+    /// The law through points of (workers, cost of one unit of work over all workers, N / X). `None` for fewer than
+    /// three points, or where nothing fits.
     pub fn fit(points: &[(f64, f64)]) -> Option<Self> {
         let is_sound = |(n, cost): &(f64, f64)| *n >= 1.0 && cost.is_finite() && *cost > 0.0;
         if points.len() < 3 || !points.iter().all(is_sound) {
