@@ -78,6 +78,10 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
         )),
         None => notes.push("Three sizes at least are needed for a fit: --max-brokers 32 or more.".into()),
     }
+    notes.push(format!(
+        "An edge that is one of a batch's {REPLICAS} replicas sends itself nothing, so that of N brokers {REPLICAS} × (1 − \
+         1/N) copies travel: {FEWEST} send an eighth less than many do, which is most of the growth of bytes."
+    ));
     let (largest, share) = shares[shares.len() - 1];
     notes.push(format!(
         "Throughput is that of {largest} brokers of which each keeps C = {capacity_s:.0} events a second, offered all that \

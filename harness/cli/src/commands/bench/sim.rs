@@ -81,7 +81,8 @@ fn run(settings: Settings) -> Result<Findings, Failure> {
          second that it sends; R = 4, a block in five seconds, epochs of a minute, and of 250 seconds at 10,000 brokers, \
          whose seals need as many blocks. Oracles and the audit are on, the \
          founding is not measured, and seconds are those on one core. What an idle broker takes includes its share of the \
-         chain, the oracles and the events that wait."
+         chain, the oracles and the events that wait. The documentation of weir_sim::speed says where a step's time goes: \
+         the kernel's own work and the memory that it allocates and waits for, with no part above a third."
             .into(),
     );
     Ok(findings)
