@@ -1,5 +1,5 @@
-//! A broker whose disk holds as much as its operator allows: it refuses what is new and says why, keeps and seals what it
-//! acknowledged, and takes new events again once it may keep more.
+//! A broker whose disk holds as much as its operator allows: it refuses what is new and says why, keeps and seals what
+//! it acknowledged, and takes new events again once it may keep more.
 
 mod allotting;
 
