@@ -46,15 +46,14 @@ async fn eventually(what: &str, network: &Network, mut ready: impl FnMut(&Networ
     }
 }
 
-/// Everything that the contracts said from a block on.
+/// Everything that the contracts said from a block on, as far as the network has seen: the chain may be a block ahead
+/// of what its view shows.
 fn facts(network: &Network, from: u64) -> Vec<Fact> {
     let addresses = network.settings().addresses();
     let mut streams: BTreeSet<StreamId> = network.view().streams.keys().copied().collect();
+    let seen = network.view().height;
     let logs = |number| network.chain().block_logs(number).unwrap().map(|block| block.logs);
-    (from..=network.chain().height())
-        .filter_map(logs)
-        .flat_map(|logs| decode_block(&addresses, &mut streams, &logs))
-        .collect()
+    (from..=seen).filter_map(logs).flat_map(|logs| decode_block(&addresses, &mut streams, &logs)).collect()
 }
 
 /// A key of the network's directory, or the development key.
