@@ -1,15 +1,20 @@
 //! Rejoining: a broker that was away so long that it lost its tickets pays the join fee again (WP 2.4.6).
 //!
 //! It does so once it is back and its reliability has rested: while it still moves, the broker has seats, and signing
-//! there brings the reliability back for nothing. So a broker that is taken down again and again pays at most once a
-//! pause.
+//! there brings the reliability back for nothing. And once nothing that it missed is still to come, or that would take
+//! from what it paid for, and might suspend it again at once: what is counted of it is settled first, and what it was a
+//! member of before is waited for until that is sealed. So a broker that is taken down again and again pays at most
+//! once a pause.
 
-use super::{Duty, Wanted};
-use crate::coordinator::{Intent, State};
-use crate::ids::BrokerIndex;
+use alloc::vec::Vec;
+
+use super::{Duty, Wanted, seating};
+use crate::coordinator::{Intent, MAXIMUM_LIST, Partition, State};
+use crate::ids::{BrokerIndex, PartitionId};
 
 /// What this broker does to be counted on again once its reliability has rested for so many epochs,
-/// [`REJOIN_PAUSE_EPOCHS`](crate::limits::REJOIN_PAUSE_EPOCHS): first the coordinator is let take the fee.
+/// [`REJOIN_PAUSE_EPOCHS`](crate::limits::REJOIN_PAUSE_EPOCHS): it has its misses settled, then lets the coordinator
+/// take the fee, then pays it.
 pub fn wanted(view: &State, me: BrokerIndex, pause_epochs: u64) -> Option<Wanted> {
     let broker = view.broker(me).filter(|broker| broker.left.is_none() && broker.is_suspended())?;
     let has_rested = view.epoch() >= broker.rated_epoch.saturating_add(pause_epochs);
@@ -17,10 +22,31 @@ pub fn wanted(view: &State, me: BrokerIndex, pause_epochs: u64) -> Option<Wanted
     if !has_rested || view.balance(broker.address) < fee {
         return None;
     }
+    if seating::numbered(view).any(|(_, partition)| awaits_a_seal_of(partition, me)) {
+        return None;
+    }
+    let missed: Vec<PartitionId> = seating::numbered(view)
+        .filter(|(_, partition)| counts_a_miss_of(partition, me))
+        .map(|(id, _)| id)
+        .take(MAXIMUM_LIST)
+        .collect();
+    if let Some(first) = missed.first() {
+        return Some((Duty::SettleTallies(*first), Intent::SettleTallies(missed)));
+    }
     if view.allowance(broker.address, view.contracts.coordinator) < fee {
         return Some((Duty::Approve, Intent::Approve { spender: view.contracts.coordinator, amount: fee }));
     }
     Some((Duty::Rejoin, Intent::Rejoin))
+}
+
+/// Whether a seal is still to come that rates this broker, which is no member any more.
+fn awaits_a_seal_of(partition: &Partition, me: BrokerIndex) -> bool {
+    partition.previous_members.contains(me) && partition.sealed_epoch + 1 < partition.since_epoch
+}
+
+/// Whether the tally of a partition has a miss of this broker.
+fn counts_a_miss_of(partition: &Partition, me: BrokerIndex) -> bool {
+    partition.members.position(me).is_some_and(|seat| partition.tally.misses[seat] > 0)
 }
 
 #[cfg(test)]
@@ -56,6 +82,21 @@ mod tests {
         assert_eq!(duty(&ready), Some(Duty::Rejoin));
         fixture::broker(&mut ready, 1).left = Some(12);
         assert_eq!(duty(&ready), None);
+    }
+
+    #[test]
+    fn what_it_missed_comes_before_what_it_pays() {
+        let fee = fixture::view(1, 0).params.join_fee;
+        let mut view = view(20, fee);
+        let seat = view.partitions[1].members.position(BrokerIndex(1)).expect("four brokers have four seats");
+        fixture::partition(&mut view, 1).tally.misses[seat] = 1;
+        assert_eq!(duty(&view), Some(Duty::SettleTallies(PartitionId(1))));
+        let before = fixture::partition(&mut view, 0);
+        (before.previous_members, before.since_epoch, before.sealed_epoch) = (before.members, 20, 18);
+        assert_eq!(duty(&view), None, "the seal of epoch 19 rates it");
+        fixture::partition(&mut view, 0).sealed_epoch = 19;
+        fixture::partition(&mut view, 1).tally.misses[seat] = 0;
+        assert_eq!(duty(&view), Some(Duty::Approve));
     }
 
     #[test]
