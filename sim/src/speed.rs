@@ -20,10 +20,10 @@
 //! | `wire::decode` | 4 % | batches are recalled by their bytes, messages are decoded each time |
 //! | sending | 4 % | frames are encoded once for all receivers; the link's decision |
 //!
-//! On two cores with a load of 12 by others, `speed 5 9000` gave 303,000 steps a second and 5,500 times real time,
-//! `speed 128 120` 202,000 and 115 times, `speed 1000 60` 122,000 and 8.7 times: 3.3 µs a step in the cache and 8 µs
-//! out of it, where steps wait for memory, because a node's state is spread over many small allocations. `speed 2000 0
-//! idle` gave 94 KiB a broker, its share of the chain and the oracles included. `examples/founding.rs` shows how a
+//! On two cores that had nothing else to do, `weir bench sim` gave 449,811 steps a second and 8,182 times real time at
+//! 5 brokers, 178,228 steps and 12.8 times at 1,000: 2.2 µs a step in the cache and 5.6 µs out of it, where steps wait
+//! for memory, because a node's state is spread over many small allocations. An idle broker takes 82 KiB, its share of
+//! the chain and the oracles included. `examples/founding.rs` shows how a
 //! network comes to be, for sizes at which that takes longest.
 //!
 //! Another allocator, mimalloc, was 4 % slower at 5 brokers, 4 % faster at 128 and 1 % faster at 1,000, and took a

@@ -10,7 +10,7 @@ use weir_sim::parallel::over_seeds;
 use weir_sim::workflow::replay_command;
 use weir_sim::{FaultKind, Forking, LinkFaults, Scenario, run_seed};
 
-use common::mistakes::growing;
+use common::mistakes::{growing, paying};
 use common::{crashes_at_reports, fallen_behind, fault, forgotten};
 
 mod common;
@@ -76,19 +76,6 @@ fn suspended() -> Scenario {
         duration_ms: 120_000,
         heal_ms: 50_000,
         ..Scenario::calm(5)
-    }
-}
-
-/// Publishers pay for what they publish, with real signatures.
-fn paying() -> Scenario {
-    Scenario {
-        free_events: Some(10),
-        real_signatures: true,
-        publishers: 2,
-        publish_interval_ms: 500,
-        lane_batches: 12,
-        epoch_blocks: 4,
-        ..Scenario::calm(4)
     }
 }
 

@@ -144,6 +144,11 @@ impl Header {
         Ok(header)
     }
 
+    /// The header of a batch, nothing else of which is looked at; `None` if that is no header.
+    pub fn of_batch(bytes: &[u8]) -> Option<Self> {
+        Self::decode(bytes.get(..HEADER_BYTES)?).ok()
+    }
+
     /// Reads the next header and checks it.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BatchError> {
         let header = Self {

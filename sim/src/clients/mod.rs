@@ -23,10 +23,9 @@ pub mod publisher;
 pub mod reader;
 pub mod subscriber;
 
-use weir_kernel::batch::{Batch, Header, NewEvent, Signature, UnsignedBatch, content_type};
+use weir_kernel::batch::{Batch, NewEvent, Signature, UnsignedBatch, content_type};
 use weir_kernel::broker::Reply;
 use weir_kernel::ids::{Address, Hash};
-use weir_kernel::limits::HEADER_BYTES;
 use weir_kernel::signature::{KEYED_HASH, SECP256K1, SecretKey, keyed_hash};
 use weir_kernel::verify::{Verified, Verifier, verify_batch};
 
@@ -134,11 +133,6 @@ impl Signer {
         verifier.passed(&batch);
         batch
     }
-}
-
-/// The header of a batch's bytes.
-pub fn header_of(batch: &[u8]) -> Option<Header> {
-    Header::decode(batch.get(..HEADER_BYTES)?).ok()
 }
 
 /// Events as devices send them: small JSON objects, now and then a large one. They grow from a number; from 0 the

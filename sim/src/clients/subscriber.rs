@@ -6,7 +6,6 @@ use weir_kernel::batch::Header;
 use weir_kernel::broker::{Command, From, RefusalCode, Reply};
 use weir_kernel::ids::{LaneId, StreamId, StreamPartition};
 
-use super::header_of;
 use super::published::{Publication, Publications};
 use crate::surroundings::{Effect, Surroundings};
 use crate::tape::Purpose;
@@ -79,7 +78,7 @@ impl Subscriber {
             Reply::Chunk { request, slot, chunk } if request == self.request => {
                 for slice in &chunk.order {
                     let bytes = &chunk.batches[slice.batch as usize];
-                    let Some(header) = header_of(bytes) else {
+                    let Some(header) = Header::of_batch(bytes) else {
                         s.violation("delivery", "a batch that is none was delivered".into());
                         continue;
                     };

@@ -8,7 +8,6 @@ use weir_kernel::ids::{Address, LaneId, PartitionId, StreamPartition};
 use weir_kernel::log::{Position, Query};
 use weir_store::EventLog;
 
-use crate::clients::header_of;
 use crate::clients::published::Publications;
 use crate::nodes::Node;
 use crate::report::Violation;
@@ -113,7 +112,8 @@ fn kept(
     let mut next = Some(Query::Range { partition, slot, from, to, up_to_index: u64::MAX, origin: None });
     while let Some(query) = next.take() {
         let Some(Ok(chunk)) = node.log().map(|log| log.read(&query, BUDGET)) else { break };
-        let headers: Vec<Option<Header>> = chunk.batches.iter().map(|bytes| header_of(bytes)).collect();
+        let headers: Vec<Option<Header>> =
+            chunk.batches.iter().map(|bytes| Header::of_batch(bytes)).collect();
         for slice in &chunk.order {
             let Some(header) = &headers[slice.batch as usize] else { continue };
             look(header, &chunk.batches[slice.batch as usize]);

@@ -185,7 +185,7 @@ pub fn growing() -> Scenario {
 }
 
 /// Publishers pay for short lanes, with signatures that contracts check.
-fn paying() -> Scenario {
+pub fn paying() -> Scenario {
     Scenario {
         free_events: Some(10),
         real_signatures: true,

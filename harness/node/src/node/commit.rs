@@ -44,16 +44,11 @@ pub struct Committer {
 
 impl Default for Committer {
     fn default() -> Self {
-        Self::with_budget(MAX_QUEUED_BYTES)
+        Self { queue: Arc::new(GroupQueue::new(MAX_QUEUED_BYTES)) }
     }
 }
 
 impl Committer {
-    /// A queue with another bound than [`MAX_QUEUED_BYTES`].
-    pub fn with_budget(bytes: usize) -> Self {
-        Self { queue: Arc::new(GroupQueue::new(bytes)) }
-    }
-
     /// Queues a write. On a closed queue it is dropped: the broker has stopped, and nothing is acknowledged any more.
     pub fn write(&self, index: u64, records: Vec<Record>) {
         let bytes = records.iter().map(weight).sum();

@@ -12,12 +12,10 @@
 //! ([`tails`](super::tails)), not here.
 
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::batch::{Batch, Header};
 use crate::ids::{LaneId, StreamPartition};
-use crate::limits::HEADER_BYTES;
 use crate::log::{Chunk, Position, Query, Slice};
 
 /// The place after all others.
@@ -63,8 +61,8 @@ pub(super) fn is_sound(query: &Query, slot: StreamPartition, chunk: &Chunk) -> b
 
 /// The headers of all batches, if all are of this stream partition.
 fn headers_of(chunk: &Chunk, slot: StreamPartition) -> Option<Vec<Header>> {
-    let header_of = |bytes: &Arc<[u8]>| Header::decode(bytes.get(..HEADER_BYTES)?).ok();
-    chunk.batches.iter().map(|bytes| header_of(bytes).filter(|header| header.slot() == slot)).collect()
+    let of_slot = |header: &Header| header.slot() == slot;
+    chunk.batches.iter().map(|bytes| Header::of_batch(bytes).filter(of_slot)).collect()
 }
 
 /// An event of a chunk.
@@ -149,6 +147,7 @@ mod tests {
     use crate::batch::{LaneWriter, NewEvent, content_type};
     use crate::ids::{Address, Hash, PartitionId, StreamId};
     use crate::signature::{KEYED_HASH, keyed_hash};
+    use alloc::sync::Arc;
     use alloc::vec;
 
     const ORIGIN: Address = Address([5; 20]);

@@ -9,7 +9,6 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::batch::{Batch, Header};
-use crate::limits::HEADER_BYTES;
 use crate::log::{Chunk, Position, Slice};
 
 /// What is left of one home's chunk.
@@ -63,7 +62,7 @@ impl Part {
     fn place(&mut self, number: u32, index: u32) -> Option<Position> {
         if self.open.as_ref().is_none_or(|open| open.number != number) {
             let bytes = self.chunk.batches.get(number as usize)?;
-            let header = Header::decode(bytes.get(..HEADER_BYTES)?).ok()?;
+            let header = Header::of_batch(bytes)?;
             self.open = Some(Open { number, header, batch: Batch::decode(bytes.clone()).ok() });
         }
         let Open { header, batch, .. } = self.open.as_ref()?;
@@ -144,6 +143,7 @@ mod tests {
     use super::*;
     use crate::batch::{LaneWriter, NewEvent, content_type};
     use crate::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
+    use crate::limits::HEADER_BYTES;
     use crate::log::Query;
     use crate::signature::{KEYED_HASH, keyed_hash};
     use alloc::vec;

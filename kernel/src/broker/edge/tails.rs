@@ -14,7 +14,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Flow;
@@ -23,7 +22,7 @@ use crate::batch::{Batch, Header};
 use crate::broker::io::From;
 use crate::broker::retention::agreed;
 use crate::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
-use crate::limits::{HEADER_BYTES, MAX_GAPS, SUBSCRIPTION_WINDOW_BYTES};
+use crate::limits::{MAX_GAPS, SUBSCRIPTION_WINDOW_BYTES};
 use crate::log::{Chunk, Position, Query, Slice};
 
 /// One client's subscription to partitions of a stream.
@@ -342,8 +341,8 @@ impl Track {
 /// The lane and header of each batch; `None` for one that does not decode. A lane's id is a hash: once a batch, however
 /// many slices it is in.
 fn headers_of(chunk: &Chunk) -> Vec<Option<(LaneId, Header)>> {
-    let header = |bytes: &Arc<[u8]>| Header::decode(bytes.get(..HEADER_BYTES)?).ok();
-    chunk.batches.iter().map(|bytes| header(bytes).map(|header| (header.lane(), header))).collect()
+    let header_of = |bytes| Header::of_batch(bytes).map(|header| (header.lane(), header));
+    chunk.batches.iter().map(|bytes| header_of(bytes)).collect()
 }
 
 /// How many of the first of these event times lie before `oldest_ms`; times never go back.

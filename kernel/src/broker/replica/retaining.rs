@@ -24,7 +24,6 @@ use crate::broker::retention::{agreed, too_old_ms, unsealed_from_ms};
 use crate::broker::rows;
 use crate::coordinator::Retention;
 use crate::ids::{Address, Epoch, LaneId, StreamPartition};
-use crate::limits::HEADER_BYTES;
 use crate::log::{Chunk, Expiry, Record, Table};
 use crate::marks::Rare;
 
@@ -73,7 +72,7 @@ impl Replica {
         if self.resting || !self.lets_go || !self.may_sign(ctx.view) {
             return;
         }
-        let first = found.batches.first().and_then(|bytes| Header::decode(bytes.get(..HEADER_BYTES)?).ok());
+        let first = found.batches.first().and_then(|bytes| Header::of_batch(bytes));
         let known = self.lanes.get(&lane);
         let before = match (first, known) {
             (Some(first), _) => first.sequence,
