@@ -18,7 +18,7 @@ use super::io::Trace;
 use super::lane::Lane;
 use super::replica::Replica;
 use super::rows;
-use super::sealer::Sealer;
+use super::shard::Partitions;
 use super::sharding::Shards;
 use crate::agreement::Cut;
 use crate::batch::SignedHeader;
@@ -43,17 +43,17 @@ pub struct Agent {
 
 impl Agent {
     /// The chain moved on.
-    pub fn on_view(&mut self, ctx: &mut Context<'_>, partitions: &BTreeMap<PartitionId, (Replica, Sealer)>) {
+    pub fn on_view(&mut self, ctx: &mut Context<'_>, partitions: &Partitions) {
         let (view, Some(me)) = (ctx.view, ctx.my_index) else { return };
         let is_first = ctx.share.is_first();
         self.pacing.forget(view.height);
         if !ctx.rules.has(Bug::NeverSettlesTallies) {
-            self.collect_tallies(ctx, me, partitions.keys().copied());
+            self.collect_tallies(ctx, me, partitions.ids());
         }
         if is_first {
             claims::wanted(view, me).for_each(|wanted| self.send(ctx, wanted));
         }
-        for (_, sealer) in partitions.values() {
+        for (_, (_, sealer)) in partitions.iter() {
             let proofs = sealer.witness().proofs();
             proofs.filter_map(|proof| proof.wanted(view)).for_each(|wanted| self.send(ctx, wanted));
         }
@@ -67,11 +67,11 @@ impl Agent {
         if is_first {
             self.serve_network(ctx, me);
         }
-        for (id, (replica, _)) in partitions {
-            if let Some(partition) = view.partition(*id) {
-                self.attest(ctx, me, *id, replica);
+        for (id, (replica, _)) in partitions.iter() {
+            if let Some(partition) = view.partition(id) {
+                self.attest(ctx, me, id, replica);
                 self.prove_forks(ctx, me, partition, replica);
-                self.settle_lanes(ctx, me, *id, partition, replica);
+                self.settle_lanes(ctx, me, id, partition, replica);
             }
         }
     }
@@ -272,7 +272,7 @@ mod tests {
             lasting,
             &mut outputs,
         );
-        agent.on_view(&mut ctx, &BTreeMap::new());
+        agent.on_view(&mut ctx, &Partitions::default());
         ctx.finish();
         outputs
     }

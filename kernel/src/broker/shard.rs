@@ -1,6 +1,7 @@
 //! The shard: routes inputs to the machines of the partitions that it owns, and keeps nothing but them.
 
 mod answering;
+mod partitions;
 mod retaining;
 mod roles;
 mod summary;
@@ -11,6 +12,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub(super) use self::partitions::Partitions;
 use self::roles::has_role;
 pub use self::summary::Summary;
 use super::agent::Agent;
@@ -56,7 +58,7 @@ pub struct Shard {
 
 #[derive(Clone, Debug)]
 struct Machines {
-    partitions: BTreeMap<PartitionId, (Replica, Sealer)>,
+    partitions: Partitions,
     last_index: BTreeMap<PartitionId, u64>,
     edge: Edge,
     agent: Agent,
@@ -114,7 +116,7 @@ impl Shard {
         share: Share,
     ) -> Result<Self, OpenError> {
         let mut machines = Machines {
-            partitions: BTreeMap::new(),
+            partitions: Partitions::default(),
             last_index: checkpoint.last_index.iter().copied().collect(),
             edge: Edge::default(),
             agent: Agent::default(),
@@ -125,6 +127,7 @@ impl Shard {
         for (table, key, value) in &checkpoint.rows {
             machines.restore(me, (rules, share), (*table, key, value))?;
         }
+        machines.partitions.ask();
         let (ledger, marks) = (Ledger::default(), Marks::default());
         let my_index = view.broker_index(me);
         Ok(Self { me, my_index, view, rules, share, ledger, marks, machines })
@@ -160,6 +163,7 @@ impl Shard {
             self.machines.on_message(&mut ctx, me, received);
         }
         ctx.finish();
+        self.machines.partitions.ask();
     }
 
     fn redeem(&mut self, token: Token) -> Option<Purpose> {
@@ -168,11 +172,8 @@ impl Shard {
 
     /// When to call [`Shard::step`] with [`Input::Elapsed`] at the latest, in monotonic microseconds, and why.
     pub fn deadline(&self) -> Option<(u64, Why)> {
-        let partitions = self.machines.partitions.iter().flat_map(|(id, (replica, sealer))| {
-            let of_replica = replica.deadline().map(|at| (at, Why::Replica(*id)));
-            of_replica.into_iter().chain(sealer.deadline().map(|at| (at, Why::Sealer(*id))))
-        });
-        self.machines.edge.deadline().map(|at| (at, Why::Edge)).into_iter().chain(partitions).min()
+        let of_edge = self.machines.edge.deadline().map(|at| (at, Why::Edge));
+        of_edge.into_iter().chain(self.machines.partitions.deadline()).min()
     }
 
     /// Which rare branches this broker has been through since it was taken up.
@@ -211,10 +212,10 @@ impl Machines {
             let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
             let replica = Replica::restore(partition, row, last_index, rules);
             let restored = (replica, Sealer::new(partition));
-            self.partitions.insert(partition, restored);
+            self.partitions.get_or_insert_with(partition, || restored);
             return Ok(());
         }
-        let (replica, sealer) = self.partitions.get_mut(&partition).ok_or_else(damaged)?;
+        let (replica, sealer) = self.partitions.get_mut(partition).ok_or_else(damaged)?;
         match table {
             Table::Lane => {
                 let (_, lane) = rows::split_lane_key(key).ok_or_else(damaged)?;
@@ -264,7 +265,7 @@ impl Machines {
             },
             Input::Elapsed => {
                 self.edge.on_elapsed(ctx);
-                for (replica, sealer) in self.partitions.values_mut() {
+                for (replica, sealer) in self.partitions.all_mut() {
                     replica.on_elapsed(ctx);
                     sealer.on_elapsed(ctx, replica);
                 }
@@ -280,7 +281,7 @@ impl Machines {
                 let Some(partition) = ctx.view.partition(id) else { continue };
                 if has_role(partition, me, ctx.rules) {
                     self.take_part(ctx, id, partition, me);
-                } else if let Some((replica, sealer)) = self.partitions.get_mut(&id) {
+                } else if let Some((replica, sealer)) = self.partitions.get_mut(id) {
                     replica.rest(ctx);
                     sealer.rest();
                 }
@@ -312,10 +313,8 @@ impl Machines {
     fn take_part(&mut self, ctx: &mut Context<'_>, id: PartitionId, partition: &Partition, me: BrokerIndex) {
         let acts = partition.members.contains(me) || partition.previous_members.contains(me);
         let acted_before = self.memory == Memory::Lost && acts;
-        let (replica, sealer) = self
-            .partitions
-            .entry(id)
-            .or_insert_with(|| (Replica::new(ctx, id, acted_before), Sealer::new(id)));
+        let (replica, sealer) =
+            self.partitions.get_or_insert_with(id, || (Replica::new(ctx, id, acted_before), Sealer::new(id)));
         sealer.offer_cuts(ctx, replica);
         replica.on_view(ctx);
         sealer.on_view(ctx, replica);
@@ -356,7 +355,7 @@ impl Machines {
     }
 
     fn with(&mut self, partition: PartitionId, act: impl FnOnce(&mut Replica, &mut Sealer)) {
-        if let Some((replica, sealer)) = self.partitions.get_mut(&partition) {
+        if let Some((replica, sealer)) = self.partitions.get_mut(partition) {
             act(replica, sealer);
         }
     }

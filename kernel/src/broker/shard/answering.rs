@@ -26,7 +26,7 @@ impl Machines {
         budget_bytes: u32,
     ) {
         let replica = partition_of(&query)
-            .and_then(|partition| self.partitions.get(&partition))
+            .and_then(|partition| self.partitions.get(partition))
             .map(|(replica, _)| replica)
             .filter(|replica| replica.may_serve(ctx.view));
         let Some(replica) = replica else {
@@ -63,7 +63,7 @@ impl Machines {
                 ctx.send_stored(to, Message::Answer { token, order, last_index, total, next }, batches);
             }
             Purpose::Settlement(partition) => {
-                if let Some((replica, _)) = self.partitions.get(&partition) {
+                if let Some((replica, _)) = self.partitions.get(partition) {
                     self.agent.on_cuts(ctx, partition, chunk, replica);
                 }
             }

@@ -14,7 +14,7 @@ impl Machines {
         let mut due: BTreeMap<PartitionId, Vec<(StreamPartition, Retention)>> = BTreeMap::new();
         for (slot, retention) in self.retention.next(ctx.view) {
             let homes = ctx.view.homes(slot).into_iter().map(|home| home.partition);
-            for home in homes.filter(|home| self.partitions.contains_key(home)) {
+            for home in homes.filter(|home| self.partitions.contains(*home)) {
                 due.entry(home).or_default().push((slot, retention));
             }
         }

@@ -14,7 +14,7 @@ impl Machines {
     pub(super) fn concerned(&mut self, ctx: &Context<'_>, me: BrokerIndex) -> BTreeSet<PartitionId> {
         let view = ctx.view;
         let seen = self.reseatings_seen.replace(view.reseated.total());
-        let known = self.partitions.keys().copied();
+        let known = self.partitions.ids();
         let is_mine = |id: &PartitionId| {
             ctx.share.owns(*id)
                 && view.partition(*id).is_some_and(|partition| has_role(partition, me, ctx.rules))

@@ -28,7 +28,7 @@ impl Shard {
     /// Every partition that this broker holds, in order.
     pub fn summaries(&self) -> impl Iterator<Item = Summary> + '_ {
         self.machines.partitions.iter().map(|(id, (replica, _))| Summary {
-            partition: *id,
+            partition: id,
             sealed_epoch: replica.sealed_epoch,
             checksum: replica.checksum,
             serves: replica.may_serve(&self.view),

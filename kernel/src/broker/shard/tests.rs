@@ -71,6 +71,15 @@ fn view() -> State {
     view
 }
 
+/// What a shard remembers of when its partitions want to be woken is what they say.
+fn assert_wakes(shard: &Shard) {
+    let wakes = shard.machines.partitions.iter().flat_map(|(id, (replica, sealer))| {
+        let of_replica = replica.deadline().map(|at_us| (at_us, Why::Replica(id)));
+        of_replica.into_iter().chain(sealer.deadline().map(|at_us| (at_us, Why::Sealer(id))))
+    });
+    assert_eq!(shard.machines.partitions.deadline(), wakes.min());
+}
+
 /// A broker's shards with a disk that keeps what it must and a router between them.
 struct Broker {
     shards: Shards,
@@ -125,6 +134,7 @@ impl Broker {
             let mut outputs = Vec::new();
             let now = Now { monotonic_us: 1_000_000, wall_ms: TIME_MS };
             self.machines[usize::from(shard)].step(now, input, &mut outputs);
+            assert_wakes(&self.machines[usize::from(shard)]);
             for output in outputs {
                 match output {
                     Output::Write(index, records) => {
