@@ -13,6 +13,7 @@
 //! Nobody signs below its closing heads, and at most once for each (epoch, round, previous). If a round brings
 //! nothing, the next leader proposes. A replica is a leader for itself too: its messages to itself take the same way.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -36,7 +37,8 @@ use crate::rules::Bug;
 #[derive(Clone, Debug)]
 pub struct Sealer {
     partition: PartitionId,
-    reports: BTreeMap<ReportKey, ReportRow>,
+    /// Few at a time: each lies elsewhere, because a map has room for eleven as soon as it has one.
+    reports: BTreeMap<ReportKey, Box<ReportRow>>,
     sealing: Option<Sealing>,
     witness: Witness,
 }
@@ -95,7 +97,7 @@ impl Sealer {
 
     /// Takes a signed report back from the store.
     pub fn restore_report(&mut self, row: ReportRow) {
-        self.reports.insert(key_of(&row.entry), row);
+        self.reports.insert(key_of(&row.entry), Box::new(row));
     }
 
     /// Takes a proof of misconduct back from the store.
@@ -133,6 +135,10 @@ impl Sealer {
         for key in gone {
             self.reports.remove(&key);
             ctx.write(Record::Remove { table: Table::Report, key: rows::report_key(partition, &key) });
+        }
+        if self.reports.is_empty() {
+            // A map that was emptied keeps its memory, and this one is empty most of the time.
+            self.reports = BTreeMap::new();
         }
         for identity in self.witness.forget(ctx.view, sealed_epoch) {
             let key = misconduct::row_key(partition, &identity);
@@ -347,8 +353,8 @@ impl Sealer {
         }
         let row = ReportRow { entry, cut };
         ctx.write(rows::put(Table::Report, rows::report_key(self.partition, &key), &row));
-        self.reports.insert(key, row);
-        ctx.after_write(After::Reported(self.partition, alloc::boxed::Box::new(entry), leader));
+        self.reports.insert(key, Box::new(row));
+        ctx.after_write(After::Reported(self.partition, Box::new(entry), leader));
     }
 
     /// A report is on disk: sign it.
@@ -358,7 +364,7 @@ impl Sealer {
             return;
         }
         let digest = report_signing_hash(ctx.view.chain_id, &ctx.view.contracts.coordinator, &entry.hash());
-        ctx.sign(Purpose::Report(self.partition, alloc::boxed::Box::new(entry), leader), digest);
+        ctx.sign(Purpose::Report(self.partition, Box::new(entry), leader), digest);
     }
 
     /// As leader: a report came. The frame decoder has checked that its sender signed it.

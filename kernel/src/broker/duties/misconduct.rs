@@ -59,7 +59,8 @@ impl Misconduct {
 /// What one partition's reports showed.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {
-    seen: BTreeMap<Identity, Report>,
+    /// Few at a time: each lies elsewhere, because a map has room for eleven as soon as it has one.
+    seen: BTreeMap<Identity, Box<Report>>,
     proofs: BTreeMap<Identity, Misconduct>,
 }
 
@@ -72,7 +73,7 @@ impl Witness {
         }
         match self.seen.get(&identity) {
             Some(first) if first.entry.checksum != report.entry.checksum => {
-                let reports = Box::new([first.clone(), report.clone()]);
+                let reports = Box::new([(**first).clone(), report.clone()]);
                 (self.proofs.len() < MAX_MISCONDUCT)
                     .then(|| &*self.proofs.entry(identity).or_insert(Misconduct { broker, reports }))
             }
@@ -84,7 +85,7 @@ impl Witness {
                     let oldest = self.seen.range(of_broker).next().map(|(identity, _)| *identity);
                     oldest.map(|identity| self.seen.remove(&identity));
                 }
-                self.seen.insert(identity, report.clone());
+                self.seen.insert(identity, Box::new(report.clone()));
                 None
             }
         }
@@ -98,6 +99,10 @@ impl Witness {
     /// Forgets reports of epochs that are sealed; gives the proofs that are over, which are forgotten too.
     pub fn forget(&mut self, view: &State, sealed_epoch: Epoch) -> Vec<Identity> {
         self.seen.retain(|(_, epoch, ..), _| *epoch > sealed_epoch);
+        if self.seen.is_empty() {
+            // A map that was emptied keeps its memory, and this one is empty most of the time.
+            self.seen = BTreeMap::new();
+        }
         let is_over = |misconduct: &Misconduct| misconduct.is_over(view);
         let over: Vec<_> = self.proofs.iter().filter(|(_, m)| is_over(m)).map(|(id, _)| *id).collect();
         over.iter().for_each(|identity| drop(self.proofs.remove(identity)));
