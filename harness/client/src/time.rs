@@ -1,8 +1,8 @@
-//! Times as people write them: milliseconds since 1970 UTC, or ISO 8601.
+//! Times as people write them: milliseconds since 1970 UTC, or ISO 8601; and lengths of time.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// A text that is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum TimeError {
     /// Before 1970: the wire form counts from there.
     #[error("{0:?} lies before 1970, and event times count from there")]
     TooEarly(String),
+    /// No length of time.
+    #[error("{0:?} is not a length of time: give at least a second, such as 90s, 12h, 30d or 2w")]
+    NoLength(String),
 }
 
 /// Reads milliseconds since 1970 UTC, or ISO 8601; a date and time without an offset is UTC, a date alone is
@@ -44,6 +47,22 @@ pub fn parse_time_ms(text: &str) -> Result<u64, TimeError> {
         })
         .map_err(|_| TimeError::Unreadable(text.into()))?;
     u64::try_from(timestamp.as_millisecond()).map_err(|_| TimeError::TooEarly(text.into()))
+}
+
+/// Reads a length of time in whole seconds. A day has 24 hours; months and years have no fixed length and are refused.
+///
+/// ```
+/// use weir_client::time::parse_length_s;
+///
+/// assert_eq!(parse_length_s("90s"), Ok(90));
+/// assert_eq!(parse_length_s("1d 12h"), Ok(129_600));
+/// assert_eq!(parse_length_s("2 weeks"), Ok(1_209_600));
+/// ```
+pub fn parse_length_s(text: &str) -> Result<u64, TimeError> {
+    let no_length = || TimeError::NoLength(text.into());
+    let span: Span = text.trim().parse().map_err(|_| no_length())?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| no_length())?;
+    u64::try_from(length.as_secs()).ok().filter(|seconds| *seconds > 0).ok_or_else(no_length)
 }
 
 /// ISO 8601 in UTC, for people; a time beyond the calendar is shown in milliseconds.
@@ -76,6 +95,13 @@ mod tests {
             assert!(matches!(error, TimeError::Unreadable(_)), "{text}: {error}");
         }
         assert!(matches!(parse_time_ms("1969-12-31T23:59:59Z"), Err(TimeError::TooEarly(_))));
+    }
+
+    #[test]
+    fn a_length_of_time_is_fixed_and_not_nothing() {
+        for text in ["", "30", "0s", "-3d", "500ms", "1 month", "forever"] {
+            assert_eq!(parse_length_s(text), Err(TimeError::NoLength(text.into())));
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `weir stream`: streams and who may use them.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::Value;
-use weir_client::time::{now_ms, parse_time_ms};
+use weir_client::time::{now_ms, parse_length_s, parse_time_ms};
 use weir_client::{DEVELOPMENT_CHAIN_ID, EVERYBODY, Grant, NewStream};
+use weir_kernel::coordinator::Retention;
 use weir_kernel::ids::{Address, StreamId, StreamPartition};
 
 use crate::failure::Failure;
@@ -48,6 +49,11 @@ pub enum StreamCommand {
     #[command(after_help = "Examples:\n  weir stream revoke ID 0x7099…79c8\n  \
         weir stream revoke ID everybody --publish")]
     Revoke(RightsArguments),
+    /// Say for how long and how much of a stream brokers keep
+    #[command(after_help = "Examples:\n  weir stream retain ID --age 30d\n  \
+        weir stream retain ID --age 2w --size-mb 500\n  weir stream retain ID --all\n\n\
+        A bound that is not given is taken away. What is older, or more, is let go once it is sealed.")]
+    Retain(RetainArguments),
 }
 
 /// A stream to create.
@@ -102,6 +108,28 @@ pub struct GrantArguments {
     pub until: Option<u64>,
 }
 
+/// What of a stream is kept.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("bounds").args(["age", "size_mb", "all"]).required(true).multiple(true)))]
+pub struct RetainArguments {
+    /// The stream's id
+    pub stream: StreamId,
+    /// Events not older than this: 90s, 12h, 30d, 2w
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length_s)]
+    pub age: Option<u64>,
+    /// Of each partition the newest events with so many megabytes of content
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=MAX_SIZE_MB))]
+    pub size_mb: Option<u64>,
+    /// Everything, for ever
+    #[arg(long, conflicts_with_all = ["age", "size_mb"])]
+    pub all: bool,
+}
+
+/// The largest bound in megabytes that has room in a contract's 64 bits of bytes.
+const MAX_SIZE_MB: u64 = u64::MAX / BYTES_A_MB;
+
+const BYTES_A_MB: u64 = 1_000_000;
+
 fn parse_user(text: &str) -> Result<Address, String> {
     match text {
         "everybody" => Ok(EVERYBODY),
@@ -124,7 +152,18 @@ impl StreamCommand {
                 let grant = rights.revoked();
                 rights.set(grant, global).await
             }
+            Self::Retain(retain) => {
+                let client = global.connect_to_write().await?;
+                client.set_retention(retain.stream, retain.retention()).await.map_err(Failure::of)
+            }
         }
+    }
+}
+
+impl RetainArguments {
+    fn retention(&self) -> Retention {
+        let size_bytes = self.size_mb.map_or(0, |size_mb| size_mb * BYTES_A_MB);
+        Retention { age_s: self.age.unwrap_or(0), size_bytes }
     }
 }
 

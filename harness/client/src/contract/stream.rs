@@ -4,6 +4,7 @@ use alloy_primitives::{self as alloy, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use weir_chain::bindings::{Stream, StreamRegistry};
 use weir_chain::calldata;
+use weir_kernel::coordinator::Retention;
 use weir_kernel::ids::{Address, StreamId};
 
 use super::rpc::{self, RpcError};
@@ -104,6 +105,29 @@ impl Client {
             .any(|log| Stream::PermissionSet::decode_raw_log(&log.topics, &log.data).is_ok());
         if !set {
             return Err(TransactionError::NoEffect(format!("{stream} is no stream: nothing was granted")));
+        }
+        Ok(())
+    }
+
+    /// Says for how long and how much of a stream brokers keep; the default is without a bound.
+    ///
+    /// # Errors
+    ///
+    /// The stream's refusal in words, or why the chain cannot be asked.
+    pub async fn set_retention(
+        &self,
+        stream: StreamId,
+        retention: Retention,
+    ) -> Result<(), TransactionError> {
+        let contract = alloy::Address::from(stream.0);
+        let receipt =
+            transaction::send(self, contract, U256::ZERO, calldata::set_retention(&retention)).await?;
+        let set = receipt
+            .logs
+            .iter()
+            .any(|log| Stream::RetentionSet::decode_raw_log(&log.topics, &log.data).is_ok());
+        if !set {
+            return Err(TransactionError::NoEffect(format!("{stream} is no stream: nothing was set")));
         }
         Ok(())
     }

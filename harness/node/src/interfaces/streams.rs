@@ -220,6 +220,7 @@ fn matching<'a>(
 /// A stream as JSON.
 fn show(id: StreamId, stream: &Stream) -> Value {
     let everybody = stream.permission(Address::ZERO);
+    let retention = stream.retention();
     json!({
         "id": id.to_string(),
         "name": stream.name(),
@@ -228,6 +229,7 @@ fn show(id: StreamId, stream: &Stream) -> Value {
         "owner": stream.owner.to_string(),
         "public": everybody.subscribe_until > 0,
         "publicPublish": everybody.publish_until > 0,
+        "retention": { "ageSeconds": retention.age_s, "sizeBytes": retention.size_bytes },
         "createdBlock": stream.created_block,
     })
 }
