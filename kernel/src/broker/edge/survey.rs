@@ -28,6 +28,8 @@ const LATEST_EPOCHS: u64 = 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning {
     pub(super) from: From,
+    /// From where on history is read for one that begins now, in milliseconds since 1970 UTC.
+    pub(super) begun_ms: u64,
     /// The newest block then: lanes that open later are new.
     pub(super) block: u64,
     /// When it had caught up, on this broker's clock.
@@ -44,8 +46,9 @@ pub(super) fn lacks(beginning: &Beginning, next: Option<u64>, moved: &MovedLane)
         From::All => true,
         From::Time(ms) => moved.last_time_ms >= ms,
         From::Latest => {
-            moved.opening_block > beginning.block
-                || beginning.caught_up_ms.is_some_and(|ms| moved.last_time_ms >= ms)
+            let is_new = moved.opening_block > beginning.block
+                || beginning.caught_up_ms.is_some_and(|ms| moved.last_time_ms >= ms);
+            is_new && moved.last_time_ms >= beginning.begun_ms
         }
     };
     concerns && moved.next_sequence > 0
@@ -215,6 +218,13 @@ impl Survey {
         due
     }
 
+    /// A replica did not show what it holds more of: it may be let go by now, or is a lie.
+    pub(super) fn drop_doubt(&mut self, witness: Address, lane: &LaneId) {
+        if let Some(witness) = self.witnesses.get_mut(&witness) {
+            witness.doubts.remove(lane);
+        }
+    }
+
     /// Whether the feed may move once more in this epoch to who has shown more; counts it.
     pub(super) fn may_move(&mut self, epoch: Epoch, most: usize) -> bool {
         let count = if self.moved.0 == epoch { self.moved.1 } else { 0 };
@@ -246,7 +256,7 @@ mod tests {
     }
 
     fn beginning(from: From) -> Beginning {
-        Beginning { from, block: 10, caught_up_ms: Some(1_001) }
+        Beginning { from, begun_ms: 900, block: 10, caught_up_ms: Some(1_001) }
     }
 
     #[test]
@@ -267,6 +277,7 @@ mod tests {
         assert!(!lacks(&latest, None, &old));
         assert!(lacks(&latest, None, &MovedLane { last_time_ms: 1_001, ..old }));
         assert!(lacks(&latest, None, &MovedLane { opening_block: 11, ..old }));
+        assert!(!lacks(&latest, None, &MovedLane { opening_block: 11, last_time_ms: 899, ..old }));
         let behind = Beginning { caught_up_ms: None, ..latest };
         assert!(!lacks(&behind, None, &MovedLane { last_time_ms: 9_999, ..old }));
     }
@@ -285,6 +296,15 @@ mod tests {
             assert_eq!(survey.due(now_us, None, lacking), []);
         }
         assert_eq!(survey.due(now_us + SURVEY_GRACE_US, None, lacking), [], "nothing was shown");
+    }
+
+    #[test]
+    fn what_is_not_shown_is_no_doubt_any_more() {
+        let mut survey = asked(&[ONE]);
+        survey.hear(ONE, 0, testimony(&[moved(1, 4), moved(2, 4)]), |_| true);
+        survey.drop_doubt(ONE, &LaneId([1; 32]));
+        let due = survey.due(SURVEY_GRACE_US, None, |_| Verdict::Lacking(()));
+        assert_eq!(due, [(ONE, (), LaneId([2; 32]), 3)]);
     }
 
     #[test]

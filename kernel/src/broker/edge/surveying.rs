@@ -1,7 +1,7 @@
 //! Surveying: in each epoch an edge compares what its subscriptions have with what other replicas than their source
 //! hold, and leaves a source that leaves something out. The rule is [`survey`](super::survey)'s.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::subscribing::trusts_sources;
 use super::survey::{Question, Testimony, Verdict};
@@ -33,15 +33,10 @@ impl Edge {
     }
 
     /// A replica says what moved.
-    pub fn on_surveyed(
-        &mut self,
-        ctx: &mut Context<'_>,
-        from: Address,
-        flow: Flow,
-        testimony: Testimony,
-    ) {
+    pub fn on_surveyed(&mut self, ctx: &mut Context<'_>, from: Address, flow: Flow, testimony: Testimony) {
         let Some(feed) = self.feeds.get_mut(flow) else { return };
-        let is_lacking = |moved: &MovedLane| judge(&self.sessions, &feed.subscribers, flow, moved) != Verdict::Settled;
+        let is_lacking =
+            |moved: &MovedLane| judge(&self.sessions, &feed.subscribers, flow, moved) != Verdict::Settled;
         let doubted = feed.survey.hear(from, ctx.now.monotonic_us, testimony, is_lacking);
         ctx.mark_if(doubted, Rare::OmissionDoubted);
     }
@@ -66,17 +61,19 @@ impl Edge {
         lane: LaneId,
         chunk: &Chunk,
     ) {
+        let replicas = sources(ctx, flow.home);
+        let (epoch, most) = (ctx.view.epoch(), ctx.view.params.liars() + 1);
+        let Some(feed) = self.feeds.get_mut(flow) else { return };
         let shown = chunk.batches.first().and_then(|bytes| Header::of_batch(bytes));
-        let Some(header) = shown.filter(|header| header.lane() == lane) else { return };
+        let Some(header) = shown.filter(|header| header.lane() == lane) else {
+            return feed.survey.drop_doubt(witness, &lane);
+        };
         let moved = MovedLane {
             lane,
             next_sequence: header.next_sequence(),
             opening_block: header.opening_block,
             last_time_ms: header.last_time_ms,
         };
-        let replicas = sources(ctx, flow.home);
-        let (epoch, most) = (ctx.view.epoch(), ctx.view.params.liars() + 1);
-        let Some(feed) = self.feeds.get_mut(flow) else { return };
         let is_lacking =
             matches!(judge(&self.sessions, &feed.subscribers, flow, &moved), Verdict::Lacking(_));
         let place = replicas.iter().position(|replica| *replica == witness);
@@ -91,7 +88,7 @@ impl Edge {
 
 /// What a feed's subscriptions say of a lane that moved.
 fn judge(
-    sessions: &alloc::collections::BTreeMap<SessionId, Session>,
+    sessions: &BTreeMap<SessionId, Session>,
     subscribers: &BTreeSet<(SessionId, u64)>,
     flow: Flow,
     moved: &MovedLane,
@@ -100,7 +97,9 @@ fn judge(
     for id in subscribers {
         let request = sessions.get(&id.0).and_then(|session| session.requests.get(&id.1));
         let Some(Request::Subscribe(subscription)) = request else { continue };
-        let Some(track) = subscription.tracks.get(&flow.slot).filter(|track| track.lacks(moved)) else { continue };
+        let Some(track) = subscription.tracks.get(&flow.slot).filter(|track| track.lacks(moved)) else {
+            continue;
+        };
         match track.tails.get(&flow.home).map(|tail| &tail.phase) {
             Some(Phase::Live) => return Verdict::Lacking(*id),
             Some(Phase::Over) | None => {}

@@ -180,8 +180,9 @@ impl Track {
 
     /// Whether a lane got further than what the client has of it.
     pub(super) fn lacks(&self, moved: &MovedLane) -> bool {
-        let Self { from, begun_block: block, caught_up_ms, .. } = *self;
-        lacks(&Beginning { from, block, caught_up_ms }, self.positions.get(&moved.lane).copied(), moved)
+        let Self { from, begun_ms, begun_block: block, caught_up_ms, .. } = *self;
+        let beginning = Beginning { from, begun_ms, block, caught_up_ms };
+        lacks(&beginning, self.positions.get(&moved.lane).copied(), moved)
     }
 
     /// Whether a history is under way, which the others wait for.

@@ -8,6 +8,7 @@ use super::Replica;
 use crate::broker::context::Context;
 use crate::broker::lane::Lane;
 use crate::broker::message::{Message, MovedLane};
+use crate::broker::retention::too_old_ms;
 use crate::ids::{Address, Epoch, LaneId, StreamPartition};
 use crate::limits::MAX_SURVEYED_LANES;
 
@@ -21,7 +22,8 @@ pub struct Listing {
 }
 
 impl Replica {
-    /// An edge wants to know which lanes moved. A replica that may have missed something does not answer.
+    /// An edge wants to know which lanes moved. A replica that may have missed something does not answer. Of what is
+    /// too old to be kept there is nothing to show.
     pub fn on_survey(
         &mut self,
         ctx: &mut Context<'_>,
@@ -34,9 +36,14 @@ impl Replica {
             return;
         }
         self.list_lanes();
+        let retention =
+            ctx.view.stream(slot.stream).map_or_else(Default::default, |stream| stream.retention());
+        let kept_ms = too_old_ms(retention, ctx.view.timestamp_s);
         let lanes = self.listing.lanes.get(&slot).map_or(&[][..], |lanes| lanes);
         let rest = &lanes[lanes.partition_point(|lane| *lane <= after)..];
-        let mut moved = rest.iter().filter_map(|id| moved_since(*id, self.lanes.get(id)?, since));
+        let mut moved = rest.iter().filter_map(|id| {
+            moved_since(*id, self.lanes.get(id)?, since).filter(|moved| moved.last_time_ms >= kept_ms)
+        });
         let lanes: Vec<MovedLane> = moved.by_ref().take(MAX_SURVEYED_LANES).collect();
         let more = moved.next().is_some();
         let (partition, up_to) = (self.partition, self.sealed_epoch);
@@ -68,4 +75,51 @@ fn moved_since(id: LaneId, lane: &Lane, since: Epoch) -> Option<MovedLane> {
         opening_block: lane.opening_block,
         last_time_ms: last.header.last_time_ms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Batch, LaneWriter, NewEvent, SignedHeader, content_type};
+    use crate::ids::{Hash, StreamId};
+    use crate::signature::{KEYED_HASH, keyed_hash};
+
+    const ORIGIN: Address = Address([5; 20]);
+    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+
+    fn batches(count: u64) -> Vec<SignedHeader> {
+        let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH);
+        let batch = |time_ms: u64| -> Batch {
+            let event = NewEvent::new(time_ms, content_type::TEXT, b"x");
+            let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
+            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
+            unsigned.sign(signature).expect("the lane is signed with this type")
+        };
+        (10..10 + count).map(batch).map(|batch| batch.signed_header()).collect()
+    }
+
+    fn lane_of(headers: &[SignedHeader], durable: u64) -> (LaneId, Lane) {
+        let mut lane = Lane::open(&headers[0].header);
+        (1..).zip(headers).for_each(|(index, header)| lane.append(*header, index));
+        lane.durable = durable;
+        (headers[0].header.lane(), lane)
+    }
+
+    #[test]
+    fn what_is_on_disk_and_no_cut_names_has_moved() {
+        let (id, lane) = lane_of(&batches(3), 2);
+        let moved = moved_since(id, &lane, Epoch::MAX).expect("two batches are on disk");
+        assert_eq!((moved.lane, moved.next_sequence, moved.opening_block), (id, 2, 3));
+        let (id, lane) = lane_of(&batches(1), 0);
+        assert_eq!(moved_since(id, &lane, 0), None);
+    }
+
+    #[test]
+    fn what_is_sealed_has_moved_in_its_epoch() {
+        let (id, mut lane) = lane_of(&batches(3), 3);
+        lane.seal(&lane.head());
+        lane.sealed_epoch = 7;
+        assert_eq!(moved_since(id, &lane, 6).map(|moved| moved.next_sequence), Some(3));
+        assert_eq!(moved_since(id, &lane, 7), None);
+    }
 }
