@@ -79,7 +79,13 @@
 //! - what was acknowledged as *stored* in an epoch is in that epoch's cut or in the next sealed one, unless its own
 //!   publisher forked the lane;
 //! - no two different checksums are sealed for one partition and epoch;
-//! - within a lane, a subscriber gets every event once and in order.
+//! - within a lane, a subscriber gets every event once and in order;
+//! - a live subscription gets whatever is stored, although its edge follows one replica at a time, which may lie: when
+//!   an epoch begins, f+1 others say which lanes moved, and if something does not come within
+//!   [`limits::SURVEY_GRACE_US`] the subscription moves to who shows it. So what a source leaves out comes soon after
+//!   the next epoch begins or, if not all replicas have it by then, after the one in which it is sealed; and f liars
+//!   one after the other delay it by f epochs. That goes for lanes that replicas remember, those of the last
+//!   [`limits::LANE_LIFETIME_EPOCHS`] epochs.
 //!
 //! Sealing goes on while at most R−q seats are silent, lying, vacant or waiting after a lost disk. The reasons are
 //! with the rules: `stored` and the seal use one quorum, nobody signs below its closing heads, and a replica closes

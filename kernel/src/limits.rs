@@ -180,6 +180,16 @@ pub const FEED_HEARTBEAT_US: u64 = 1_000_000;
 /// See [`FEED_HEARTBEAT_US`].
 pub const FEED_MISSES: u32 = 2;
 
+/// Lanes in one answer to an edge that compares what it got, and that an edge remembers of a replica because they have
+/// not come: the rest of a longer list is asked for in the next epoch.
+pub const MAX_SURVEYED_LANES: usize = 1024;
+
+/// What another replica holds and has not come after this long is doubted: several times what a live batch takes.
+pub const SURVEY_GRACE_US: u64 = 4_000_000;
+
+/// Times that a replica is asked to show what it says is left out.
+pub const SURVEY_ATTEMPTS: u32 = 3;
+
 /// A reading that gets no answer for this long goes to another replica.
 pub const READ_TIMEOUT_US: u64 = 2_000_000;
 

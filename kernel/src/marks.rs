@@ -225,6 +225,10 @@ rare! {
     FeedMoved,
     /// A feed's source leaves out what comes next in a lane, and is left for another.
     FeedLied,
+    /// Another replica than a feed's source holds more of a lane than came.
+    OmissionDoubted,
+    /// It shows what the source leaves out, and the feed moves there.
+    OmissionShown,
     /// A reader that fell behind believes that what it did not get is not kept any more.
     GapBelieved,
     /// A feed's source has lost its count.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use weir_kernel::agreement::cut::kept;
 use weir_kernel::agreement::{Cut, Fork, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent, Session, content_type};
-use weir_kernel::broker::{Message, RefusalCode, SignedEntry};
+use weir_kernel::broker::{Message, MovedLane, RefusalCode, SignedEntry};
 use weir_kernel::coordinator::{Entry, report_signing_hash};
 use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition, hex};
 use weir_kernel::log::{Position, Query, Slice};
@@ -159,6 +159,21 @@ fn samples() -> Vec<(&'static str, Message, Vec<Batch>)> {
             Message::Gone { partition, lane, epoch, before: 300, header: Some(Box::new(fork().first)) },
             vec![],
         ),
+        ("survey", Message::Survey { partition, slot: slot(), since: epoch, after: lane }, vec![]),
+        (
+            "surveyed",
+            Message::Surveyed {
+                partition,
+                slot: slot(),
+                since: epoch,
+                after: LaneId::ZERO,
+                up_to: epoch + 1,
+                lanes: vec![MovedLane { lane, next_sequence: 300, opening_block: 4, last_time_ms: 1_000 }],
+                more: true,
+            },
+            vec![],
+        ),
+        ("read lane", Message::ReadLane { token: 8, partition, lane, from: 300 }, vec![]),
         ("decline, a fork in a session", decline_session, vec![]),
         ("append, in a session", Message::Append { partition }, vec![session_batch("1")]),
     ]

@@ -1,9 +1,10 @@
 //! Byzantine brokers, one of four: none costs an acknowledged event, none stops a partition from being sealed, and
 //! where what they do can be proven it is.
 
+use weir_kernel::marks::Rare;
 use weir_sim::{FaultKind, Report, Scenario};
 
-use common::{fault, held};
+use common::{fault, held, withholding};
 
 mod common;
 
@@ -73,4 +74,14 @@ fn a_wire_mutator_is_refused_frame_by_frame() {
     let report = held(8, &lying(FaultKind::WireMutator));
     assert!(report.refused_frames > 100, "{} frames refused", report.refused_frames);
     sealed_all_along(&report);
+}
+
+/// Nothing that comes later shows what it leaves out: what others hold does.
+#[test]
+fn a_withholder_is_left_for_who_has_more() {
+    for seed in [9, 11] {
+        let report = held(seed, &withholding());
+        assert!(report.marks.count(Rare::OmissionShown) > 0, "somebody followed it");
+        sealed_all_along(&report);
+    }
 }

@@ -11,7 +11,7 @@ use weir_sim::workflow::replay_command;
 use weir_sim::{FaultKind, Forking, LinkFaults, Scenario, run_seed};
 
 use common::mistakes::{growing, paying};
-use common::{crashes_at_reports, fallen_behind, fault, forgotten};
+use common::{crashes_at_reports, fallen_behind, fault, forgotten, withholding};
 
 mod common;
 
@@ -102,6 +102,7 @@ fn directed() -> Vec<Scenario> {
         growing(),
         fallen_behind(),
         forgotten(),
+        withholding(),
     ]
 }
 

@@ -162,7 +162,8 @@ impl Lane {
             })
     }
 
-    fn last_header(&self) -> Option<&SignedHeader> {
+    /// The header of its last batch, durable or not.
+    pub(super) fn last_header(&self) -> Option<&SignedHeader> {
         self.marks.back().map(|mark| &mark.header).or(self.sealed_header.as_ref())
     }
 

@@ -8,7 +8,9 @@
 //! | `Propose` | | `Report`, `Decline` |
 //! | `CutsWanted`, `HeadsWanted` | | `Cuts`, `Heads` |
 //! | `Read` | | `Answer` with batches, `ReadFailed` |
+//! | `ReadLane` | | `Answer` with the batch, `ReadFailed` |
 //! | `Follow` | | `Following`, then `Live` with one batch each |
+//! | `Survey` | | `Surveyed` |
 //!
 //! Every message may be lost, repeated, late or out of order: each is idempotent, and whoever waits asks again.
 
@@ -232,6 +234,58 @@ pub enum Message {
         /// The header of the lane's sealed head, while the lane is remembered.
         header: Option<Box<SignedHeader>>,
     },
+    /// Edge to replica: which lanes of this stream partition moved? Asked of those that the edge does not follow.
+    Survey {
+        /// The partition.
+        partition: PartitionId,
+        /// The stream partition.
+        slot: StreamPartition,
+        /// Only lanes that a cut after this epoch moved, or none yet.
+        since: Epoch,
+        /// Only lanes after this one.
+        after: LaneId,
+    },
+    /// Replica to edge: these lanes moved.
+    Surveyed {
+        /// The partition.
+        partition: PartitionId,
+        /// The stream partition.
+        slot: StreamPartition,
+        /// As asked.
+        since: Epoch,
+        /// As asked.
+        after: LaneId,
+        /// The last sealed epoch that the sender has adopted.
+        up_to: Epoch,
+        /// The lanes, rising; at most [`MAX_SURVEYED_LANES`](crate::limits::MAX_SURVEYED_LANES).
+        lanes: Vec<MovedLane>,
+        /// Whether there are more after the last of them.
+        more: bool,
+    },
+    /// Edge to replica: show me the batch of this lane that has this sequence, as answer to a reading.
+    ReadLane {
+        /// Names the answer.
+        token: u64,
+        /// The partition.
+        partition: PartitionId,
+        /// The lane.
+        lane: LaneId,
+        /// The sequence.
+        from: u64,
+    },
+}
+
+/// How far a lane has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct MovedLane {
+    /// The lane.
+    pub lane: LaneId,
+    /// The sequence after its last event on the sender's disk that counts.
+    pub next_sequence: u64,
+    /// The block that it opened at.
+    pub opening_block: u64,
+    /// Time of its last event, in milliseconds since 1970 UTC.
+    pub last_time_ms: u64,
 }
 
 /// An entry with its signer's signature over its report (65 bytes r, s, v).

@@ -33,7 +33,7 @@ mod shard;
 pub mod sharding;
 
 pub use io::{Command, From, Handed, Input, Level, Output, Reading, Reply, SessionId, Token, Trace};
-pub use message::{Message, SignedEntry};
+pub use message::{Message, MovedLane, SignedEntry};
 pub use open_error::OpenError;
 pub use refusal::{Refusal, RefusalCode};
 pub use shard::{Shard, Summary, Why};

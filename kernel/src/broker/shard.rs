@@ -430,6 +430,9 @@ impl Machines {
             Message::Read { token, query, budget_bytes } => {
                 self.on_read(ctx, from, token, query, budget_bytes)
             }
+            Message::Survey { .. } | Message::Surveyed { .. } | Message::ReadLane { .. } => {
+                self.on_surveying_message(ctx, from, message);
+            }
             Message::Answer { token, order, last_index, total, next } => {
                 let chunk = Chunk { batches: stored, order, last_index, total, next };
                 self.edge.on_answer(ctx, from, token, chunk);

@@ -111,7 +111,9 @@ impl Shards {
             | Message::CutsWanted { partition, .. }
             | Message::Cuts { partition, .. }
             | Message::Follow { partition, .. }
-            | Message::Unfollow { partition, .. } => self.of_partition(*partition),
+            | Message::Unfollow { partition, .. }
+            | Message::Survey { partition, .. }
+            | Message::ReadLane { partition, .. } => self.of_partition(*partition),
             Message::Propose { cut, .. } => self.of_partition(cut.partition),
             Message::Report(report) => self.of_partition(report.entry.partition),
             Message::Read { query, .. } => {
@@ -120,7 +122,8 @@ impl Shards {
             Message::Answer { token, .. } | Message::ReadFailed { token, .. } => self.of_token(*token),
             Message::Following { slot, .. }
             | Message::Live { slot, .. }
-            | Message::Withdrawn { slot, .. } => self.of_stream(slot.stream),
+            | Message::Withdrawn { slot, .. }
+            | Message::Surveyed { slot, .. } => self.of_stream(slot.stream),
         }
     }
 
@@ -264,6 +267,8 @@ mod tests {
             Message::Read { token: TOKEN, query: query(), budget_bytes: 1 },
             Message::Follow { partition, slot },
             Message::Unfollow { partition, slot },
+            Message::Survey { partition, slot, since: 1, after: lane },
+            Message::ReadLane { token: TOKEN, partition, lane, from: 3 },
         ]
     }
 
@@ -280,6 +285,15 @@ mod tests {
             Message::Following { partition, slot, index: 0 },
             Message::Live { partition, slot, previous_index: 0, index: 1 },
             Message::Withdrawn { partition, slot, lane: LaneId([5; 32]), from: 0 },
+            Message::Surveyed {
+                partition,
+                slot,
+                since: 1,
+                after: LaneId::ZERO,
+                up_to: 2,
+                lanes: Vec::new(),
+                more: false,
+            },
         ];
         of_the_stream.iter().for_each(|message| assert_eq!(three.of_message(message), stream));
         let answers = [

@@ -89,7 +89,8 @@ impl World<'_> {
             | Message::ReadFailed { .. }
             | Message::Following { .. }
             | Message::Live { .. }
-            | Message::Withdrawn { .. } => true,
+            | Message::Withdrawn { .. }
+            | Message::Surveyed { .. } => true,
             _ => false,
         }
     }

@@ -33,6 +33,7 @@ pub mod flooder;
 pub mod lazy_copier;
 pub mod replayer;
 pub mod wire_mutator;
+pub mod withholder;
 
 /// What a liar remembers.
 #[derive(Debug, Default)]
@@ -40,6 +41,7 @@ pub(crate) struct Memory {
     frames: VecDeque<(Address, Bytes)>,
     intents: VecDeque<Intent>,
     copied: lazy_copier::Copied,
+    told: withholder::Told,
 }
 
 impl World<'_> {
@@ -66,6 +68,7 @@ impl World<'_> {
                 FaultKind::Replayer => self.say_as_replayer(node, operation),
                 FaultKind::Flooder => self.say_as_flooder(node, operation),
                 FaultKind::WireMutator => self.say_as_wire_mutator(node, operation),
+                FaultKind::Withholder => self.say_as_withholder(node, operation),
                 _ => Some(operation),
             }?;
         }

@@ -274,6 +274,19 @@ impl Names {
             Message::Withdrawn { partition, lane, from, .. } => {
                 format!("Withdrawn p{partition}: {} from {from}", self.lane(lane))
             }
+            Message::Survey { partition, slot, since, .. } => {
+                format!("Survey p{partition} {} since epoch {since}", self.slot(*slot))
+            }
+            Message::Surveyed { partition, slot, lanes, .. } => {
+                let heads: Vec<String> = lanes
+                    .iter()
+                    .map(|moved| format!("{}:{}", self.lane(&moved.lane), moved.next_sequence))
+                    .collect();
+                format!("Surveyed p{partition} {}: {}", self.slot(*slot), heads.join(", "))
+            }
+            Message::ReadLane { token, partition, lane, from } => {
+                format!("ReadLane {token}: p{partition} {} from {from}", self.lane(lane))
+            }
             Message::Gone { partition, lane, before, .. } => {
                 format!("Gone p{partition}: {} before {before}", self.lane(lane))
             }

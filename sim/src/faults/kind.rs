@@ -118,6 +118,8 @@ pub enum FaultKind {
     Flooder,
     /// See [`crate::byzantine::wire_mutator`].
     WireMutator,
+    /// See [`crate::byzantine::withholder`].
+    Withholder,
 }
 
 impl FaultKind {
@@ -158,6 +160,7 @@ impl FaultKind {
             Self::Replayer => "replayer",
             Self::Flooder => "flooder",
             Self::WireMutator => "wire-mutator",
+            Self::Withholder => "withholder",
         }
     }
 
@@ -173,6 +176,7 @@ impl FaultKind {
                 | Self::Replayer
                 | Self::Flooder
                 | Self::WireMutator
+                | Self::Withholder
         )
     }
 

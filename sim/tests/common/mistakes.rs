@@ -113,7 +113,7 @@ fn long_absences() -> Scenario {
 
 /// One broker after the other misses what is stored, over links on which asking for it often fails.
 fn isolated_in_turn() -> Scenario {
-    let isolated = |n: u64| fault(22_000 + 5_000 * n, (n % 4) as u32, FaultKind::Isolated, 4_000);
+    let isolated = |n: u64| fault(22_000 + 5_000 * n, (n % 4) as u32, FaultKind::Isolated, 3_000);
     lossy(Scenario { faults: (0..5).map(isolated).collect(), duration_ms: 80_000, ..small() }, 200_000)
 }
 

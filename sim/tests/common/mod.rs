@@ -33,6 +33,18 @@ pub fn fallen_behind() -> Scenario {
     }
 }
 
+/// One broker of those whom others follow leaves lanes out to the end, which begin while it is followed.
+pub fn withholding() -> Scenario {
+    Scenario {
+        lane_batches: 8,
+        faults: vec![fault(5_000, 1, FaultKind::Withholder, 115_000)],
+        subscribers: 16,
+        duration_ms: 120_000,
+        heal_ms: 40_000,
+        ..Scenario::calm(8)
+    }
+}
+
 /// The same for longer than a lane lives, so that who was away hears of lanes that all the others have forgotten.
 pub fn forgotten() -> Scenario {
     Scenario {

@@ -6,6 +6,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::survey::Survey;
 use super::{Edge, Flow, source};
 use crate::batch::Batch;
 use crate::broker::context::Context;
@@ -24,17 +25,25 @@ pub struct Feeds {
 }
 
 #[derive(Clone, Debug)]
-struct Feed {
-    source: Option<Address>,
+pub(super) struct Feed {
+    pub(super) source: Option<Address>,
     attempt: u32,
     /// Append index, at the source, of the last batch seen; `None` until the source has said where it is.
-    index: Option<u64>,
+    pub(super) index: Option<u64>,
     misses: u32,
     asked_us: u64,
-    subscribers: BTreeSet<(SessionId, u64)>,
+    pub(super) subscribers: BTreeSet<(SessionId, u64)>,
+    pub(super) survey: Survey,
 }
 
 impl Feed {
+    /// Has the replica with this number of so many be the next one that is followed.
+    pub(super) fn turn_to(&mut self, number: u32, of: u32) {
+        // A feed that moves takes the one after its last attempt.
+        let next = self.attempt + 1;
+        self.attempt += (number + of - next % of) % of;
+    }
+
     fn follow(&mut self, ctx: &mut Context<'_>, flow: Flow) {
         self.asked_us = ctx.now.monotonic_us;
         // Once it has said where it is, a source stays the same until the feed moves on: seats may change meanwhile.
@@ -49,7 +58,13 @@ impl Feed {
 
 impl Feeds {
     /// A subscription wants a flow; `Some` says from where the running feed goes on.
-    pub(super) fn join(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) -> Option<u64> {
+    pub(super) fn join(
+        &mut self,
+        ctx: &mut Context<'_>,
+        id: (SessionId, u64),
+        flow: Flow,
+        from_now: bool,
+    ) -> Option<u64> {
         let feed = self.feeds.entry(flow).or_insert_with(|| {
             let mut feed = Feed {
                 source: None,
@@ -58,11 +73,13 @@ impl Feeds {
                 misses: 0,
                 asked_us: 0,
                 subscribers: BTreeSet::new(),
+                survey: Survey::new(),
             };
             feed.follow(ctx, flow);
             feed
         });
         feed.subscribers.insert(id);
+        feed.survey.concerns(from_now, ctx.view.epoch());
         feed.index
     }
 
@@ -82,6 +99,16 @@ impl Feeds {
                 self.feeds.remove(&flow);
             }
         }
+    }
+
+    /// A feed, if anybody wants it.
+    pub(super) fn get_mut(&mut self, flow: Flow) -> Option<&mut Feed> {
+        self.feeds.get_mut(&flow)
+    }
+
+    /// Feeds that have opened: what they bring can be compared.
+    pub(super) fn surveyed(&mut self) -> impl Iterator<Item = (Flow, &mut Feed)> {
+        self.feeds.iter_mut().filter(|(_, feed)| feed.index.is_some()).map(|(flow, feed)| (*flow, feed))
     }
 
     /// Where a feed is, for a subscription about to join the live flow.
@@ -197,6 +224,7 @@ impl Edge {
                 self.restart_feed(ctx, flow);
             } else {
                 feed.follow(ctx, flow);
+                self.check_doubts(ctx, flow);
             }
         }
     }

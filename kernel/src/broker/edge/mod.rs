@@ -6,7 +6,8 @@
 //!   client ── Subscribe ► history by chunks ─► what came meanwhile ─► the live flow
 //! ```
 //!
-//! The edge trusts no single replica with `stored`, asks one replica for data, and moves to another when it stalls.
+//! The edge trusts no single replica with `stored`, asks one replica for data, and moves to another when it stalls, or
+//! when others show what it leaves out ([`survey`]).
 //!
 //! A batch goes to the home that its lane's opening block fixes. A reader gets what all homes of a stream partition
 //! hold: the edge has a [`Flow`] for each, asks each for history and for what is live, and [`merge`]s.
@@ -20,6 +21,8 @@ mod merge;
 mod publishing;
 mod reading;
 mod subscribing;
+mod survey;
+mod surveying;
 mod tails;
 
 use alloc::collections::BTreeMap;
@@ -29,6 +32,7 @@ use alloc::vec::Vec;
 use self::feeds::Feeds;
 use self::publishing::Publishing;
 use self::reading::{ReadRequest, Readings};
+pub use self::survey::Testimony;
 use self::tails::Subscription;
 use super::admission::may_still_grow;
 use super::context::Context;
@@ -47,7 +51,7 @@ pub struct Edge {
     publishing: Publishing,
     readings: Readings,
     feeds: Feeds,
-    /// The epoch for which subscriptions follow every home.
+    /// The epoch for which subscriptions follow every home and replicas were asked what moved.
     homes_epoch: Epoch,
 }
 

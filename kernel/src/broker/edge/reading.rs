@@ -109,10 +109,12 @@ struct Asked {
 
 impl Asked {
     fn send(&self, ctx: &mut Context<'_>, token: u64) {
-        if let Some(replica) = self.replica {
-            let message = Message::Read { token, query: self.query.clone(), budget_bytes: CHUNK_BYTES };
-            ctx.send(replica, message, &[]);
-        }
+        let Some(replica) = self.replica else { return };
+        let message = match self.query.clone() {
+            Query::Lane { lane, from } => Message::ReadLane { token, partition: self.flow.home, lane, from },
+            query => Message::Read { token, query, budget_bytes: CHUNK_BYTES },
+        };
+        ctx.send(replica, message, &[]);
     }
 }
 
@@ -259,7 +261,10 @@ impl Edge {
                 reading.homes.insert(asked.flow.home, answered);
                 self.deliver_reading(ctx, asked.id);
             }
-            Some(Request::Subscribe(_)) => self.on_history(ctx, asked.id, asked.flow, chunk),
+            Some(Request::Subscribe(_)) => match asked.query {
+                Query::Lane { lane, .. } => self.on_shown(ctx, from, asked.flow, lane, &chunk),
+                _ => self.on_history(ctx, asked.id, asked.flow, chunk),
+            },
             None => {}
         }
     }
@@ -288,7 +293,10 @@ impl Edge {
         asked.attempt += 1;
         asked.asked_us = ctx.now.monotonic_us;
         if asked.bound && asked.attempt >= FEED_READ_ATTEMPTS {
-            self.restart_feed(ctx, asked.flow);
+            // Who does not show what it claims says nothing about the source.
+            if !matches!(asked.query, Query::Lane { .. }) {
+                self.restart_feed(ctx, asked.flow);
+            }
             return;
         }
         if asked.attempt >= READ_ATTEMPTS {

@@ -50,7 +50,8 @@ impl Edge {
     }
 
     fn join(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) {
-        if let Some(index) = self.feeds.join(ctx, id, flow) {
+        let from_now = self.tail(id, flow).is_some_and(|tail| tail.skips_history);
+        if let Some(index) = self.feeds.join(ctx, id, flow, from_now) {
             self.on_feed_open(ctx, id, flow, index);
         }
     }
@@ -75,6 +76,7 @@ impl Edge {
                 }
             }
         }
+        self.survey(ctx);
     }
 
     /// A home that has given everything and gets no more is not followed.
@@ -134,6 +136,7 @@ impl Edge {
             tail.phase = Phase::Live;
         }
         if track.is_caught_up() {
+            track.note_caught_up(ctx.now.wall_ms);
             ctx.mark(Rare::CaughtUp);
             ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot: flow.slot });
         }
@@ -346,7 +349,7 @@ impl Edge {
 }
 
 /// Whether what a source leaves out goes unnoticed: with mistakes that the look would hide.
-fn trusts_sources(ctx: &Context<'_>) -> bool {
+pub(super) fn trusts_sources(ctx: &Context<'_>) -> bool {
     let blind =
         [Bug::DeliversPastGap, Bug::DeliversTwiceAfterMove, Bug::MoveDropsTail, Bug::CountsOnFromDisk];
     blind.into_iter().any(|bug| ctx.rules.has(bug))

@@ -18,8 +18,10 @@ use alloc::vec::Vec;
 
 use super::Flow;
 use super::merge::{Part, merge};
+use super::survey::{Beginning, lacks};
 use crate::batch::{Batch, Header};
 use crate::broker::io::From;
+use crate::broker::message::MovedLane;
 use crate::broker::retention::agreed;
 use crate::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
 use crate::limits::{MAX_GAPS, SUBSCRIPTION_WINDOW_BYTES};
@@ -42,6 +44,8 @@ pub struct Track {
     begun_ms: u64,
     /// The newest block when the subscription began: lanes that opened later are new, whatever their events' times.
     begun_block: u64,
+    /// When everything there was had come for the first time, on this broker's clock.
+    caught_up_ms: Option<u64>,
     positions: BTreeMap<LaneId, u64>,
     /// Where sources that left something out went on, by lane: what is not kept any more, or a lie.
     gaps: BTreeMap<LaneId, BTreeMap<Address, u64>>,
@@ -133,7 +137,7 @@ impl Track {
     /// A track of a subscription that begins at this time.
     pub(super) fn new(from: From, begun_ms: u64, height: u64) -> Self {
         let (positions, gaps, tails) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { from, begun_ms, begun_block: height, positions, gaps, tails }
+        Self { from, begun_ms, begun_block: height, caught_up_ms: None, positions, gaps, tails }
     }
 
     /// Whether anything was delivered.
@@ -167,6 +171,18 @@ impl Track {
     /// Whether every flow has delivered all there was when it was opened.
     pub(super) fn is_caught_up(&self) -> bool {
         self.tails.values().all(Tail::is_settled)
+    }
+
+    /// Everything there was has come.
+    pub(super) fn note_caught_up(&mut self, wall_ms: u64) {
+        self.caught_up_ms.get_or_insert(wall_ms);
+    }
+
+    /// Whether a lane got further than what the client has of it.
+    pub(super) fn lacks(&self, moved: &MovedLane) -> bool {
+        let Self { from, begun_ms, begun_block: block, caught_up_ms, .. } = *self;
+        let beginning = Beginning { from, begun_ms, block, caught_up_ms };
+        lacks(&beginning, self.positions.get(&moved.lane).copied(), moved)
     }
 
     /// Whether a history is under way, which the others wait for.

@@ -18,6 +18,7 @@ mod fetching;
 mod following;
 mod presence;
 mod retaining;
+mod surveyed;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use self::append::Source;
 use self::fetching::Fetching;
 use self::presence::Presence;
 pub use self::retaining::Gone;
+use self::surveyed::Listing;
 use super::context::{After, Context};
 use super::deposits::Deposits;
 use super::duties::lateness::Adopted;
@@ -86,6 +88,7 @@ pub struct Replica {
     withdrawn: BTreeMap<StreamPartition, BTreeMap<LaneId, u64>>,
     catch_up: Option<CatchUp>,
     presence: Presence,
+    listing: Listing,
     /// This broker has no part in the partition: it answers from its log and asks for nothing.
     resting: bool,
 }
@@ -143,6 +146,7 @@ impl Replica {
             withdrawn: BTreeMap::new(),
             catch_up: None,
             presence: Presence::default(),
+            listing: Listing::default(),
             resting: false,
         }
     }

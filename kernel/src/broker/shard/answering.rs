@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use super::Machines;
 use crate::agreement::Cut;
 use crate::broker::context::{After, Context, Purpose};
+use crate::broker::edge::{Flow, Testimony};
 use crate::broker::io::Trace;
 use crate::broker::message::Message;
 use crate::broker::sharding::partition_of;
-use crate::ids::Address;
+use crate::ids::{Address, PartitionId};
 use crate::limits::CHUNK_BYTES;
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
@@ -25,7 +26,19 @@ impl Machines {
         query: Query,
         budget_bytes: u32,
     ) {
-        let replica = partition_of(&query)
+        let partition = partition_of(&query);
+        self.on_read_of(ctx, partition, (from, token), query, budget_bytes);
+    }
+
+    fn on_read_of(
+        &mut self,
+        ctx: &mut Context<'_>,
+        partition: Option<PartitionId>,
+        (from, token): (Address, u64),
+        query: Query,
+        budget_bytes: u32,
+    ) {
+        let replica = partition
             .and_then(|partition| self.partitions.get(partition))
             .map(|(replica, _)| replica)
             .filter(|replica| replica.may_serve(ctx.view));
@@ -41,6 +54,24 @@ impl Machines {
             ctx.after_write(After::Answerable(from, token, query, budget_bytes));
         } else {
             ctx.read(Purpose::Answer(from, token), query, budget_bytes);
+        }
+    }
+
+    /// Edges compare what they got with what other replicas hold.
+    pub(super) fn on_surveying_message(&mut self, ctx: &mut Context<'_>, from: Address, message: Message) {
+        match message {
+            Message::Survey { partition, slot, since, after } => {
+                self.with(partition, |replica, _| replica.on_survey(ctx, from, slot, since, after));
+            }
+            Message::Surveyed { partition, slot, since, after, up_to, lanes, more } => {
+                let testimony = Testimony { since, after, up_to, lanes, more };
+                self.edge.on_surveyed(ctx, from, Flow { slot, home: partition }, testimony);
+            }
+            Message::ReadLane { token, partition, lane, from: sequence } => {
+                let query = Query::Lane { lane, from: sequence };
+                self.on_read_of(ctx, Some(partition), (from, token), query, 1);
+            }
+            _ => {}
         }
     }
 
