@@ -123,6 +123,8 @@ bugs! {
     DeliversTwiceAfterMove,
     /// A subscription whose feed moves goes on live, without what came in between.
     MoveDropsTail,
+    /// An edge asks nobody but its source, and never hears of the lanes that this one leaves out.
+    NeverSurveys,
     /// A reading asks the newest home of a stream partition and forgets the older ones.
     ReadsNewestHome,
     /// A subscription or a reading goes on after the permission to read has ended.
