@@ -21,11 +21,11 @@
 //! | `wire::decode` | 3 % | batches are recalled by their bytes, messages are decoded each time |
 //! | `Partitions::ask` | 2 % | who wants to be woken when: a step asks only the partitions that it laid hands on |
 //!
-//! On two cores that had nothing else to do, `weir bench sim` gave 449,811 steps a second and 8,182 times real time at
-//! 5 brokers, 178,228 steps and 12.8 times at 1,000: 2.2 µs a step in the cache and 5.6 µs out of it, where steps wait
-//! for memory, because a node's state is spread over many small allocations. An idle broker takes 82 KiB, its share of
-//! the chain and the oracles included. `examples/founding.rs` shows how a network comes to be, for sizes at which that
-//! takes longest.
+//! On two cores that had nothing else to do, `weir bench sim` gave 467,169 steps a second and 8,413 times real time at
+//! 5 brokers, 186,896 steps and 13.3 times at 1,000: 2.1 µs a step in the cache and 5.4 µs out of it, where steps wait
+//! for memory, because a node's state is spread over many small allocations. An idle broker takes 63 KiB, its share of
+//! the chain and the oracles included. That edges ask others what moved is 1.7 % of the messages at 5 brokers and 0.7 %
+//! at 1,000. `examples/founding.rs` shows how a network comes to be, for sizes at which that takes longest.
 //!
 //! Another allocator, mimalloc, was 4 % slower at 5 brokers, 4 % faster at 128 and 1 % faster at 1,000, and took a
 //! fifth more memory there.
