@@ -6,11 +6,9 @@
 //! member of before is waited for until that is sealed. So a broker that is taken down again and again pays at most
 //! once a pause.
 
-use alloc::vec::Vec;
-
-use super::{Duty, Wanted, seating};
-use crate::coordinator::{Intent, MAXIMUM_LIST, Partition, State};
-use crate::ids::{BrokerIndex, PartitionId};
+use super::{Duty, Wanted, seating, tallies};
+use crate::coordinator::{Intent, Partition, State};
+use crate::ids::BrokerIndex;
 
 /// What this broker does to be counted on again once its reliability has rested for so many epochs,
 /// [`REJOIN_PAUSE_EPOCHS`](crate::limits::REJOIN_PAUSE_EPOCHS): it has its misses settled, then lets the coordinator
@@ -25,13 +23,9 @@ pub fn wanted(view: &State, me: BrokerIndex, pause_epochs: u64) -> Option<Wanted
     if seating::numbered(view).any(|(_, partition)| awaits_a_seal_of(partition, me)) {
         return None;
     }
-    let missed: Vec<PartitionId> = seating::numbered(view)
-        .filter(|(_, partition)| counts_a_miss_of(partition, me))
-        .map(|(id, _)| id)
-        .take(MAXIMUM_LIST)
-        .collect();
-    if let Some(first) = missed.first() {
-        return Some((Duty::SettleTallies(*first), Intent::SettleTallies(missed)));
+    let settlement = tallies::settlement(view, me, |tally, seat| tally.misses[seat] > 0);
+    if settlement.is_some() {
+        return settlement;
     }
     if view.allowance(broker.address, view.contracts.coordinator) < fee {
         return Some((Duty::Approve, Intent::Approve { spender: view.contracts.coordinator, amount: fee }));
@@ -44,16 +38,12 @@ fn awaits_a_seal_of(partition: &Partition, me: BrokerIndex) -> bool {
     partition.previous_members.contains(me) && partition.sealed_epoch + 1 < partition.since_epoch
 }
 
-/// Whether the tally of a partition has a miss of this broker.
-fn counts_a_miss_of(partition: &Partition, me: BrokerIndex) -> bool {
-    partition.members.position(me).is_some_and(|seat| partition.tally.misses[seat] > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::duties::fixture;
     use crate::coordinator::reliability::MINIMUM;
+    use crate::ids::PartitionId;
     use crate::limits::REJOIN_PAUSE_EPOCHS;
 
     /// A chain where broker 1 is suspended since epoch 10 and has this much.

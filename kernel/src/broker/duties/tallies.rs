@@ -6,7 +6,8 @@
 use alloc::vec::Vec;
 
 use super::{Duty, Wanted, claims, seating};
-use crate::coordinator::{Intent, MAXIMUM_LIST, State};
+use crate::coordinator::tallies::Tally;
+use crate::coordinator::{Intent, MAXIMUM_LIST, Partition, State};
 use crate::ids::{BrokerIndex, PartitionId};
 
 /// The settlement that this broker asks for now: of its own partitions, as many as a call takes.
@@ -16,11 +17,20 @@ pub fn wanted(view: &State, me: BrokerIndex, seated: impl Iterator<Item = Partit
     if accrued >= least || view.earned_in(me, seated) < least {
         return None;
     }
-    let counts = |partition: &crate::coordinator::Partition| {
-        partition.members.position(me).is_some_and(|seat| partition.tally.signed(seat) > 0)
+    settlement(view, me, |tally, seat| tally.signed(seat) > 0)
+}
+
+/// The settlement of the tallies that have something to settle at this broker's seat, of as many as a call takes.
+pub(super) fn settlement(
+    view: &State,
+    me: BrokerIndex,
+    has: impl Fn(&Tally, usize) -> bool,
+) -> Option<Wanted> {
+    let is_due = |partition: &Partition| {
+        partition.members.position(me).is_some_and(|seat| has(&partition.tally, seat))
     };
     let partitions: Vec<PartitionId> = seating::numbered(view)
-        .filter(|(_, partition)| counts(partition))
+        .filter(|(_, partition)| is_due(partition))
         .map(|(id, _)| id)
         .take(MAXIMUM_LIST)
         .collect();
