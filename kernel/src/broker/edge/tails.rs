@@ -357,8 +357,8 @@ impl Track {
 /// The lane and header of each batch; `None` for one that does not decode. A lane's id is a hash: once a batch, however
 /// many slices it is in.
 fn headers_of(chunk: &Chunk) -> Vec<Option<(LaneId, Header)>> {
-    let header_of = |bytes| Header::of_batch(bytes).map(|header| (header.lane(), header));
-    chunk.batches.iter().map(|bytes| header_of(bytes)).collect()
+    let with_lane = |header: Header| (header.lane(), header);
+    chunk.batches.iter().map(|bytes| Header::of_batch(bytes).map(with_lane)).collect()
 }
 
 /// How many of the first of these event times lie before `oldest_ms`; times never go back.
