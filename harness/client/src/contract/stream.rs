@@ -98,15 +98,7 @@ impl Client {
             permission.publishUntil = until;
         }
         let input = Stream::setPermissionCall { user, permission }.abi_encode();
-        let receipt = transaction::send(self, contract, U256::ZERO, input.into()).await?;
-        let set = receipt
-            .logs
-            .iter()
-            .any(|log| Stream::PermissionSet::decode_raw_log(&log.topics, &log.data).is_ok());
-        if !set {
-            return Err(TransactionError::NoEffect(format!("{stream} is no stream: nothing was granted")));
-        }
-        Ok(())
+        self.change::<Stream::PermissionSet>(stream, input.into(), "granted").await
     }
 
     /// Says for how long and how much of a stream brokers keep; the default is without a bound.
@@ -119,15 +111,20 @@ impl Client {
         stream: StreamId,
         retention: Retention,
     ) -> Result<(), TransactionError> {
+        self.change::<Stream::RetentionSet>(stream, calldata::set_retention(&retention), "set").await
+    }
+
+    /// Sends a call that a stream answers with an event: without that, what was called is no stream.
+    async fn change<E: SolEvent>(
+        &self,
+        stream: StreamId,
+        input: alloy::Bytes,
+        done: &str,
+    ) -> Result<(), TransactionError> {
         let contract = alloy::Address::from(stream.0);
-        let receipt =
-            transaction::send(self, contract, U256::ZERO, calldata::set_retention(&retention)).await?;
-        let set = receipt
-            .logs
-            .iter()
-            .any(|log| Stream::RetentionSet::decode_raw_log(&log.topics, &log.data).is_ok());
-        if !set {
-            return Err(TransactionError::NoEffect(format!("{stream} is no stream: nothing was set")));
+        let receipt = transaction::send(self, contract, U256::ZERO, input).await?;
+        if !receipt.logs.iter().any(|log| E::decode_raw_log(&log.topics, &log.data).is_ok()) {
+            return Err(TransactionError::NoEffect(format!("{stream} is no stream: nothing was {done}")));
         }
         Ok(())
     }
