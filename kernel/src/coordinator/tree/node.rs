@@ -196,9 +196,10 @@ impl<K: Ord + Clone, V: Clone> Branch<K, V> {
         Some((bound, Node::Branch(Arc::new(Self { len, children: right }))))
     }
 
-    /// A child lost an entry: it goes if it has none, and joins a neighbour if both are small.
+    /// A child lost an entry: it goes if it has none, and joins a neighbour if both are small. An only child stays, and
+    /// goes with this branch if nothing is left in it.
     fn tidy(&mut self, at: usize) {
-        if self.children[at].1.width() == 0 && self.children.len() > 1 {
+        if self.children[at].1.len() == 0 && self.children.len() > 1 {
             self.children.remove(at);
             return;
         }

@@ -106,6 +106,17 @@ proptest! {
     }
 }
 
+#[test]
+fn a_branch_goes_with_the_last_entry_of_its_only_child() {
+    let full = u16::try_from(WIDTH * WIDTH).expect("it is small");
+    let mut map: Map<u16, u32> = (0..full).map(|key| (key, 0)).collect();
+    map.insert(full, 0);
+    let Node::Branch(root) = map.root() else { panic!("more than a branch holds") };
+    assert!(matches!(&root.children[1].1, Node::Branch(last) if last.children.len() == 1));
+    map.remove(&full);
+    check(&map, &(0..full).map(|key| (key, 0)).collect());
+}
+
 /// The leaves of a map, by where they lie in memory.
 fn leaves(node: &Node<u32, u32>) -> BTreeSet<*const (u32, u32)> {
     match node {
