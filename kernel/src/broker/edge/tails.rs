@@ -15,6 +15,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::Flow;
 use super::merge::{Part, merge};
@@ -39,7 +40,9 @@ pub struct Subscription {
 #[derive(Clone, Debug)]
 pub struct Track {
     beginning: Beginning,
-    positions: BTreeMap<LaneId, u64>,
+    /// What was delivered of each lane: from its first event on, up to what comes next. Empty where all of it was
+    /// withdrawn: what was not wanted before is not wanted now.
+    positions: BTreeMap<LaneId, Range<u64>>,
     /// Where sources that left something out went on, by lane: what is not kept any more, or a lie.
     gaps: BTreeMap<LaneId, BTreeMap<Address, u64>>,
     pub(super) tails: BTreeMap<PartitionId, Tail>,
@@ -176,7 +179,7 @@ impl Track {
 
     /// Whether a lane got further than what the client has of it.
     pub(super) fn lacks(&self, moved: &MovedLane) -> bool {
-        lacks(&self.beginning, self.positions.get(&moved.lane).copied(), moved)
+        lacks(&self.beginning, self.delivered_next(&moved.lane), moved)
     }
 
     /// Whether a history is under way, which the others wait for.
@@ -217,7 +220,12 @@ impl Track {
     /// The sequence that comes next in a lane, where that is known: whoever gets everything gets a lane from its start.
     fn next_of(&self, lane: &LaneId) -> Option<u64> {
         let start = (self.beginning.from == From::All).then_some(0);
-        self.positions.get(lane).copied().or(start)
+        self.delivered_next(lane).or(start)
+    }
+
+    /// The sequence after what was delivered of a lane, if anything was.
+    fn delivered_next(&self, lane: &LaneId) -> Option<u64> {
+        self.positions.get(lane).filter(|delivered| !delivered.is_empty()).map(|delivered| delivered.end)
     }
 
     /// Where a live batch goes on that leaves out what comes next in its lane. An honest replica has no gap to show but
@@ -308,18 +316,21 @@ impl Track {
 
     /// Takes back what was delivered of a lane from this sequence on; says whether there was any.
     pub(super) fn withdraw(&mut self, lane: LaneId, from: u64) -> bool {
-        let delivered = self.positions.get(&lane).is_some_and(|next| *next > from);
-        if delivered {
-            self.positions.insert(lane, from);
-        }
-        delivered
+        let position =
+            self.positions.get_mut(&lane).filter(|delivered| delivered.end > from && !delivered.is_empty());
+        let Some(delivered) = position else { return false };
+        delivered.end = from.max(delivered.start);
+        true
     }
 
     /// How many of a batch's events the client has already, counted from `first`; moves the position past them all.
     fn skip(&mut self, lane: LaneId, first_sequence: u64, count: u64) -> u64 {
-        let position = self.positions.entry(lane).or_insert(first_sequence);
-        let skipped = position.saturating_sub(first_sequence).min(count);
-        *position = (*position).max(first_sequence + count);
+        let delivered = self.positions.entry(lane).or_default();
+        if delivered.is_empty() {
+            *delivered = first_sequence..first_sequence;
+        }
+        let skipped = delivered.end.saturating_sub(first_sequence).min(count);
+        delivered.end = delivered.end.max(first_sequence + count);
         skipped
     }
 
@@ -412,6 +423,22 @@ mod tests {
             track.first_of_live(&batches[1]);
             assert!(track.gap_before(&batches[2]).is_none());
         }
+    }
+
+    /// The branch that counts may begin anew below what was asked for: what is left out there is no lie.
+    #[test]
+    fn who_began_within_a_lane_that_is_withdrawn_begins_anew() {
+        let batches = lane(5);
+        let mut track = Track::new(From::Time(12), 0, 3);
+        assert_eq!(track.first_of_live(&batches[2]), Some(0));
+        assert_eq!(track.first_of_live(&batches[3]), Some(0));
+        assert!(track.withdraw(batches[0].lane(), 3), "one of two is withdrawn");
+        assert!(!shows_gap(&track, &batches[3..]) && shows_gap(&track, &batches[4..]));
+        assert!(track.withdraw(batches[0].lane(), 0), "the other as well");
+        assert!(!track.withdraw(batches[0].lane(), 0), "there is nothing left");
+        assert!(!shows_gap(&track, &batches[2..]), "what comes before was not asked for");
+        assert_eq!(track.cut_down(answer(&batches), false).order.len(), 3);
+        assert!(track.gap_before(&batches[4]).is_none());
     }
 
     #[test]
