@@ -187,6 +187,14 @@ pub const MAX_SURVEYED_LANES: usize = 1024;
 /// What another replica holds and has not come after this long is doubted: several times what a live batch takes.
 pub const SURVEY_GRACE_US: u64 = 4_000_000;
 
+/// Lanes of a feed of which an edge remembers how far everybody who follows it has them, twice: several answers to
+/// surveys, which come late or in parts. What is forgotten is looked up in each subscription.
+pub const MAX_REACHED_LANES: usize = 4 * MAX_SURVEYED_LANES;
+
+/// Epochs before its beginning from which lanes concern a subscription that begins now: the seal of what was stored
+/// when it began may come that late.
+pub const LATEST_EPOCHS: u64 = 2;
+
 /// Times that a replica is asked to show what it says is left out.
 pub const SURVEY_ATTEMPTS: u32 = 3;
 

@@ -56,12 +56,18 @@ impl Edge {
         }
     }
 
-    /// A new epoch may give stream partitions new homes, and end what old ones had to give.
-    pub(super) fn follow_homes(&mut self, ctx: &mut Context<'_>) {
+    /// An epoch begins: it may give stream partitions new homes, and end what old ones had to give; and other replicas
+    /// are asked what moved.
+    pub(super) fn enter_epoch(&mut self, ctx: &mut Context<'_>) {
         let epoch = ctx.view.epoch();
-        if core::mem::replace(&mut self.homes_epoch, epoch) == epoch {
+        if core::mem::replace(&mut self.entered_epoch, epoch) == epoch {
             return;
         }
+        self.follow_homes(ctx);
+        self.survey(ctx);
+    }
+
+    fn follow_homes(&mut self, ctx: &mut Context<'_>) {
         for (slot, subscriptions) in self.feeds.followed() {
             let homes = ctx.view.homes(slot);
             for id in subscriptions {
@@ -76,15 +82,13 @@ impl Edge {
                 }
             }
         }
-        self.survey(ctx);
     }
 
     /// A home that has given everything and gets no more is not followed.
     fn end_if_quiet(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) {
         let quiet = is_quiet(ctx.view, &ctx.view.homes(flow.slot), flow.home);
-        let Some(tail) = self.tail(id, flow).filter(|tail| quiet && matches!(tail.phase, Phase::Live)) else {
-            return;
-        };
+        let is_live = |tail: &&mut Tail| matches!(tail.phase, Phase::Live { .. });
+        let Some(tail) = self.tail(id, flow).filter(is_live).filter(|_| quiet) else { return };
         tail.phase = Phase::Over;
         self.feeds.leave(ctx, id, core::iter::once(flow));
     }
@@ -131,9 +135,10 @@ impl Edge {
 
     /// A flow is live from here on.
     fn attach(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) {
+        let since_index = self.feeds.index(flow).unwrap_or(u64::MAX);
         let Some(track) = self.track(id, flow.slot) else { return };
         if let Some(tail) = track.tails.get_mut(&flow.home) {
-            tail.phase = Phase::Live;
+            tail.phase = Phase::Live { since_index };
         }
         if track.is_caught_up() {
             track.note_caught_up(ctx.now.wall_ms);
@@ -167,7 +172,7 @@ impl Edge {
         after_index: u64,
     ) {
         let Some(tail) = self.tail(id, flow) else { return };
-        if matches!(tail.phase, Phase::Live) {
+        if matches!(tail.phase, Phase::Live { .. }) {
             tail.phase = Phase::Behind { after_index, asked: None };
             self.pump_slot(ctx, id, flow.slot);
         }
@@ -288,7 +293,7 @@ impl Edge {
         batch: &Verified<Batch>,
     ) -> bool {
         let Some(track) = self.track(id, flow.slot) else { return true };
-        if !track.tails.get(&flow.home).is_some_and(|tail| matches!(tail.phase, Phase::Live)) {
+        if !track.tails.get(&flow.home).is_some_and(|tail| matches!(tail.phase, Phase::Live { .. })) {
             return true;
         }
         if let Some(gap) = track.gap_before(batch)
