@@ -224,7 +224,10 @@ impl World<'_> {
                 }
             }
             Event::Register { node, tickets } => {
-                self.chain.register(&self.nodes[node].wallet, node as u32, tickets);
+                if !self.chain.register(&self.nodes[node].wallet, node as u32, tickets) {
+                    let next_us = self.now_us + self.scenario.block_ms * 1_000;
+                    self.heap.schedule(next_us, Event::Register { node, tickets });
+                }
             }
             Event::Join { node, tickets } => {
                 self.start(node);
