@@ -215,7 +215,8 @@ pub const CHUNK_BYTES: u32 = 256 << 10;
 pub const SUBSCRIPTION_WINDOW_BYTES: u64 = 1 << 20;
 
 /// How long an event may be on its way from its publisher's clock to a replica's disk: as long as an edge tries. A
-/// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap.
+/// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap. A
+/// clock that is further ahead of the newest block is not believed.
 pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
 
 /// Changes of seats that a view of the chain remembers, so that brokers look at what changed and not at everything:

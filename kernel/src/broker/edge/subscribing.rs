@@ -14,6 +14,7 @@ use crate::batch::Batch;
 use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::broker::retention::is_bounded;
+use crate::coordinator::State;
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::limits::LATEST_SLACK_MS;
 use crate::log::{Chunk, Query};
@@ -35,7 +36,7 @@ impl Edge {
         let track = |partition| {
             let slot = StreamPartition { stream, partition };
             let homes = ctx.view.homes(slot);
-            let begun_ms = ctx.now.wall_ms.saturating_sub(LATEST_SLACK_MS);
+            let begun_ms = believed_ms(ctx.now.wall_ms, ctx.view).saturating_sub(LATEST_SLACK_MS);
             let mut track = Track::new(from, begun_ms, ctx.view.height);
             for home in &homes {
                 track.add_home(home.partition, is_quiet(ctx.view, &homes, home.partition));
@@ -141,7 +142,7 @@ impl Edge {
             tail.phase = Phase::Live { since_index };
         }
         if track.is_caught_up() {
-            track.note_caught_up(ctx.now.wall_ms);
+            track.note_caught_up(believed_ms(ctx.now.wall_ms, ctx.view));
             ctx.mark(Rare::CaughtUp);
             ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot: flow.slot });
         }
@@ -353,9 +354,31 @@ impl Edge {
     }
 }
 
+/// The time by this broker's clock; by the newest block where the clock is further ahead of that than blocks are late.
+/// What a subscription from now on has missed is looked for from there: a clock that is fast must not hide it.
+fn believed_ms(wall_ms: u64, view: &State) -> u64 {
+    let block_ms = view.timestamp_s.saturating_mul(1_000);
+    if wall_ms > block_ms.saturating_add(LATEST_SLACK_MS) { block_ms } else { wall_ms }
+}
+
 /// Whether what a source leaves out goes unnoticed: with mistakes that the look would hide.
 pub(super) fn trusts_sources(ctx: &Context<'_>) -> bool {
     let blind =
         [Bug::DeliversPastGap, Bug::DeliversTwiceAfterMove, Bug::MoveDropsTail, Bug::CountsOnFromDisk];
     blind.into_iter().any(|bug| ctx.rules.has(bug))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::{Contracts, Params};
+
+    #[test]
+    fn a_clock_is_believed_that_is_not_far_ahead_of_the_chain() {
+        let view = State { timestamp_s: 5_000, ..State::new(1, Contracts::default(), Params::default()) };
+        let latest_ms = 5_000_000 + LATEST_SLACK_MS;
+        assert_eq!(believed_ms(4_000_000, &view), 4_000_000, "what is too early is only read in vain");
+        assert_eq!(believed_ms(latest_ms, &view), latest_ms);
+        assert_eq!(believed_ms(latest_ms + 1, &view), 5_000_000);
+    }
 }

@@ -280,8 +280,7 @@ impl Track {
         if old >= header.count {
             return None;
         }
-        let held = self.skip(batch.lane(), header.sequence, u64::from(header.count));
-        let first = old.max(u32::try_from(held).expect("at most the batch's 32-bit count"));
+        let first = self.skip(batch.lane(), header.sequence, header.count, old);
         (first < header.count).then(|| {
             self.note_delivered(header);
             first
@@ -300,8 +299,7 @@ impl Track {
                 continue;
             }
             let first_sequence = header.sequence + u64::from(slice.first);
-            let held = self.skip(*lane, first_sequence, u64::from(slice.count));
-            let skipped = old.max(u32::try_from(held).expect("at most the slice's 32-bit count"));
+            let skipped = self.skip(*lane, first_sequence, slice.count, old);
             if skipped < slice.count {
                 self.note_delivered(header);
                 order.push(Slice {
@@ -323,15 +321,17 @@ impl Track {
         true
     }
 
-    /// How many of a batch's events the client has already, counted from `first`; moves the position past them all.
-    fn skip(&mut self, lane: LaneId, first_sequence: u64, count: u64) -> u64 {
+    /// How many of so many events from this sequence on are not to be delivered: those that are too old, and those that
+    /// the client has already. Takes the others as delivered.
+    fn skip(&mut self, lane: LaneId, first_sequence: u64, count: u32, old: u32) -> u32 {
+        let wanted = first_sequence + u64::from(old);
         let delivered = self.positions.entry(lane).or_default();
         if delivered.is_empty() {
-            *delivered = first_sequence..first_sequence;
+            *delivered = wanted..wanted;
         }
-        let skipped = delivered.end.saturating_sub(first_sequence).min(count);
-        delivered.end = delivered.end.max(first_sequence + count);
-        skipped
+        let held = delivered.end.saturating_sub(first_sequence).min(count.into());
+        delivered.end = delivered.end.max(first_sequence + u64::from(count));
+        old.max(u32::try_from(held).expect("at most the 32-bit count"))
     }
 
     /// Events before this time are not delivered. What is asked for from a time begins there wherever it comes from;
@@ -388,7 +388,7 @@ fn old_of_slice(oldest_ms: u64, header: &Header, slice: &Slice, chunk: &Chunk) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::fixture::lane;
+    use crate::batch::fixture::{self, lane};
 
     fn answer(batches: &[Batch]) -> Chunk {
         let whole = |batch| Slice { batch, first: 0, count: 1 };
@@ -439,6 +439,17 @@ mod tests {
         assert!(!shows_gap(&track, &batches[2..]), "what comes before was not asked for");
         assert_eq!(track.cut_down(answer(&batches), false).order.len(), 3);
         assert!(track.gap_before(&batches[4]).is_none());
+    }
+
+    /// What is too old in the first batch was never delivered, so that its end cannot be withdrawn.
+    #[test]
+    fn who_began_within_a_batch_has_nothing_before_it() {
+        let mut writer = fixture::writer(0);
+        let [first, second] = [[10, 11, 12], [13, 14, 15]].map(|times| fixture::next(&mut writer, &times));
+        let mut track = Track::new(From::Time(12), 0, 3);
+        assert_eq!(track.first_of_live(&first), Some(2));
+        assert!(!track.withdraw(first.lane(), 3) && track.withdraw(first.lane(), 1));
+        assert!(track.gap_before(&second).is_none(), "another branch may have less that is too old");
     }
 
     #[test]
