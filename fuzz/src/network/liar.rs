@@ -47,15 +47,7 @@ impl Knowledge<'_> {
         match kind {
             0 => Message::Append { partition },
             1 => Message::Acknowledge { partition, epoch: self.epoch(input), heads: self.heads(input) },
-            2 => Message::Refuse {
-                partition,
-                lane: self.lane(input),
-                sequence: input.number(),
-                code: *input
-                    .pick(&[RefusalCode::Invalid, RefusalCode::Forked, RefusalCode::Unavailable])
-                    .expect("three"),
-                reason: "so it is".to_string(),
-            },
+            2 => self.refuse(input, partition),
             3 => Message::Fetch { partition, lane: self.lane(input), from: input.number() },
             4 => Message::Repair { partition, lane: self.lane(input) },
             5 => Message::Closing {
@@ -79,11 +71,7 @@ impl Knowledge<'_> {
             10 => Message::HeadsWanted { partition },
             11 => Message::Heads { partition, heads: self.heads(input) },
             12 => Message::CutsWanted { partition, after_epoch: self.epoch(input) },
-            13 => Message::Cuts {
-                partition,
-                after_epoch: self.epoch(input),
-                cuts: (0..input.below(3)).map(|_| self.cut(input, partition)).collect(),
-            },
+            13 => self.cuts(input, partition),
             14 => {
                 Message::Read { token: input.number(), query: self.query(input, partition), budget_bytes: 9 }
             }
@@ -119,6 +107,19 @@ impl Knowledge<'_> {
             },
             _ => self.gone(input, partition),
         }
+    }
+
+    fn refuse(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let (lane, sequence) = (self.lane(input), input.number());
+        let codes = [RefusalCode::Invalid, RefusalCode::Forked, RefusalCode::Unavailable];
+        let code = *input.pick(&codes).expect("three");
+        Message::Refuse { partition, lane, sequence, code, reason: "so it is".to_string() }
+    }
+
+    fn cuts(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let after_epoch = self.epoch(input);
+        let cuts = (0..input.below(3)).map(|_| self.cut(input, partition)).collect();
+        Message::Cuts { partition, after_epoch, cuts }
     }
 
     /// What moved, of the real lanes and of others. Who asked has asked since the beginning, or a few epochs ago.
