@@ -276,6 +276,27 @@ fn grow(mirror: &mut Mirror, one: &mut Account, blocks: u64) {
 }
 
 #[test]
+fn a_chain_in_memory_forgets_the_blocks_that_it_need_not_keep() {
+    let (mut whole, mut short) = (Mirror::in_memory(&genesis()), Mirror::in_memory(&genesis()));
+    grow(&mut whole, &mut account(1), 4);
+    let mut one = account(1);
+    grow(&mut short, &mut one, 4);
+    short.keep_blocks(2);
+    grow(&mut whole, &mut account(2), 3);
+    grow(&mut short, &mut account(2), 3);
+    for number in 0..=7 {
+        let known = whole.block(number).unwrap().filter(|block| block.number() == 0 || block.number() >= 5);
+        assert_eq!(short.block(number).unwrap(), known, "{number}");
+    }
+    let [old, new] = [4, 7].map(|number| whole.block(number).unwrap().unwrap().transactions[0].hash);
+    assert_eq!(short.receipt(old).unwrap(), None);
+    assert_eq!(short.receipt(new).unwrap(), whole.receipt(new).unwrap());
+    assert_eq!(short.reorg(3), Err(ReorgError::TooDeep { asked: 3, possible: 2 }));
+    short.reorg(2).unwrap();
+    assert_eq!(short.head().hash, whole.block(5).unwrap().unwrap().hash);
+}
+
+#[test]
 fn a_chain_continues_where_it_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let mut one = account(1);

@@ -2,7 +2,7 @@
 //!
 //! In memory stay, for each block, its hash and its place in the block log, and for each transaction its hash
 //! and its place in the chain: some tens of bytes each. An archive without a file keeps the blocks
-//! themselves.
+//! themselves, all of them or as many as it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub(crate) struct Archive {
     transactions: BTreeMap<B256, (u64, u32)>,
     recent: VecDeque<Arc<Block>>,
     genesis: Option<Arc<Block>>,
+    /// An archive without a file forgets older blocks than so many; `None` for never.
+    kept_blocks: Option<usize>,
 }
 
 impl Archive {
@@ -70,6 +72,19 @@ impl Archive {
         if self.recent.len() > limits::RECENT_BLOCKS && self.recent.front().is_some_and(|b| self.on_disk(b)) {
             self.recent.pop_front();
         }
+        self.forget();
+    }
+
+    /// From now on blocks below the newest so many are forgotten.
+    pub fn keep_blocks(&mut self, blocks: usize) {
+        // The head is always there, under those that can be dropped.
+        self.kept_blocks = Some(blocks + 1);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        let Some(kept) = self.kept_blocks else { return };
+        self.recent.drain(..self.recent.len().saturating_sub(kept));
     }
 
     fn on_disk(&self, block: &Block) -> bool {

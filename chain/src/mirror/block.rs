@@ -1,5 +1,7 @@
 //! Blocks, transactions and receipts, and the record in which a block is kept on disk.
 
+use std::sync::Arc;
+
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{
     Eip658Value, Header, Receipt as ConsensusReceipt, ReceiptEnvelope, Transaction as _, TxEnvelope,
@@ -79,7 +81,7 @@ pub struct Block {
     /// The block's hash.
     pub hash: B256,
     /// The transactions in the order of execution.
-    pub transactions: Vec<Transaction>,
+    pub transactions: Vec<Arc<Transaction>>,
     /// One receipt for each transaction.
     pub receipts: Vec<Receipt>,
 }
@@ -189,7 +191,8 @@ impl Record {
             .map(|stored| {
                 let envelope = TxEnvelope::decode_2718_exact(&stored.raw).ok()?;
                 let hash = keccak256(&stored.raw);
-                Some(Transaction { envelope, sender: stored.sender.into(), hash, raw: stored.raw.into() })
+                let (sender, raw) = (stored.sender.into(), stored.raw.into());
+                Some(Arc::new(Transaction { envelope, sender, hash, raw }))
             })
             .collect::<Option<Vec<_>>>()
             .ok_or(RecordError::Content("transaction"))?;
@@ -203,7 +206,7 @@ impl Record {
 /// A block out of its header, transactions and their outcomes; `None` if a log entry has more than 4 topics.
 pub(crate) fn assemble(
     header: Header,
-    transactions: Vec<Transaction>,
+    transactions: Vec<Arc<Transaction>>,
     outcomes: Vec<Outcome>,
 ) -> Option<Block> {
     let hash = header.hash_slow();
@@ -237,7 +240,10 @@ pub(crate) fn assemble(
 }
 
 /// The receipts in the form whose trie root stands in the header.
-pub(crate) fn consensus_receipts(transactions: &[Transaction], outcomes: &[Outcome]) -> Vec<ReceiptEnvelope> {
+pub(crate) fn consensus_receipts(
+    transactions: &[Arc<Transaction>],
+    outcomes: &[Outcome],
+) -> Vec<ReceiptEnvelope> {
     let mut cumulative_gas_used = 0;
     let receipts = transactions.iter().zip(outcomes).map(|(tx, outcome)| {
         cumulative_gas_used += outcome.gas_used;

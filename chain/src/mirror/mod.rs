@@ -89,6 +89,8 @@ pub struct Mirror {
     archive: Archive,
     pool: Pool,
     undos: VecDeque<Undo>,
+    /// How many of the newest blocks can be dropped.
+    reorg_depth: usize,
     directory: Option<PathBuf>,
     /// Held as long as the chain is open, so that no second process writes the same files.
     _lock: Option<File>,
@@ -109,6 +111,7 @@ impl Mirror {
             archive,
             pool: Pool::default(),
             undos: VecDeque::new(),
+            reorg_depth: limits::MAX_REORG_DEPTH,
             directory: None,
             _lock: None,
             stopped: false,
@@ -121,6 +124,20 @@ impl Mirror {
     pub fn take_stand_ins(&mut self) {
         assert!(self.directory.is_none(), "what is on disk is signed");
         self.stand_ins = true;
+    }
+
+    /// From now on forgets what is in blocks below the newest so many, [`limits::MAX_REORG_DEPTH`] at most: they can
+    /// neither be dropped nor read. Only a chain in memory does, and whoever follows it does not look further back.
+    pub fn keep_blocks(&mut self, blocks: usize) {
+        assert!(self.directory.is_none(), "what is on disk is kept");
+        assert!(blocks <= limits::MAX_REORG_DEPTH, "no more blocks can be dropped");
+        self.reorg_depth = blocks;
+        self.forget_undos();
+        self.archive.keep_blocks(blocks);
+    }
+
+    fn forget_undos(&mut self) {
+        self.undos.drain(..self.undos.len().saturating_sub(self.reorg_depth));
     }
 
     /// EIP-155 chain id.
@@ -150,7 +167,7 @@ impl Mirror {
             return Err(SubmitError::AlreadyKnown(hash));
         }
         self.check(&tx)?;
-        self.pool.insert(tx)?;
+        self.pool.insert(Arc::new(tx))?;
         Ok(hash)
     }
 
@@ -199,9 +216,12 @@ impl Mirror {
         let mut undo = Undo::default();
         let (transactions, outcomes) = self.run_pool(&at, &mut undo);
         let header = self.header(&at, &transactions, &outcomes);
-        let block = block::assemble(header, transactions, outcomes.clone());
+        let to_write = self.directory.is_some().then(|| outcomes.clone());
+        let block = block::assemble(header, transactions, outcomes);
         let block = Arc::new(block.expect("the EVM emits at most 4 topics a log entry"));
-        let span = match self.archive.append(&Record::of(&block, outcomes)) {
+        let written =
+            to_write.map_or(Ok(None), |outcomes| self.archive.append(&Record::of(&block, outcomes)));
+        let span = match written {
             Ok(span) => span,
             Err(error) => {
                 self.state.revert(undo);
@@ -225,15 +245,13 @@ impl Mirror {
         self.archive.push(block, span);
         if self.directory.is_none() {
             self.undos.push_back(undo);
-            if self.undos.len() > limits::MAX_REORG_DEPTH {
-                self.undos.pop_front();
-            }
+            self.forget_undos();
         }
     }
 
     /// Runs what is ready, in order of arrival with each sender's nonces respected. A sender whose next
     /// transaction does not fit waits for the next block, so that nothing overtakes it.
-    fn run_pool(&mut self, at: &Surroundings, undo: &mut Undo) -> (Vec<Transaction>, Vec<Outcome>) {
+    fn run_pool(&mut self, at: &Surroundings, undo: &mut Undo) -> (Vec<Arc<Transaction>>, Vec<Outcome>) {
         let (mut transactions, mut outcomes) = (Vec::new(), Vec::new());
         let mut gas_left = limits::BLOCK_GAS_LIMIT;
         let mut ready = self.pool.ready(|sender| self.state.nonce(sender));
@@ -242,7 +260,7 @@ impl Mirror {
             if tx.envelope.gas_limit() > gas_left {
                 continue;
             }
-            let tx = tx.clone();
+            let tx = Arc::clone(tx);
             match execute::transaction(self.view(), at, &tx) {
                 Ok((outcome, changes)) => {
                     self.state.apply(changes, undo);
@@ -281,9 +299,9 @@ impl Mirror {
         }
     }
 
-    fn header(&self, at: &Surroundings, transactions: &[Transaction], outcomes: &[Outcome]) -> Header {
+    fn header(&self, at: &Surroundings, transactions: &[Arc<Transaction>], outcomes: &[Outcome]) -> Header {
         let receipts = block::consensus_receipts(transactions, outcomes);
-        let envelopes: Vec<_> = transactions.iter().map(|tx| tx.envelope.clone()).collect();
+        let envelopes: Vec<_> = transactions.iter().map(|tx| &tx.envelope).collect();
         let blooms = receipts.iter().map(|receipt| *receipt.logs_bloom());
         Header {
             logs_bloom: blooms.fold(Bloom::ZERO, |all, bloom| all | bloom),
@@ -318,7 +336,7 @@ impl Mirror {
             dropped.push(self.archive.pop().expect("each undo belongs to a block"));
         }
         for tx in dropped.iter().rev().flat_map(|block| &block.transactions) {
-            if let Err(reason) = self.pool.insert(tx.clone()) {
+            if let Err(reason) = self.pool.insert(Arc::clone(tx)) {
                 tracing::warn!(transaction = %tx.hash, %reason, "a dropped block's transaction is lost");
             }
         }

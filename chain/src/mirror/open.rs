@@ -98,6 +98,7 @@ impl Mirror {
             archive,
             pool: Pool::default(),
             undos: VecDeque::new(),
+            reorg_depth: crate::limits::MAX_REORG_DEPTH,
             directory: Some(directory.to_owned()),
             _lock: Some(lock),
             stopped: false,

@@ -4,6 +4,7 @@
 //! transaction whose predecessors have not come yet waits for them, up to [`limits::MAX_NONCE_AHEAD`] ahead.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
@@ -89,7 +90,7 @@ pub enum SubmitError {
 #[derive(Clone, Debug)]
 struct Waiting {
     arrival: u64,
-    tx: Transaction,
+    tx: Arc<Transaction>,
 }
 
 /// The waiting transactions.
@@ -106,7 +107,7 @@ impl Pool {
         self.hashes.len()
     }
 
-    pub fn get(&self, hash: B256) -> Option<&Transaction> {
+    pub fn get(&self, hash: B256) -> Option<&Arc<Transaction>> {
         let (sender, nonce) = self.hashes.get(&hash)?;
         self.senders.get(sender)?.get(nonce).map(|waiting| &waiting.tx)
     }
@@ -125,7 +126,7 @@ impl Pool {
     }
 
     /// Takes a transaction that has been checked against the chain.
-    pub fn insert(&mut self, tx: Transaction) -> Result<(), SubmitError> {
+    pub fn insert(&mut self, tx: Arc<Transaction>) -> Result<(), SubmitError> {
         if self.hashes.contains_key(&tx.hash) {
             return Err(SubmitError::AlreadyKnown(tx.hash));
         }
@@ -157,7 +158,7 @@ impl Pool {
     }
 
     /// Removes one transaction.
-    pub fn remove(&mut self, sender: Address, nonce: u64) -> Option<Transaction> {
+    pub fn remove(&mut self, sender: Address, nonce: u64) -> Option<Arc<Transaction>> {
         let waiting = self.senders.get_mut(&sender)?;
         let removed = waiting.remove(&nonce)?;
         if waiting.is_empty() {
@@ -189,7 +190,7 @@ impl Pool {
     }
 
     /// A sender's transaction of this nonce, with its arrival.
-    pub fn at(&self, sender: Address, nonce: u64) -> Option<(u64, &Transaction)> {
+    pub fn at(&self, sender: Address, nonce: u64) -> Option<(u64, &Arc<Transaction>)> {
         self.senders.get(&sender)?.get(&nonce).map(|waiting| (waiting.arrival, &waiting.tx))
     }
 }

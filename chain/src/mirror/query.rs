@@ -55,7 +55,7 @@ pub struct PlacedLog {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundTransaction {
     /// The transaction.
-    pub transaction: Transaction,
+    pub transaction: Arc<Transaction>,
     /// Its block and its index in it; `None` while it waits.
     pub place: Option<(Arc<Block>, usize)>,
 }
