@@ -140,6 +140,8 @@ impl MemoryLog {
     fn try_sync(&mut self) -> Result<u64, LogError> {
         let mut state = self.state()?;
         state.undo.clear();
+        // A long write is rare, and thousands of disks may be in one process.
+        state.undo.shrink_to(UNDO_KEPT);
         state.unsynced.clear();
         drop(state);
         Ok(self.written)
@@ -243,6 +245,9 @@ fn write(shared: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
 
 /// A row's key where it is compared: keys of marks, which come and go with each batch, have 44 bytes.
 type Key = SmallVec<[u8; 64]>;
+
+/// Room for so many replaced rows stays between syncs: what a batch with its mark replaces.
+const UNDO_KEPT: usize = 6;
 
 /// What the disk holds.
 #[derive(Default)]

@@ -23,8 +23,29 @@ impl<V> Rising<V> {
         match self.0.back() {
             Some((last, _)) if *last < number => self.0.len(),
             Some((last, _)) if *last == number => self.0.len() - 1,
-            _ => self.0.partition_point(|(at, _)| *at < number),
+            _ => self.search(number),
         }
+    }
+
+    /// The same, looked for from the end: what is wanted is one of the newest as a rule, and each look at an old one is
+    /// a look at memory that nobody used for long.
+    fn search(&self, number: u64) -> usize {
+        let is_below = |at: usize| self.0[at].0 < number;
+        let (mut low, mut high, mut step) = (self.0.len().saturating_sub(1), self.0.len(), 1);
+        while low < high && !is_below(low) {
+            high = low;
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_below(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&V> {
