@@ -1,6 +1,6 @@
 //! What a machine may touch during one step: the time, the chain view, and the step's outputs.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -54,7 +54,8 @@ pub struct Ledger {
     next_write: u64,
     next_token: u64,
     waiting: VecDeque<(u64, Vec<After>)>,
-    purposes: BTreeMap<Token, Purpose>,
+    /// Rising by token. Few at a time.
+    purposes: Vec<(Token, Purpose)>,
     /// Whether the disk holds as much as it may.
     full: bool,
 }
@@ -89,7 +90,8 @@ impl Ledger {
 
     /// What this answer is for; `None` if nobody waits for it.
     pub fn redeem(&mut self, token: Token) -> Option<Purpose> {
-        self.purposes.remove(&token)
+        let at = self.purposes.binary_search_by_key(&token, |(token, _)| *token).ok()?;
+        Some(self.purposes.remove(at).1)
     }
 }
 
@@ -249,7 +251,7 @@ impl<'a> Context<'a> {
     fn token(&mut self, purpose: Purpose) -> Token {
         self.ledger.next_token += 1;
         let token = Token(self.ledger.next_token);
-        self.ledger.purposes.insert(token, purpose);
+        self.ledger.purposes.push((token, purpose));
         token
     }
 

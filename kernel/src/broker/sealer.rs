@@ -37,8 +37,8 @@ use crate::rules::Bug;
 #[derive(Clone, Debug)]
 pub struct Sealer {
     partition: PartitionId,
-    /// Few at a time: each lies elsewhere, because a map has room for eleven as soon as it has one.
-    reports: BTreeMap<ReportKey, Box<ReportRow>>,
+    /// What was signed and is not sealed, rising by key. Few at a time: a map has room for eleven as soon as it has one.
+    reports: Vec<Box<ReportRow>>,
     sealing: Option<Sealing>,
     witness: Witness,
 }
@@ -92,12 +92,20 @@ impl Sealing {
 impl Sealer {
     /// A sealer that has signed nothing.
     pub fn new(partition: PartitionId) -> Self {
-        Self { partition, reports: BTreeMap::new(), sealing: None, witness: Witness::default() }
+        Self { partition, reports: Vec::new(), sealing: None, witness: Witness::default() }
     }
 
     /// Takes a signed report back from the store.
     pub fn restore_report(&mut self, row: ReportRow) {
-        self.reports.insert(key_of(&row.entry), Box::new(row));
+        match self.reports.binary_search_by_key(&key_of(&row.entry), |known| key_of(&known.entry)) {
+            Ok(at) => *self.reports[at] = row,
+            Err(at) => self.reports.insert(at, Box::new(row)),
+        }
+    }
+
+    /// What was signed under this key.
+    fn signed(&self, key: &ReportKey) -> Option<&Entry> {
+        self.reports.iter().map(|row| &row.entry).find(|entry| key_of(entry) == *key)
     }
 
     /// Takes a proof of misconduct back from the store.
@@ -117,7 +125,7 @@ impl Sealer {
 
     /// One of the cuts signed here may be the one that the chain has sealed: then nobody needs to be asked for it.
     pub fn offer_cuts(&self, ctx: &mut Context<'_>, replica: &mut Replica) {
-        for row in self.reports.values() {
+        for row in &self.reports {
             replica.offer_cut(ctx, &row.cut);
         }
     }
@@ -131,14 +139,11 @@ impl Sealer {
 
     fn forget_sealed(&mut self, ctx: &mut Context<'_>, replica: &Replica) {
         let (partition, sealed_epoch) = (self.partition, replica.sealed_epoch);
-        let gone: Vec<ReportKey> = self.reports.keys().filter(|key| key.0 <= sealed_epoch).copied().collect();
-        for key in gone {
-            self.reports.remove(&key);
-            ctx.write(Record::Remove { table: Table::Report, key: rows::report_key(partition, &key) });
-        }
-        if self.reports.is_empty() {
-            // A map that was emptied keeps its memory, and this one is empty most of the time.
-            self.reports = BTreeMap::new();
+        // Keys rise by epoch.
+        let gone = self.reports.partition_point(|row| row.entry.epoch <= sealed_epoch);
+        for row in self.reports.drain(..gone) {
+            let key = rows::report_key(partition, &key_of(&row.entry));
+            ctx.write(Record::Remove { table: Table::Report, key });
         }
         for identity in self.witness.forget(ctx.view, sealed_epoch) {
             let key = misconduct::row_key(partition, &identity);
@@ -348,19 +353,18 @@ impl Sealer {
     /// At most one report for each (epoch, round, previous): on disk before it is signed.
     fn report(&mut self, ctx: &mut Context<'_>, leader: Address, entry: Entry, cut: Cut) {
         let key = key_of(&entry);
-        if self.reports.get(&key).is_some_and(|signed| signed.entry != entry) {
+        if self.signed(&key).is_some_and(|signed| *signed != entry) {
             return ctx.mark(Rare::SecondReportRefused);
         }
         let row = ReportRow { entry, cut };
         ctx.write(rows::put(Table::Report, rows::report_key(self.partition, &key), &row));
-        self.reports.insert(key, Box::new(row));
+        self.restore_report(row);
         ctx.after_write(After::Reported(self.partition, Box::new(entry), leader));
     }
 
     /// A report is on disk: sign it.
     pub fn on_reported(&mut self, ctx: &mut Context<'_>, entry: Entry, leader: Address) {
-        let current = self.reports.get(&key_of(&entry)).is_some_and(|row| row.entry == entry);
-        if !current {
+        if self.signed(&key_of(&entry)) != Some(&entry) {
             return;
         }
         let digest = report_signing_hash(ctx.view.chain_id, &ctx.view.contracts.coordinator, &entry.hash());
@@ -439,7 +443,7 @@ impl Sealer {
     /// or as leader others' are.
     pub fn deadline(&self) -> Option<u64> {
         let s = self.sealing.as_ref()?;
-        let signed = self.reports.contains_key(&(s.epoch, s.round, s.previous));
+        let signed = self.signed(&(s.epoch, s.round, s.previous)).is_some();
         let gathering = s.lead.as_ref().is_some_and(|lead| !lead.submitted);
         (!signed || gathering).then_some(s.sent_us + RETRY_US)
     }

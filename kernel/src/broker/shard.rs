@@ -321,23 +321,20 @@ impl Machines {
     }
 
     fn on_durable(&mut self, ctx: &mut Context<'_>, ready: Vec<After>) {
-        let mut appended: BTreeMap<PartitionId, Vec<(LaneId, u64)>> = BTreeMap::new();
-        let mut rest = Vec::new();
-        for after in ready {
-            match after {
-                After::Appended(partition, lane, index) => {
-                    appended.entry(partition).or_default().push((lane, index));
-                }
-                other => rest.push(other),
-            }
-        }
-        for (partition, lanes) in appended {
-            self.with(partition, |replica, sealer| {
+        let of_batch = |after: &After| match after {
+            After::Appended(partition, lane, next_sequence) => Some((*partition, (*lane, *next_sequence))),
+            _ => None,
+        };
+        let mut appended: Vec<(PartitionId, (LaneId, u64))> = ready.iter().filter_map(of_batch).collect();
+        appended.sort_by_key(|(partition, _)| *partition);
+        for same in appended.chunk_by(|(one, _), (next, _)| one == next) {
+            let lanes: Vec<(LaneId, u64)> = same.iter().map(|(_, lane)| *lane).collect();
+            self.with(same[0].0, |replica, sealer| {
                 replica.on_appended(ctx, &lanes);
                 sealer.progress(ctx, replica);
             });
         }
-        for after in rest {
+        for after in ready {
             match after {
                 After::Opened(partition, epoch) => self.with(partition, |replica, sealer| {
                     replica.on_opened(ctx, epoch);
