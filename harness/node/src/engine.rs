@@ -228,8 +228,12 @@ impl<V: Verifier> Engine<V> {
         self.shard.step(now, input, &mut self.outputs);
         let mut last = None;
         operations.extend(self.outputs.drain(..).map(|output| operation_of(output, &mut last)));
+        self.outputs.shrink_to(OUTPUTS_KEPT);
     }
 }
+
+/// Room for so many outputs stays from step to step: more are rare, and thousands of engines may be in one process.
+const OUTPUTS_KEPT: usize = 8;
 
 /// What was sent last in a step: the same to several peers, one after the other, is encoded once.
 type LastSent = Option<(Message, Vec<Arc<[u8]>>, Bytes)>;

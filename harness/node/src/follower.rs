@@ -54,6 +54,13 @@ impl<C: Chain> Follower<C> {
         Self { chain, addresses, confirmations, streams: BTreeSet::new(), state, next: 0, last_hash: None }
     }
 
+    /// From where this one stands, the same chain through another provider.
+    pub fn through<D: Chain>(&self, provider: D) -> Follower<D> {
+        let Self { addresses, confirmations, next, last_hash, .. } = *self;
+        let (streams, state) = (self.streams.clone(), Arc::clone(&self.state));
+        Follower { chain: provider, addresses, confirmations, streams, state, next, last_hash }
+    }
+
     /// The view as far as it has been followed.
     pub fn view(&self) -> Arc<State> {
         Arc::clone(&self.state)
