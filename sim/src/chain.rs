@@ -88,6 +88,7 @@ impl ChainActor {
         if !scenario.real_signatures {
             mirror.take_stand_ins();
         }
+        let confirmations = u64::from(scenario.confirmations);
         let params = params(scenario);
         let deployment = Deployment { supply: SUPPLY, reserve: RESERVE, params: params.clone() };
         let fees = scenario.free_events.map_or_else(Prices::default, |free_events| Prices {
@@ -99,8 +100,10 @@ impl ChainActor {
         let addresses = deploy_with(&mut mirror, &owner, &deployment, &economy, start_s);
         let addresses = addresses.expect("a fresh chain takes the contracts");
         let mirror = SharedMirror::new(mirror);
-        let confirmations = u64::from(scenario.confirmations);
-        let follower = Follower::new(mirror.clone(), addresses, params, confirmations);
+        let mut follower = Follower::new(mirror.clone(), addresses, params, confirmations);
+        follower.advance().expect("nothing was replaced yet");
+        // From here on what counts is followed at once, and nobody looks further back.
+        mirror.lock().keep_blocks(scenario.confirmations as usize);
         let mut chain = Self {
             mirror,
             addresses,

@@ -34,13 +34,7 @@ impl ChainActor {
     pub fn branch(&self, blocks: u64) -> Branch {
         let after = self.mirror.height();
         let provider = Provider { mirror: self.mirror.clone(), after, until: after + blocks };
-        let params = self.view().params.clone();
-        let mut branch = Branch {
-            follower: Follower::new(provider, self.addresses, params, self.confirmations),
-            until: after + blocks,
-        };
-        branch.advance().expect("it is the others' chain so far");
-        branch
+        Branch { follower: self.follower.through(provider), until: after + blocks }
     }
 
     /// Whether a branch's provider is back on the chain.

@@ -23,6 +23,8 @@ pub mod publisher;
 pub mod reader;
 pub mod subscriber;
 
+use std::io::Write as _;
+
 use weir_kernel::batch::{Batch, NewEvent, Signature, UnsignedBatch, content_type};
 use weir_kernel::broker::Reply;
 use weir_kernel::ids::{Address, Hash};
@@ -135,25 +137,35 @@ impl Signer {
     }
 }
 
+/// Bytes of an event without its padding, at most.
+const EVENT_BYTES: usize = 96;
+
 /// Events as devices send them: small JSON objects, now and then a large one. They grow from a number; from 0 the
 /// smallest.
 fn events(payload: u64, count: u64, wall_ms: u64, last_ms: u64) -> Vec<NewEvent> {
     let (wall_ms, mut random) = (wall_ms.max(last_ms), Random::from_number(payload));
     (0..count)
         .map(|number| {
-            let text = if payload == 0 { format!("{{\"n\":{number}}}") } else { event(&mut random, number) };
+            let text = if payload == 0 {
+                format!("{{\"n\":{number}}}").into_bytes()
+            } else {
+                event(&mut random, number)
+            };
             NewEvent::new(wall_ms, content_type::JSON, text)
         })
         .collect()
 }
 
-fn event(random: &mut Random, number: u64) -> String {
-    let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) };
-    format!(
-        "{{\"device\":\"sensor-{}\",\"celsius\":{}.{},\"number\":{number},\"note\":\"{}\"}}",
-        random.below(1_000),
-        random.below(60),
-        random.below(10),
-        "x".repeat(padding as usize)
+fn event(random: &mut Random, number: u64) -> Vec<u8> {
+    let padding = if random.chance(20_000) { random.below(20_000) } else { random.below(120) } as usize;
+    let (device, degrees, tenths) = (random.below(1_000), random.below(60), random.below(10));
+    let mut text = Vec::with_capacity(EVENT_BYTES + padding);
+    write!(
+        text,
+        "{{\"device\":\"sensor-{device}\",\"celsius\":{degrees}.{tenths},\"number\":{number},\"note\":\""
     )
+    .expect("memory takes what is written to it");
+    text.resize(text.len() + padding, b'x');
+    text.extend_from_slice(b"\"}");
+    text
 }

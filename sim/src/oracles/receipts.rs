@@ -23,8 +23,13 @@ use crate::surroundings::note;
 /// sends no frame, so that eight others may be one more than it remembers.
 const EDGES_A_LANE: usize = 8;
 
-/// What an edge was told of a lane: up to where, and in which epoch.
-type Told = BTreeMap<(Address, LaneId), (u64, Epoch)>;
+/// An edge that was told of a lane.
+#[derive(Debug)]
+struct Told {
+    edge: Address,
+    /// Up to where and in which epoch; `None` once that is sealed, or the lane forked.
+    receipt: Option<(u64, Epoch)>,
+}
 
 /// A replica's receipts.
 #[derive(Debug, Default)]
@@ -33,9 +38,8 @@ struct Replica {
     epoch: Epoch,
     /// The last epoch that it acknowledged in, since it started.
     present: Option<Epoch>,
-    told: Told,
     /// Edges that it told of each lane since it started: it remembers the first few.
-    edges: BTreeMap<LaneId, BTreeSet<Address>>,
+    told: BTreeMap<LaneId, Vec<Told>>,
     /// It promised something and lost its disk in this epoch.
     lost: Option<Epoch>,
 }
@@ -104,8 +108,12 @@ impl Receipts {
         }
         (replica.epoch, replica.present) = (replica.epoch.max(*epoch), Some(*epoch));
         for head in heads {
-            replica.told.insert((to, head.lane), (head.next_sequence, *epoch));
-            replica.edges.entry(head.lane).or_default().insert(to);
+            let receipt = Some((head.next_sequence, *epoch));
+            let told = replica.told.entry(head.lane).or_default();
+            match told.iter_mut().find(|told| told.edge == to) {
+                Some(told) => told.receipt = receipt,
+                None => told.push(Told { edge: to, receipt }),
+            }
         }
     }
 
@@ -117,15 +125,17 @@ impl Receipts {
                 continue;
             };
             let contents = &disk.handed;
-            replica.told.retain(|(_, lane), (next, _)| {
-                *next > contents.sealed(lane) && !contents.forks.contains_key(lane)
+            for (lane, told) in &mut replica.told {
+                let (sealed, forked) = (contents.sealed(lane), contents.forks.contains_key(lane));
+                let over = |told: &&mut Told| told.receipt.is_some_and(|(next, _)| forked || next <= sealed);
+                told.iter_mut().filter(over).for_each(|told| told.receipt = None);
+            }
+            let remembered = replica.told.iter().filter(|(_, told)| told.len() < EDGES_A_LANE);
+            let open = remembered.flat_map(|(lane, told)| {
+                told.iter().filter_map(move |told| Some((told.edge, *lane, told.receipt?)))
             });
-            let edges = &replica.edges;
-            let silent = replica.told.iter().find(|((_, lane), (_, epoch))| {
-                Some(*epoch) != replica.present
-                    && edges.get(lane).is_some_and(|edges| edges.len() < EDGES_A_LANE)
-            });
-            if let Some(((edge, lane), (next, epoch))) = silent {
+            let silent = open.filter(|(_, _, (_, epoch))| Some(*epoch) != replica.present).min();
+            if let Some((edge, lane, (next, epoch))) = silent {
                 let what = format!(
                     "{who} in partition {partition} told {edge} in epoch {epoch} that it has lane {lane} up to \
                      {next}, and does not repeat it in epoch {:?}",
@@ -140,7 +150,6 @@ impl Receipts {
     pub fn on_crash(&mut self, who: Address, wiped: bool, epoch: Epoch) {
         for replica in self.replicas.get_mut(&who).into_iter().flat_map(BTreeMap::values_mut) {
             replica.told.clear();
-            replica.edges.clear();
             replica.present = None;
             if wiped && replica.epoch > 0 {
                 replica.lost = Some(epoch);
