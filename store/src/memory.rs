@@ -247,7 +247,7 @@ fn write(shared: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
 type Key = SmallVec<[u8; 64]>;
 
 /// Room for so many replaced rows stays between syncs: what a batch with its mark replaces.
-const UNDO_KEPT: usize = 6;
+const UNDO_KEPT: usize = 8;
 
 /// What the disk holds.
 #[derive(Default)]
@@ -266,35 +266,28 @@ struct State {
     session: u64,
 }
 
-/// What a row held before it was set or removed; `None` where there was none.
+/// What a row held before it was set or removed; `None` where there was none. Large ones lie elsewhere, because the list
+/// has room for several on each of many disks.
 enum Replaced {
     Batch((PartitionId, u64), Option<Arc<[u8]>>),
-    Entry((LaneId, u64), Option<LaneEntry>),
-    Run(RunKey, Option<Run>),
+    Entry((LaneId, u64), Option<Box<LaneEntry>>),
+    Run(RunKey, Option<Box<Run>>),
     Appended((Scope, u64), Option<Appended>),
     Row((Table, Key), Option<Arc<[u8]>>),
     Totals(PartitionId, Option<Totals>),
 }
 
 impl State {
-    /// Sets or removes a row; returns what sets it as it was.
-    fn exchange(&mut self, row: Replaced) -> Replaced {
+    /// Sets a row as it was.
+    fn restore(&mut self, row: Replaced) {
         match row {
-            Replaced::Batch(key, new) => Replaced::Batch(key, put_rising(&mut self.batches, key, new)),
-            Replaced::Entry(key, new) => Replaced::Entry(key, put_rising(&mut self.lanes, key, new)),
-            Replaced::Appended(key, new) => Replaced::Appended(key, put_rising(&mut self.appends, key, new)),
-            Replaced::Run(key, new) => Replaced::Run(key, put(&mut self.runs, &key, new)),
-            Replaced::Totals(key, new) => Replaced::Totals(key, put(&mut self.totals, &key, new)),
-            Replaced::Row(key, new) => {
-                let old = put(&mut self.rows, &key, new);
-                Replaced::Row(key, old)
-            }
+            Replaced::Batch(key, old) => _ = put_rising(&mut self.batches, key, old),
+            Replaced::Entry(key, old) => _ = put_rising(&mut self.lanes, key, old.map(|old| *old)),
+            Replaced::Run(key, old) => _ = put(&mut self.runs, &key, old.map(|old| *old)),
+            Replaced::Appended(key, old) => _ = put_rising(&mut self.appends, key, old),
+            Replaced::Row(key, old) => _ = put(&mut self.rows, &key, old),
+            Replaced::Totals(key, old) => _ = put(&mut self.totals, &key, old),
         }
-    }
-
-    fn set(&mut self, row: Replaced) {
-        let replaced = self.exchange(row);
-        self.undo.push(replaced);
     }
 
     /// Takes back what was replaced since the list was so long.
@@ -302,7 +295,7 @@ impl State {
         while self.undo.len() > begun
             && let Some(replaced) = self.undo.pop()
         {
-            self.exchange(replaced);
+            self.restore(replaced);
         }
     }
 
@@ -365,27 +358,34 @@ impl Changes for State {
     }
 
     fn set_batch(&mut self, key: (PartitionId, u64), bytes: Option<Arc<[u8]>>) {
-        self.set(Replaced::Batch(key, bytes));
+        let old = put_rising(&mut self.batches, key, bytes);
+        self.undo.push(Replaced::Batch(key, old));
     }
 
     fn set_entry(&mut self, key: (LaneId, u64), entry: Option<LaneEntry>) {
-        self.set(Replaced::Entry(key, entry));
+        let old = put_rising(&mut self.lanes, key, entry);
+        self.undo.push(Replaced::Entry(key, old.map(Box::new)));
     }
 
     fn set_run(&mut self, key: RunKey, run: Option<Run>) {
-        self.set(Replaced::Run(key, run));
+        let old = put(&mut self.runs, &key, run);
+        self.undo.push(Replaced::Run(key, old.map(Box::new)));
     }
 
     fn set_appended(&mut self, key: (Scope, u64), appended: Option<Appended>) {
-        self.set(Replaced::Appended(key, appended));
+        let old = put_rising(&mut self.appends, key, appended);
+        self.undo.push(Replaced::Appended(key, old));
     }
 
     fn set_row(&mut self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) {
-        self.set(Replaced::Row((table, Key::from_slice(key)), value));
+        let key = (table, Key::from_slice(key));
+        let old = put(&mut self.rows, &key, value);
+        self.undo.push(Replaced::Row(key, old));
     }
 
     fn set_totals(&mut self, partition: PartitionId, totals: Totals) {
-        self.set(Replaced::Totals(partition, Some(totals)));
+        let old = put(&mut self.totals, &partition, Some(totals));
+        self.undo.push(Replaced::Totals(partition, old));
     }
 }
 
