@@ -39,7 +39,8 @@ pub struct Sealer {
     partition: PartitionId,
     /// What was signed and is not sealed, rising by key. Few at a time: a map has room for eleven as soon as it has one.
     reports: Vec<Box<ReportRow>>,
-    sealing: Option<Sealing>,
+    /// There is none most of the time.
+    sealing: Option<Box<Sealing>>,
     witness: Witness,
 }
 
@@ -179,7 +180,7 @@ impl Sealer {
             sealing => {
                 ctx.mark_if(epoch > replica.sealed_epoch + 1, Rare::SealOfManyEpochs);
                 ctx.mark_if(sets.len() > 1, Rare::HandoverSeal);
-                *sealing = Some(Sealing {
+                *sealing = Some(Box::new(Sealing {
                     epoch,
                     previous: replica.checksum,
                     sets,
@@ -190,7 +191,7 @@ impl Sealer {
                     considering: None,
                     sent_us: 0,
                     lead: None,
-                });
+                }));
             }
         }
         self.send_closing(ctx, replica);
