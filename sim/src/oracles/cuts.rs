@@ -28,14 +28,27 @@ pub struct Cuts {
     sealed: BTreeMap<PartitionId, Sealed>,
     /// Lanes that were opened and found their partition.
     lanes: usize,
-    /// Reports that a node has written, by what it signs for them.
-    written: BTreeMap<(usize, Hash), (ReportKey, Hash)>,
-    signed: BTreeMap<(usize, ReportKey), Hash>,
+    /// Reports that each node has written.
+    written: BTreeMap<usize, Vec<Written>>,
     /// The last checksum that the chain sealed.
     checksums: BTreeMap<PartitionId, Hash>,
     /// What late reports of sealed cuts sign.
     late: BTreeSet<Hash>,
 }
+
+/// A report that a node has written.
+#[derive(Debug)]
+struct Written {
+    /// What the node signs for it.
+    digest: Hash,
+    key: ReportKey,
+    checksum: Hash,
+    /// Whether it is the first of its key that the node has signed.
+    is_first: bool,
+}
+
+/// Room is made for so many more reports at once: twice as much each time would stand empty at thousands of nodes.
+const MORE_WRITTEN: usize = 4;
 
 #[derive(Debug, Default)]
 struct Sealed {
@@ -84,11 +97,23 @@ impl Cuts {
                     let coordinator = &view.contracts.coordinator;
                     let digest = report_signing_hash(view.chain_id, coordinator, &entry.hash());
                     let key = (entry.partition, entry.epoch, entry.round, entry.previous);
-                    self.written.insert((node, digest), (key, entry.checksum));
+                    self.note_written(node, digest, key, entry.checksum);
                 }
                 _ => {}
             }
         }
+    }
+
+    fn note_written(&mut self, node: usize, digest: Hash, key: ReportKey, checksum: Hash) {
+        let written = self.written.entry(node).or_default();
+        // One that is written again is one of the newest.
+        if written.iter().rev().any(|written| written.digest == digest) {
+            return;
+        }
+        if written.len() == written.capacity() {
+            written.reserve_exact(MORE_WRITTEN);
+        }
+        written.push(Written { digest, key, checksum, is_first: false });
     }
 
     /// Brokers adopt cuts in their order, so the first to adopt one has told of all before it.
@@ -138,12 +163,18 @@ impl Cuts {
         if self.late.contains(&digest) {
             return;
         }
-        let Some((key, checksum)) = self.written.get(&(node, digest)).copied() else {
+        let written = self.written.entry(node).or_default();
+        let Some(at) = written.iter().rposition(|written| written.digest == digest) else {
             let what = format!("node {node} signs what it did not write");
             note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);
             return;
         };
-        let first = *self.signed.entry((node, key)).or_insert(checksum);
+        let (key, checksum) = (written[at].key, written[at].checksum);
+        let first = written.iter().find(|written| written.is_first && written.key == key);
+        let first = first.map_or(checksum, |first| first.checksum);
+        if first == checksum {
+            written[at].is_first = true;
+        }
         if first != checksum {
             let what = format!("node {node} signed {first} and {checksum} for {key:?}");
             note_about(violations, now_us, "one report", what, vec![Actor::Node(node as u32)]);
