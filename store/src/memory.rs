@@ -266,8 +266,8 @@ struct State {
     session: u64,
 }
 
-/// What a row held before it was set or removed; `None` where there was none. Large ones lie elsewhere, because the list
-/// has room for several on each of many disks.
+/// What a row held before it was set or removed; `None` where there was none. Large ones lie elsewhere, because the
+/// list has room for several on each of many disks.
 enum Replaced {
     Batch((PartitionId, u64), Option<Arc<[u8]>>),
     Entry((LaneId, u64), Option<Box<LaneEntry>>),

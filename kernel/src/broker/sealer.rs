@@ -37,7 +37,7 @@ use crate::rules::Bug;
 #[derive(Clone, Debug)]
 pub struct Sealer {
     partition: PartitionId,
-    /// What was signed and is not sealed, rising by key. Few at a time: a map has room for eleven as soon as it has one.
+    /// What was signed and is not sealed, rising by key. Few at a time: a map has room for eleven from its first on.
     reports: Vec<Box<ReportRow>>,
     /// There is none most of the time.
     sealing: Option<Box<Sealing>>,
