@@ -38,7 +38,7 @@ use crate::rules::Bug;
 pub struct Sealer {
     partition: PartitionId,
     /// What was signed and is not sealed, rising by key. Few at a time: a map has room for eleven from its first on.
-    #[allow(clippy::vec_box, reason = "a vector of rows has room for four as soon as it has one, of 250 bytes each")]
+    #[allow(clippy::vec_box, reason = "a vector of rows has room for four from its first on")]
     reports: Vec<Box<ReportRow>>,
     sealing: Option<Box<Sealing>>,
     witness: Witness,
