@@ -249,10 +249,9 @@ impl Node {
     /// The log's: then it takes nothing any more.
     pub fn expire(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
         let Some(process) = &mut self.process else { return Ok(0) };
-        let Expiry { partition, slot, before_ms, up_to_index } = *expiry;
         let mut all = 0;
         loop {
-            let batches = process.log.expire(partition, slot, before_ms, up_to_index)?;
+            let batches = process.log.let_go(expiry)?;
             if batches == 0 {
                 return Ok(all);
             }

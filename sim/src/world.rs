@@ -419,6 +419,13 @@ impl World<'_> {
             }
             Trace::Quarantined(..) => self.report.quarantines += 1,
             Trace::ForkFound(..) => self.report.forks_found += 1,
+            Trace::PartitionLeft(partition) => {
+                self.report.left += 1;
+                let here = &self.nodes[node];
+                let Some(broker) = here.broker() else { return };
+                let (who, known) = ((here.address, *partition), (&**broker.view(), &self.publications));
+                self.oracles.brokers.on_left(self.now_us, who, known, violations);
+            }
             Trace::RowDamaged(what) => {
                 let what = format!("node {node}: {what}");
                 note_about(violations, self.now_us, "rows", what, vec![Actor::Node(node as u32)]);

@@ -36,6 +36,10 @@ pub struct PartitionRow {
     pub open_epoch: Epoch,
     /// Nothing is signed until the chain has sealed this epoch or a later one: the store lost its memory.
     pub quarantine: Option<Epoch>,
+    /// This broker left the partition and gives back what it holds: other rows may be left of it, and count for nothing.
+    pub leaving: bool,
+    /// Batches with an append index up to this were given back, whether the log has dropped them yet or not; 0 for none.
+    pub left_index: u64,
 }
 
 /// What a replica remembers of a lane that was sealed at least once, or closed.

@@ -115,6 +115,12 @@ impl Sealer {
         self.sealing = None;
     }
 
+    /// Whether what was signed here is of sealed epochs, and no misconduct is left to be punished.
+    pub fn is_settled(&self, view: &State, sealed_epoch: Epoch) -> bool {
+        let is_past = self.reports.keys().all(|key| key.0 <= sealed_epoch);
+        is_past && self.witness.proofs().all(|proof| proof.is_over(view))
+    }
+
     /// One of the cuts signed here may be the one that the chain has sealed: then nobody needs to be asked for it.
     pub fn offer_cuts(&self, ctx: &mut Context<'_>, replica: &mut Replica) {
         for row in self.reports.values() {
@@ -124,24 +130,24 @@ impl Sealer {
 
     /// The chain moved on: drops what is sealed, begins the next seal, changes rounds.
     pub fn on_view(&mut self, ctx: &mut Context<'_>, replica: &mut Replica) {
-        self.forget_sealed(ctx, replica);
+        self.forget_up_to(ctx, replica.sealed_epoch);
         self.begin(ctx, replica);
         self.progress(ctx, replica);
     }
 
-    fn forget_sealed(&mut self, ctx: &mut Context<'_>, replica: &Replica) {
-        let (partition, sealed_epoch) = (self.partition, replica.sealed_epoch);
-        let gone: Vec<ReportKey> = self.reports.keys().filter(|key| key.0 <= sealed_epoch).copied().collect();
-        for key in gone {
+    /// Forgets what was signed and seen of epochs up to this one, and proofs that are over.
+    pub fn forget_up_to(&mut self, ctx: &mut Context<'_>, sealed_epoch: Epoch) {
+        let gone = self.reports.keys().filter(|key| key.0 <= sealed_epoch).copied();
+        for key in gone.collect::<Vec<ReportKey>>() {
             self.reports.remove(&key);
-            ctx.write(Record::Remove { table: Table::Report, key: rows::report_key(partition, &key) });
+            ctx.write(Record::Remove { table: Table::Report, key: rows::report_key(self.partition, &key) });
         }
         if self.reports.is_empty() {
             // A map that was emptied keeps its memory, and this one is empty most of the time.
             self.reports = BTreeMap::new();
         }
         for identity in self.witness.forget(ctx.view, sealed_epoch) {
-            let key = misconduct::row_key(partition, &identity);
+            let key = misconduct::row_key(self.partition, &identity);
             ctx.write(Record::Remove { table: Table::Evidence, key });
         }
     }
