@@ -7,9 +7,9 @@ use weir_kernel::agreement::{Cut, Fork, LaneHead};
 use weir_kernel::batch::{Batch, LaneWriter, NewEvent, content_type};
 use weir_kernel::broker::lane::Mark;
 use weir_kernel::broker::rows::{PartitionRow, ReportRow};
-use weir_kernel::broker::{Message, SignedEntry};
+use weir_kernel::broker::{Message, MovedLane, SignedEntry};
 use weir_kernel::coordinator::{Entry, report_signing_hash};
-use weir_kernel::ids::{Address, Hash, PartitionId, StreamId, StreamPartition};
+use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Record, Slice};
 use weir_kernel::signature::{KEYED_HASH, keyed_report};
 use weir_kernel::wire::{encode, encode_row};
@@ -92,6 +92,11 @@ fn frames() -> Vec<Vec<u8>> {
     };
     let order = vec![Slice { batch: 1, first: 1, count: 2 }];
     let previous = Hash([3; 32]);
+    let moved = MovedLane { lane, next_sequence: 4, opening_block: 12, last_time_ms: 1002 };
+    let (since, after) = (3, LaneId::ZERO);
+    let surveyed =
+        Message::Surveyed { partition, slot: SLOT, since, after, up_to: 5, lanes: vec![moved], more: true };
+    let header = Some(Box::new(batches(b'a')[1].signed_header()));
     vec![
         encode(&Message::Append { partition }, &attached),
         encode(&Message::Live { partition, slot: SLOT, previous_index: 1, index: 2 }, &attached[..1]),
@@ -107,6 +112,10 @@ fn frames() -> Vec<Vec<u8>> {
         encode(&Message::Read { token: 8, query: range, budget_bytes: 1000 }, &[]),
         encode(&Message::Withdrawn { partition, slot: SLOT, lane, from: 1 }, &[]),
         encode(&Message::Heads { partition, heads }, &[]),
+        encode(&Message::Survey { partition, slot: SLOT, since, after }, &[]),
+        encode(&surveyed, &[]),
+        encode(&Message::ReadLane { token: 8, partition, lane, from: 1 }, &[]),
+        encode(&Message::Gone { partition, lane, epoch, before: 4, header }, &[]),
     ]
 }
 
@@ -156,11 +165,29 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// Runs that only publish, that crash, and that lie.
+/// Runs that only publish, that crash, and that lie; in one a liar claims, epoch for epoch, what others left out.
 fn kernel_steps() -> Vec<Vec<u8>> {
     let quiet: Vec<u8> = (0..60).flat_map(|at: u8| [20, at, at, 3, 1, 5, 12, at, 0, 0, 0, 0]).collect();
     let blocks: Vec<u8> =
         (0..60).flat_map(|at: u8| [20, at, at, 0, 1, 2, 17, at, 12, at, 4, at, 0]).collect();
     let random = (0..4).map(|seed| Numbers::new(seed).bytes(1200));
-    [vec![], [vec![0], quiet].concat(), [vec![1], blocks].concat()].into_iter().chain(random).collect()
+    let quiet = [vec![], [vec![0], quiet].concat(), [vec![1], blocks].concat()];
+    quiet.into_iter().chain(random).chain([surveys()]).collect()
+}
+
+/// A client follows everything, lanes go on, and whenever an epoch begins a liar says that they got further, then
+/// shows batches, or asks itself.
+fn surveys() -> Vec<u8> {
+    let subscribe = vec![24, 0, 0, 0, 3, 0, 1];
+    let round = |at: u8| {
+        let publish = [20, at, 1 + 4 * at, 1, 2, at, at, 0];
+        let stored = [0, 0, 0].repeat(12).into_iter().chain([12, 0, 12, 1, 12, 2]).chain([0, 0, 0].repeat(6));
+        let block = [17, 0, 18, 1, 18, 2];
+        let claim = [30, 0, 23, at, 1, at, at, 0, 2, at, 0, 1, 6, 9, 9, 1, at, 1, 7, 9, 9, 1, 9, 0, at];
+        let later = [19, 0, 200, 19, 0, 200];
+        let show = [30, 0, 15, at, 1, 0, 0, 1, 0, at, 1, 1, at, at, 0, at, 1, at, 2, at, 3, 0];
+        let ask = [30, 0, 22, at, at, 0, 9, 0, 1, 30, 0, 24, at, 3, at, 0, 2];
+        publish.into_iter().chain(stored).chain(block).chain(claim).chain(later).chain(show).chain(ask)
+    };
+    [1].into_iter().chain(subscribe).chain((0..24).flat_map(round)).collect()
 }

@@ -200,6 +200,14 @@ pub const MAX_SURVEYED_LANES: usize = 1024;
 /// What another replica holds and has not come after this long is doubted: several times what a live batch takes.
 pub const SURVEY_GRACE_US: u64 = 4_000_000;
 
+/// Lanes of a feed of which an edge remembers how far everybody who follows it has them, twice: several answers to
+/// surveys, which come late or in parts. What is forgotten is looked up in each subscription.
+pub const MAX_REACHED_LANES: usize = 4 * MAX_SURVEYED_LANES;
+
+/// Epochs before its beginning from which lanes concern a subscription that begins now: the seal of what was stored
+/// when it began may come that late.
+pub const LATEST_EPOCHS: u64 = 2;
+
 /// Times that a replica is asked to show what it says is left out.
 pub const SURVEY_ATTEMPTS: u32 = 3;
 
@@ -220,7 +228,8 @@ pub const CHUNK_BYTES: u32 = 256 << 10;
 pub const SUBSCRIPTION_WINDOW_BYTES: u64 = 1 << 20;
 
 /// How long an event may be on its way from its publisher's clock to a replica's disk: as long as an edge tries. A
-/// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap.
+/// subscription from now on that moves to another replica looks back this far: rather an event too many than a gap. A
+/// clock that is further ahead of the newest block is not believed.
 pub const LATEST_SLACK_MS: u64 = PUBLISH_TIMEOUT_US / 1_000;
 
 /// Changes of seats that a view of the chain remembers, so that brokers look at what changed and not at everything:

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address as EthereumAddress, B256, Bytes, TxKind, U256};
 use weir_chain::deploy::{Addresses, Deployment, Economy, deploy_with};
 use weir_chain::facts::decode_block;
-use weir_chain::limits::{BROKER_ETHER_WEI, TX_GAS_LIMIT};
+use weir_chain::limits::{BROKER_ETHER_WEI, MAX_POOL_TRANSACTIONS, TX_GAS_LIMIT};
 use weir_chain::mirror::{Genesis, Mirror};
 use weir_chain::port::{Chain as _, SharedMirror};
 use weir_chain::wallet::{Account, Wallet};
@@ -215,8 +215,12 @@ impl ChainActor {
         self.views.get(at).map_or_else(|| self.view(), Arc::clone)
     }
 
-    /// Registers a broker with a stake of so many tickets.
-    pub fn register(&mut self, wallet: &Wallet, number: u32, tickets: u8) {
+    /// Registers a broker with a stake of so many tickets; false if the pool is too full for that now.
+    pub fn register(&mut self, wallet: &Wallet, number: u32, tickets: u8) -> bool {
+        // It approves the stake, and pays it.
+        if self.waiting.len() + 2 > MAX_POOL_TRANSACTIONS {
+            return false;
+        }
         let params = self.view().params.clone();
         let stake = params.ticket_stake * u128::from(tickets.max(1));
         let coordinator = self.addresses.coordinator;
@@ -228,6 +232,7 @@ impl ChainActor {
         );
         let endpoint = format!("127.0.0.1:{number}");
         self.send(wallet, coordinator, calldata::register(stake, &endpoint, B256::repeat_byte(1)), CALL_GAS);
+        true
     }
 
     /// Seats all brokers, once, when so many have their draws: whoever wants to may do that, and one who is no broker

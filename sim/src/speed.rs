@@ -77,7 +77,7 @@ const SEED: u64 = 1;
 pub const REPLICAS: u8 = 4;
 
 /// When every partition has its first members and has sealed, in virtual seconds: blocks take so many registrations,
-/// draws and changes of seats.
+/// draws and changes of seats, and the last partition that is founded seals after the next whole epoch.
 fn founded_s(brokers: u32) -> u64 {
     60 + 2 * epoch_s(brokers) + u64::from(brokers) * 80 / 1_000
 }
@@ -86,9 +86,9 @@ fn founded_s(brokers: u32) -> u64 {
 /// eight messages a second.
 pub fn load(brokers: u32, measured_s: u64) -> Scenario {
     let founded_s = founded_s(brokers);
-    // After the measured part nothing is published, and every partition is sealed again: an epoch and some time to
-    // seal.
-    let heal_ms = epoch_s(brokers) * 1_500;
+    // After the measured part nothing is published, and every partition is sealed again: an epoch to its end, and as
+    // long to seal it.
+    let heal_ms = epoch_s(brokers) * 2_000;
     Scenario {
         replicas: REPLICAS,
         epoch_blocks: epoch_blocks(brokers),

@@ -223,9 +223,7 @@ impl World<'_> {
                     self.chain.submit(&self.nodes[node].wallet, &intent);
                 }
             }
-            Event::Register { node, tickets } => {
-                self.chain.register(&self.nodes[node].wallet, node as u32, tickets);
-            }
+            Event::Register { node, tickets } => self.register(node, tickets),
             Event::Join { node, tickets } => {
                 self.start(node);
                 self.heap.schedule(self.now_us + 300_000, Event::Register { node, tickets });

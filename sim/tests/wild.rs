@@ -1,7 +1,7 @@
-//! Tapes of runs in which everything happens at once.
+//! Runs in which everything happens at once.
 
 use weir_kernel::rules::Rules;
-use weir_sim::{Options, Scenario, Source, Tape, replay, simulate};
+use weir_sim::{Options, Scenario, Source, Tape, replay, run, simulate};
 
 /// What liars, torn writes, corruption and late inclusion decide is on the tape.
 #[test]
@@ -18,4 +18,12 @@ fn tapes_of_wild_seeds_repeat_them() {
         let tape = Tape::decode(&tape.encode()).expect("what was written can be read");
         assert_eq!(replay(&tape, Rules::sound()).report, outcome.report);
     }
+}
+
+/// A lane is withdrawn whole from a subscription that began within it: what it began after is no gap.
+#[test]
+fn a_subscription_from_a_time_outlives_a_fork_before_it() {
+    let report = run(1_014, &Scenario::wild(1_014));
+    assert!(report.withdrawals > 0, "somebody was told of the fork");
+    assert_eq!(report.violations, []);
 }

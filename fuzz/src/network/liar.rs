@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use weir_kernel::agreement::{Cut, Fork, LaneHead};
-use weir_kernel::broker::{Message, RefusalCode, SignedEntry};
+use weir_kernel::broker::{Message, MovedLane, RefusalCode, SignedEntry};
 use weir_kernel::coordinator::{Entry, State, report_signing_hash};
 use weir_kernel::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Query, Slice, Table};
@@ -42,20 +42,12 @@ impl Knowledge<'_> {
     }
 
     fn bare_message(&self, input: &mut Input<'_>) -> Message {
-        let kind = input.below(22);
+        let kind = input.below(26);
         let partition = PartitionId(input.below(3) as u32);
         match kind {
             0 => Message::Append { partition },
             1 => Message::Acknowledge { partition, epoch: self.epoch(input), heads: self.heads(input) },
-            2 => Message::Refuse {
-                partition,
-                lane: self.lane(input),
-                sequence: input.number(),
-                code: *input
-                    .pick(&[RefusalCode::Invalid, RefusalCode::Forked, RefusalCode::Unavailable])
-                    .expect("three"),
-                reason: "so it is".to_string(),
-            },
+            2 => self.refuse(input, partition),
             3 => Message::Fetch { partition, lane: self.lane(input), from: input.number() },
             4 => Message::Repair { partition, lane: self.lane(input) },
             5 => Message::Closing {
@@ -79,11 +71,7 @@ impl Knowledge<'_> {
             10 => Message::HeadsWanted { partition },
             11 => Message::Heads { partition, heads: self.heads(input) },
             12 => Message::CutsWanted { partition, after_epoch: self.epoch(input) },
-            13 => Message::Cuts {
-                partition,
-                after_epoch: self.epoch(input),
-                cuts: (0..input.below(3)).map(|_| self.cut(input, partition)).collect(),
-            },
+            13 => self.cuts(input, partition),
             14 => {
                 Message::Read { token: input.number(), query: self.query(input, partition), budget_bytes: 9 }
             }
@@ -98,13 +86,79 @@ impl Knowledge<'_> {
                 previous_index: input.number(),
                 index: input.number(),
             },
-            _ => Message::Withdrawn {
+            21 => Message::Withdrawn {
                 partition,
                 slot: self.slot(input),
                 lane: self.lane(input),
                 from: input.number(),
             },
+            22 => Message::Survey {
+                partition,
+                slot: self.slot(input),
+                since: self.epoch(input),
+                after: self.after(input),
+            },
+            23 => self.surveyed(input, partition),
+            24 => Message::ReadLane {
+                token: input.number(),
+                partition,
+                lane: self.lane(input),
+                from: input.number(),
+            },
+            _ => self.gone(input, partition),
         }
+    }
+
+    fn refuse(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let (lane, sequence) = (self.lane(input), input.number());
+        let codes = [RefusalCode::Invalid, RefusalCode::Forked, RefusalCode::Unavailable];
+        let code = *input.pick(&codes).expect("three");
+        Message::Refuse { partition, lane, sequence, code, reason: "so it is".to_string() }
+    }
+
+    fn cuts(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let after_epoch = self.epoch(input);
+        let cuts = (0..input.below(3)).map(|_| self.cut(input, partition)).collect();
+        Message::Cuts { partition, after_epoch, cuts }
+    }
+
+    /// What moved, of the real lanes and of others. Who asked has asked since the beginning, or a few epochs ago.
+    fn surveyed(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let since = if input.byte() & 1 == 1 { 0 } else { self.epoch(input).saturating_sub(2) };
+        let (slot, after) = (self.slot(input), self.after(input));
+        let mut lanes: Vec<MovedLane> = (0..input.below(4)).filter_map(|_| self.moved(input)).collect();
+        if input.byte() != 0 {
+            lanes.sort_by_key(|moved| moved.lane);
+            lanes.dedup_by_key(|moved| moved.lane);
+        }
+        let (up_to, more) = (self.epoch(input), input.byte() > 200);
+        Message::Surveyed { partition, slot, since, after, up_to, lanes, more }
+    }
+
+    fn moved(&self, input: &mut Input<'_>) -> Option<MovedLane> {
+        let lane = input.pick(self.lanes)?;
+        let header = input.pick(&lane.batches)?.header();
+        Some(MovedLane {
+            lane: if input.byte() == 0 { LaneId([input.byte(); 32]) } else { lane.id },
+            next_sequence: input.near(header.next_sequence()),
+            opening_block: input.near(header.opening_block),
+            last_time_ms: input.near(header.last_time_ms),
+        })
+    }
+
+    /// That the beginning of a lane is not kept, with a real header or none.
+    fn gone(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {
+        let (epoch, before) = (self.epoch(input), input.number());
+        let of = input.pick(self.lanes);
+        let last = of.and_then(|lane| input.pick(&lane.batches));
+        let header =
+            last.filter(|_| input.byte() & 1 == 1).map(|batch| Box::new(batch.signed_header().into_inner()));
+        Message::Gone { partition, lane: self.lane(input), epoch, before, header }
+    }
+
+    /// After which lane a list goes on: mostly it begins.
+    fn after(&self, input: &mut Input<'_>) -> LaneId {
+        if input.byte() > 200 { self.lane(input) } else { LaneId::ZERO }
     }
 
     fn answer(&self, input: &mut Input<'_>, partition: PartitionId) -> Message {

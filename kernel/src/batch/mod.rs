@@ -155,6 +155,8 @@
 mod body;
 mod error;
 mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod header;
 mod lane;
 mod session;

@@ -126,15 +126,11 @@ fn shown(parts: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Batch, LaneWriter, NewEvent, content_type};
+    use crate::batch::fixture::{self, ORIGIN, SLOT};
+    use crate::batch::{Batch, LaneWriter};
     use crate::coordinator::fees::{Allotment, Lane as Settled, Params};
     use crate::coordinator::{Contracts, Params as Coordinator};
-    use crate::ids::{Hash, StreamId};
-    use crate::signature::{KEYED_HASH, keyed_hash};
     use alloc::sync::Arc;
-
-    const ORIGIN: Address = Address([5; 20]);
-    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 2 };
 
     /// Events cost a DATA each; the allotment holds this many.
     fn view(allotted: u128) -> State {
@@ -146,16 +142,8 @@ mod tests {
         view
     }
 
-    fn lane(nonce: u8) -> LaneWriter {
-        LaneWriter::new(SLOT, ORIGIN, 3, [nonce; 16], Hash::ZERO, KEYED_HASH)
-    }
-
     fn next(writer: &mut LaneWriter) -> Batch {
-        let unsigned = writer
-            .next_batch(alloc::vec![NewEvent::new(10, content_type::TEXT, "a")])
-            .expect("one small event fits");
-        let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
-        unsigned.sign(signature).expect("the lane is signed with this type")
+        fixture::next(writer, &[10])
     }
 
     /// Appends a batch as a replica does.
@@ -168,7 +156,7 @@ mod tests {
     #[test]
     fn lanes_of_one_publisher_share_what_is_allotted() {
         let (mut deposits, mut lanes, view) = (Deposits::default(), BTreeMap::new(), view(3));
-        let (mut a, mut b) = (lane(1), lane(2));
+        let (mut a, mut b) = (fixture::writer(1), fixture::writer(2));
         for batch in [next(&mut a), next(&mut b), next(&mut a)] {
             deposits.check(&view, &lanes, batch.header(), batch.lane()).expect("three events are covered");
             append(&mut deposits, &view, &mut lanes, &batch);
@@ -186,7 +174,7 @@ mod tests {
     #[test]
     fn a_settlement_makes_room_and_a_withdrawal_takes_it() {
         let (mut deposits, mut lanes, mut chain) = (Deposits::default(), BTreeMap::new(), view(1));
-        let mut a = lane(1);
+        let mut a = fixture::writer(1);
         let (first, second) = (next(&mut a), next(&mut a));
         append(&mut deposits, &chain, &mut lanes, &first);
         assert!(deposits.check(&chain, &lanes, second.header(), second.lane()).is_err());
@@ -204,7 +192,7 @@ mod tests {
     #[test]
     fn a_network_without_fees_asks_for_nothing() {
         let mut chain = view(0);
-        let batch = next(&mut lane(1));
+        let batch = next(&mut fixture::writer(1));
         assert!(check_alone(&chain, batch.header(), batch.lane()).is_err());
         chain.contracts.fees = Address::ZERO;
         assert!(check_alone(&chain, batch.header(), batch.lane()).is_ok());

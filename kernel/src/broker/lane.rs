@@ -260,23 +260,9 @@ pub fn lane_key(partition: crate::ids::PartitionId, lane: &LaneId) -> alloc::vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Batch, LaneWriter, NewEvent, content_type};
-    use crate::ids::{Hash, StreamId};
-    use crate::signature::{KEYED_HASH, keyed_hash};
-
-    const ORIGIN: Address = Address([5; 20]);
-
-    fn writer() -> LaneWriter {
-        let slot = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
-        LaneWriter::new(slot, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH)
-    }
-
-    fn next(writer: &mut LaneWriter, time_ms: u64, content: &str) -> Batch {
-        let event = NewEvent::new(time_ms, content_type::TEXT, content.as_bytes());
-        let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
-        let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
-        unsigned.sign(signature).expect("the lane is signed with this type")
-    }
+    use crate::batch::Batch;
+    use crate::batch::fixture::{next_saying as next, writer};
+    use crate::ids::Hash;
 
     fn offer(lane: &Lane, batch: &Batch) -> Offer {
         lane.offer(&batch.signed_header(), batch.content_bytes(), false)
@@ -295,7 +281,7 @@ mod tests {
 
     #[test]
     fn batches_come_in_order_and_only_once() {
-        let mut w = writer();
+        let mut w = writer(0);
         let (a, b, c) = (next(&mut w, 10, "a"), next(&mut w, 10, "b"), next(&mut w, 11, "c"));
         let lane = lane_of(&[&a, &b]);
         assert_eq!(offer(&lane, &c), Offer::Next);
@@ -305,7 +291,7 @@ mod tests {
 
     #[test]
     fn two_branches_are_a_proof_whichever_comes_first() {
-        let mut w = writer();
+        let mut w = writer(0);
         let a = next(&mut w, 10, "a");
         let mut other = w.clone();
         let (b, c) = (next(&mut w, 10, "b"), next(&mut other, 10, "c"));
@@ -320,9 +306,9 @@ mod tests {
 
     #[test]
     fn a_wrong_previous_is_a_proof_even_after_a_seal() {
-        let mut w = writer();
+        let mut w = writer(0);
         let a = next(&mut w, 10, "a");
-        let mut other = writer();
+        let mut other = writer(0);
         next(&mut other, 10, "x");
         let after_x = next(&mut other, 10, "y");
         let mut lane = lane_of(&[&a]);
@@ -333,7 +319,7 @@ mod tests {
 
     #[test]
     fn time_never_goes_back_between_batches() {
-        let mut w = writer();
+        let mut w = writer(0);
         let a = next(&mut w, 10, "a");
         let b = next(&mut w, 20, "b");
         let mut header = b.signed_header();
@@ -347,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_named_head_is_held_further_or_on_another_branch() {
-        let mut w = writer();
+        let mut w = writer(0);
         let (a, b) = (next(&mut w, 10, "a"), next(&mut w, 10, "b"));
         let lane = lane_of(&[&a]);
         let (at_a, at_b) = (head_after(a.header()), head_after(b.header()));
@@ -359,7 +345,7 @@ mod tests {
 
     #[test]
     fn cutting_back_leaves_what_is_sealed() {
-        let mut w = writer();
+        let mut w = writer(0);
         let (a, b) = (next(&mut w, 10, "a"), next(&mut w, 10, "b"));
         let mut lane = lane_of(&[&a, &b]);
         let sealed = lane.seal(&head_after(a.header()));
@@ -373,7 +359,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "what is sealed is on disk")]
     fn what_is_not_on_disk_is_never_sealed() {
-        let a = next(&mut writer(), 10, "a");
+        let a = next(&mut writer(0), 10, "a");
         let mut lane = Lane::open(a.header());
         lane.append(a.signed_header(), 1);
         lane.seal(&head_after(a.header()));

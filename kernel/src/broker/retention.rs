@@ -139,11 +139,8 @@ pub fn is_bounded(retention: Retention) -> bool {
 mod tests {
     use super::*;
     use crate::agreement::LaneHead;
-    use crate::batch::{LaneWriter, NewEvent, content_type};
-    use crate::ids::{Address, Hash};
-    use crate::signature::{KEYED_HASH, keyed_hash};
-
-    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+    use crate::batch::fixture::{self, SLOT};
+    use crate::ids::Address;
 
     #[test]
     fn what_one_liar_says_is_not_believed() {
@@ -196,11 +193,7 @@ mod tests {
     }
 
     fn lane(time_ms: u64, sealed: bool) -> Lane {
-        let mut writer = LaneWriter::new(SLOT, Address([5; 20]), 3, [0; 16], Hash::ZERO, KEYED_HASH);
-        let unsigned = writer.next_batch(alloc::vec![NewEvent::new(time_ms, content_type::TEXT, "a")]);
-        let unsigned = unsigned.expect("one small event fits");
-        let signature = keyed_hash(&Address([5; 20]), &unsigned.signing_hash(1));
-        let batch = unsigned.sign(signature).expect("the lane is signed with this type");
+        let batch = fixture::next(&mut fixture::writer(0), &[time_ms]);
         let mut lane = Lane::open(batch.header());
         lane.append(batch.signed_header(), 1);
         lane.durable = 1;

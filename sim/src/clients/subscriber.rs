@@ -1,6 +1,7 @@
 //! Subscribers: they check what they are promised with every event that comes (WP 2.4.4).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use weir_kernel::batch::Header;
 use weir_kernel::broker::{Command, From, RefusalCode, Reply};
@@ -22,7 +23,8 @@ pub struct Subscriber {
     /// Chance, per million and look, of leaving for another edge.
     restless: u32,
     request: u64,
-    next: BTreeMap<LaneId, u64>,
+    /// What came of each lane and still counts.
+    came: BTreeMap<LaneId, Range<u64>>,
     caught_up_us: BTreeMap<StreamPartition, u64>,
     untaken_bytes: u64,
     /// Events that came, over all sessions.
@@ -40,7 +42,7 @@ impl Subscriber {
             slow,
             restless,
             request: 0,
-            next: BTreeMap::new(),
+            came: BTreeMap::new(),
             caught_up_us: BTreeMap::new(),
             untaken_bytes: 0,
             delivered: 0,
@@ -50,7 +52,7 @@ impl Subscriber {
 
     pub(super) fn on_connected(&mut self, s: &mut Surroundings<'_>) {
         self.request += 1;
-        self.next.clear();
+        self.came.clear();
         self.caught_up_us.clear();
         self.untaken_bytes = 0;
         let (request, stream, from) = (self.request, self.stream, self.from);
@@ -103,7 +105,9 @@ impl Subscriber {
                         format!("events of lane {lane} were withdrawn, which never forked"),
                     );
                 }
-                self.next.insert(lane, from);
+                // Where it began further on, the branch that counts begins anew for it.
+                let counts = self.came.remove(&lane).filter(|came| came.start < from);
+                counts.map(|came| self.came.insert(lane, came.start..from));
             }
             Reply::Refused { request, refusal } if request == self.request => {
                 if refusal.code != RefusalCode::Unavailable {
@@ -138,7 +142,7 @@ impl Subscriber {
             );
         }
         let whole = self.from == From::All;
-        let expected = self.next.get(&lane).copied().or(whole.then_some(0));
+        let expected = self.next(lane).or(whole.then_some(0));
         match expected {
             Some(expected)
                 if s.publications.are_old(lane, expected, sequence, s.now_us) && sequence > expected => {}
@@ -152,7 +156,12 @@ impl Subscriber {
             ),
             _ => {}
         }
-        self.next.insert(lane, sequence + count);
+        self.came.entry(lane).or_insert(sequence..sequence).end = sequence + count;
+    }
+
+    /// The sequence after the last that came of a lane.
+    fn next(&self, lane: LaneId) -> Option<u64> {
+        self.came.get(&lane).map(|came| came.end)
     }
 
     /// Acknowledged batches that this subscription should have delivered by now and has not.
@@ -169,11 +178,11 @@ impl Subscriber {
             .acknowledged_of(self.stream)
             .filter(|(_, _, publication)| of_this(publication))
             .filter(|(lane, _, publication)| {
-                self.next.get(lane).is_none_or(|next| *next < publication.next_sequence)
+                self.next(*lane).is_none_or(|next| next < publication.next_sequence)
                     && !publications.is_old(publication, now_us)
             })
             .map(|(lane, sequence, _)| {
-                let next = self.next.get(&lane).copied();
+                let next = self.next(lane);
                 format!(
                     "subscriber {:?}: lane {lane}, sequence {sequence} never came; next is {next:?}",
                     self.from

@@ -13,7 +13,7 @@ use crate::scenario::Scenario;
 use crate::tape::{Actor, Purpose};
 
 /// Kinds that have a rate here. Places stay, so that plans stay: a new kind comes last.
-pub const KINDS: [&str; 29] = [
+pub const KINDS: [&str; 30] = [
     "torn-write",
     "bit-rot",
     "failed-sync",
@@ -43,10 +43,14 @@ pub const KINDS: [&str; 29] = [
     "wire-mutator",
     "dropped-transactions",
     "reorg",
+    "withholder",
 ];
 
-/// The places of kinds that are lies.
+/// The places of kinds that are lies, but for the newest.
 const LIES: std::ops::Range<usize> = 19..27;
+
+/// The lie that came last. It is drawn from a stream of its own, so that seeds that do not draw it stay as they were.
+const NEWEST_LIE: &str = "withholder";
 
 /// The first ordinal of this file's streams, beyond those of [`super::plan`].
 const STREAMS: u64 = 64;
@@ -58,11 +62,12 @@ pub fn is_planned(name: &str) -> bool {
 
 /// Whether a kind is a broker's own will.
 pub fn is_lie(name: &str) -> bool {
-    KINDS[LIES].contains(&name)
+    KINDS[LIES].contains(&name) || name == NEWEST_LIE
 }
 
-/// A subset of all kinds, each with a mean interval; of lies one at most.
-pub fn drawn(random: &mut Random) -> BTreeMap<String, u64> {
+/// A subset of all kinds, each with a mean interval; of lies one at most, each as likely as another. Whether it is the
+/// newest, `newest` says.
+pub fn drawn(random: &mut Random, newest: &mut Random) -> BTreeMap<String, u64> {
     let mut intervals = BTreeMap::new();
     let mut draw = |random: &mut Random, kinds: &[&str]| {
         for name in kinds {
@@ -75,9 +80,11 @@ pub fn drawn(random: &mut Random) -> BTreeMap<String, u64> {
     draw(random, &KINDS[..LIES.start]);
     let (lie, interval_ms) = (random.index(LIES.len()), random.between((12_000, 40_000)));
     let lies = random.chance(650_000);
-    draw(random, &KINDS[LIES.end..]);
+    draw(random, &KINDS[LIES.end..KINDS.len() - 1]);
+    let is_newest = newest.index(LIES.len() + 1) == LIES.len();
     if lies {
-        intervals.insert(KINDS[LIES][lie].to_string(), interval_ms);
+        let lie = if is_newest { NEWEST_LIE } else { KINDS[LIES][lie] };
+        intervals.insert(lie.to_string(), interval_ms);
     }
     intervals
 }
@@ -158,6 +165,7 @@ fn kind(name: &str, random: &mut Random, scenario: &Scenario) -> (FaultKind, u64
         "replayer" => FaultKind::Replayer,
         "flooder" => FaultKind::Flooder,
         "wire-mutator" => FaultKind::WireMutator,
+        "withholder" => FaultKind::Withholder,
         other => unreachable!("{other} is among the kinds"),
     };
     let down_ms = if kind.is_lie() { random.between((10_000, 30_000)) } else { down_ms };
@@ -200,6 +208,23 @@ mod tests {
         liars.sort_unstable();
         liars.dedup();
         assert_eq!(liars.len(), 1);
+    }
+
+    #[test]
+    fn every_kind_is_drawn_and_the_newest_lie_leaves_the_others_as_they_were() {
+        let of = |seed, ordinal| Random::of(seed, Actor::Network, Purpose::Swarm, ordinal);
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..400 {
+            let (one, other) =
+                (drawn(&mut of(seed, 1), &mut of(seed, 2)), drawn(&mut of(seed, 1), &mut of(seed, 3)));
+            let honest = |all: &BTreeMap<String, u64>| {
+                all.clone().into_iter().filter(|(name, _)| !is_lie(name)).collect::<Vec<_>>()
+            };
+            assert_eq!(honest(&one), honest(&other));
+            assert!(one.keys().filter(|name| is_lie(name)).count() <= 1);
+            seen.extend(one.into_keys());
+        }
+        assert!(KINDS.iter().all(|name| seen.contains(*name)), "{seen:?}");
     }
 
     #[test]

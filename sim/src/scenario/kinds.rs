@@ -140,7 +140,8 @@ impl Scenario {
     pub fn wild(seed: u64) -> Self {
         let swarm = Self::swarm(seed);
         let mut random = Random::of(seed, Actor::Network, Purpose::Swarm, 1);
-        let mut fault_intervals_ms = mix::drawn(&mut random);
+        let mut newest = Random::of(seed, Actor::Network, Purpose::Swarm, 2);
+        let mut fault_intervals_ms = mix::drawn(&mut random, &mut newest);
         if swarm.replicas < 4 {
             fault_intervals_ms.retain(|name, _| !mix::is_lie(name));
         }

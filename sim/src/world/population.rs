@@ -121,6 +121,14 @@ impl<'a> World<'a> {
         self.heap.schedule(self.scenario.block_ms * 1_000, Event::Block);
     }
 
+    /// A broker registers, or tries again after the next block.
+    pub(super) fn register(&mut self, node: usize, tickets: u8) {
+        if !self.chain.register(&self.nodes[node].wallet, node as u32, tickets) {
+            let next_us = self.now_us + self.scenario.block_ms * 1_000;
+            self.heap.schedule(next_us, Event::Register { node, tickets });
+        }
+    }
+
     fn add_clients(&mut self) {
         let private = self.chain.private_stream();
         let mut streams: Vec<StreamId> = self.chain.view().streams.keys().copied().collect();

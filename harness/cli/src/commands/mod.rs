@@ -21,6 +21,9 @@ use clap::Subcommand;
 use crate::failure::Failure;
 use crate::global::Global;
 
+/// Bytes of a megabyte in every option that counts them.
+const BYTES_A_MB: u64 = 1_000_000;
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -7,6 +7,7 @@ use weir_client::{DEVELOPMENT_CHAIN_ID, EVERYBODY, Grant, NewStream};
 use weir_kernel::coordinator::Retention;
 use weir_kernel::ids::{Address, StreamId, StreamPartition};
 
+use super::BYTES_A_MB;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::Output;
@@ -127,8 +128,6 @@ pub struct RetainArguments {
 
 /// The largest bound in megabytes that has room in a contract's 64 bits of bytes.
 const MAX_SIZE_MB: u64 = u64::MAX / BYTES_A_MB;
-
-const BYTES_A_MB: u64 = 1_000_000;
 
 fn parse_user(text: &str) -> Result<Address, String> {
     match text {

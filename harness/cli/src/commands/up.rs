@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_node::network::{CHAIN_ID, Network, NetworkError, Options, Summary};
 
+use super::BYTES_A_MB;
 use crate::failure::{Failure, complain};
 
 /// Time between two updates of the status line on a terminal.
@@ -126,7 +127,7 @@ impl Up {
             http: self.http,
             websocket: self.ws,
             samples: !self.no_samples,
-            disk_limit_bytes: self.disk_limit_mb.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+            disk_limit_bytes: self.disk_limit_mb.map(|megabytes| megabytes.saturating_mul(BYTES_A_MB)),
             offline: self.offline,
             ..Options::new(directory)
         })

@@ -144,23 +144,16 @@ impl<'a> Places<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{LaneWriter, NewEvent, content_type};
-    use crate::ids::{Address, Hash, PartitionId, StreamId};
-    use crate::signature::{KEYED_HASH, keyed_hash};
+    use crate::batch::fixture::{self, SLOT};
+    use crate::ids::PartitionId;
     use alloc::sync::Arc;
     use alloc::vec;
 
-    const ORIGIN: Address = Address([5; 20]);
-    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
     const HOME: PartitionId = PartitionId(2);
 
     /// One batch of a lane of its own, with events at these times.
     fn batch(nonce: u8, times: &[u64]) -> Arc<[u8]> {
-        let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [nonce; 16], Hash::ZERO, KEYED_HASH);
-        let event = |time: &u64| NewEvent::new(*time, content_type::TEXT, b"x");
-        let unsigned = writer.next_batch(times.iter().map(event).collect()).expect("small events fit");
-        let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
-        unsigned.sign(signature).expect("the lane is signed with this type").bytes().clone()
+        fixture::next(&mut fixture::writer(nonce), times).bytes().clone()
     }
 
     fn slice(batch: u32, first: u32, count: u32) -> Slice {

@@ -6,6 +6,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::reached::Reached;
 use super::survey::Survey;
 use super::{Edge, Flow, source};
 use crate::batch::Batch;
@@ -34,6 +35,8 @@ pub(super) struct Feed {
     asked_us: u64,
     pub(super) subscribers: BTreeSet<(SessionId, u64)>,
     pub(super) survey: Survey,
+    /// What everybody attached has got from this source.
+    pub(super) reached: Reached,
 }
 
 impl Feed {
@@ -74,6 +77,7 @@ impl Feeds {
                 asked_us: 0,
                 subscribers: BTreeSet::new(),
                 survey: Survey::new(),
+                reached: Reached::default(),
             };
             feed.follow(ctx, flow);
             feed
@@ -194,6 +198,10 @@ impl Edge {
         }
         if !truthful {
             self.leave_source(ctx, flow);
+        } else if previous_index <= at
+            && let Some(feed) = self.feeds.get_mut(flow)
+        {
+            feed.reached.note(batch.lane(), batch.header().next_sequence(), index);
         }
     }
 
@@ -206,7 +214,10 @@ impl Edge {
         lane: LaneId,
         sequence: u64,
     ) {
-        let Some(feed) = self.feeds.feeds.get(&flow).filter(|feed| feed.source == Some(from)) else { return };
+        let Some(feed) = self.feeds.feeds.get_mut(&flow).filter(|feed| feed.source == Some(from)) else {
+            return;
+        };
+        feed.reached.forget(&lane);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
         subscribers.into_iter().for_each(|id| self.withdraw(ctx, id, flow, lane, sequence));
     }
@@ -242,6 +253,7 @@ impl Edge {
         feed.attempt += 1;
         feed.misses = 0;
         feed.index = None;
+        feed.reached = Reached::default();
         feed.follow(ctx, flow);
         let subscribers: Vec<_> = feed.subscribers.iter().copied().collect();
         subscribers.into_iter().for_each(|id| self.on_feed_lost(ctx, id, flow));

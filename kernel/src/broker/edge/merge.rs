@@ -141,27 +141,17 @@ pub fn skip(chunk: &mut Chunk, mut events: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{LaneWriter, NewEvent, content_type};
-    use crate::ids::{Address, Hash, LaneId, PartitionId, StreamId, StreamPartition};
+    use crate::batch::fixture;
+    use crate::ids::{LaneId, PartitionId, StreamId, StreamPartition};
     use crate::limits::HEADER_BYTES;
     use crate::log::Query;
-    use crate::signature::{KEYED_HASH, keyed_hash};
     use alloc::vec;
     use proptest::prelude::*;
 
-    const ORIGIN: Address = Address([5; 20]);
-
     /// The batches of a lane whose events have these times, one list a batch.
     fn lane(number: u8, times: &[Vec<u64>]) -> Vec<Batch> {
-        let slot = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
-        let mut writer = LaneWriter::new(slot, ORIGIN, 3, [number; 16], Hash::ZERO, KEYED_HASH);
-        let mut batch = |times: &Vec<u64>| {
-            let event = |time: &u64| NewEvent::new(*time, content_type::TEXT, b"x");
-            let unsigned = writer.next_batch(times.iter().map(event).collect()).expect("small events fit");
-            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
-            unsigned.sign(signature).expect("the lane is signed with this type")
-        };
-        times.iter().map(&mut batch).collect()
+        let mut writer = fixture::writer(number);
+        times.iter().map(|times| fixture::next(&mut writer, times)).collect()
     }
 
     fn places(batch: &Batch, slice: &Slice) -> Vec<Position> {

@@ -19,6 +19,7 @@ mod answers;
 mod feeds;
 mod merge;
 mod publishing;
+mod reached;
 mod reading;
 mod subscribing;
 mod survey;
@@ -52,7 +53,7 @@ pub struct Edge {
     readings: Readings,
     feeds: Feeds,
     /// The epoch for which subscriptions follow every home and replicas were asked what moved.
-    homes_epoch: Epoch,
+    entered_epoch: Epoch,
 }
 
 /// A stream partition at one of its homes: what a reader asks one replica for.
@@ -166,7 +167,7 @@ impl Edge {
         if !ctx.rules.has(Bug::CachesPermission) {
             self.end_unauthorized(ctx);
         }
-        self.follow_homes(ctx);
+        self.enter_epoch(ctx);
         self.publishing.on_view(ctx);
     }
 

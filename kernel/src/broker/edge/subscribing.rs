@@ -14,6 +14,7 @@ use crate::batch::Batch;
 use crate::broker::context::Context;
 use crate::broker::io::{From, Reply, SessionId};
 use crate::broker::retention::is_bounded;
+use crate::coordinator::State;
 use crate::ids::{LaneId, StreamId, StreamPartition};
 use crate::limits::LATEST_SLACK_MS;
 use crate::log::{Chunk, Query};
@@ -35,7 +36,7 @@ impl Edge {
         let track = |partition| {
             let slot = StreamPartition { stream, partition };
             let homes = ctx.view.homes(slot);
-            let begun_ms = ctx.now.wall_ms.saturating_sub(LATEST_SLACK_MS);
+            let begun_ms = believed_ms(ctx.now.wall_ms, ctx.view).saturating_sub(LATEST_SLACK_MS);
             let mut track = Track::new(from, begun_ms, ctx.view.height);
             for home in &homes {
                 track.add_home(home.partition, is_quiet(ctx.view, &homes, home.partition));
@@ -56,12 +57,18 @@ impl Edge {
         }
     }
 
-    /// A new epoch may give stream partitions new homes, and end what old ones had to give.
-    pub(super) fn follow_homes(&mut self, ctx: &mut Context<'_>) {
+    /// An epoch begins: it may give stream partitions new homes, and end what old ones had to give; and other replicas
+    /// are asked what moved.
+    pub(super) fn enter_epoch(&mut self, ctx: &mut Context<'_>) {
         let epoch = ctx.view.epoch();
-        if core::mem::replace(&mut self.homes_epoch, epoch) == epoch {
+        if core::mem::replace(&mut self.entered_epoch, epoch) == epoch {
             return;
         }
+        self.follow_homes(ctx);
+        self.survey(ctx);
+    }
+
+    fn follow_homes(&mut self, ctx: &mut Context<'_>) {
         for (slot, subscriptions) in self.feeds.followed() {
             let homes = ctx.view.homes(slot);
             for id in subscriptions {
@@ -76,15 +83,13 @@ impl Edge {
                 }
             }
         }
-        self.survey(ctx);
     }
 
     /// A home that has given everything and gets no more is not followed.
     fn end_if_quiet(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) {
         let quiet = is_quiet(ctx.view, &ctx.view.homes(flow.slot), flow.home);
-        let Some(tail) = self.tail(id, flow).filter(|tail| quiet && matches!(tail.phase, Phase::Live)) else {
-            return;
-        };
+        let is_live = |tail: &&mut Tail| matches!(tail.phase, Phase::Live { .. });
+        let Some(tail) = self.tail(id, flow).filter(is_live).filter(|_| quiet) else { return };
         tail.phase = Phase::Over;
         self.feeds.leave(ctx, id, core::iter::once(flow));
     }
@@ -131,12 +136,13 @@ impl Edge {
 
     /// A flow is live from here on.
     fn attach(&mut self, ctx: &mut Context<'_>, id: (SessionId, u64), flow: Flow) {
+        let since_index = self.feeds.index(flow).unwrap_or(u64::MAX);
         let Some(track) = self.track(id, flow.slot) else { return };
         if let Some(tail) = track.tails.get_mut(&flow.home) {
-            tail.phase = Phase::Live;
+            tail.phase = Phase::Live { since_index };
         }
         if track.is_caught_up() {
-            track.note_caught_up(ctx.now.wall_ms);
+            track.note_caught_up(believed_ms(ctx.now.wall_ms, ctx.view));
             ctx.mark(Rare::CaughtUp);
             ctx.reply(id.0, Reply::CaughtUp { request: id.1, slot: flow.slot });
         }
@@ -167,7 +173,7 @@ impl Edge {
         after_index: u64,
     ) {
         let Some(tail) = self.tail(id, flow) else { return };
-        if matches!(tail.phase, Phase::Live) {
+        if matches!(tail.phase, Phase::Live { .. }) {
             tail.phase = Phase::Behind { after_index, asked: None };
             self.pump_slot(ctx, id, flow.slot);
         }
@@ -288,7 +294,7 @@ impl Edge {
         batch: &Verified<Batch>,
     ) -> bool {
         let Some(track) = self.track(id, flow.slot) else { return true };
-        if !track.tails.get(&flow.home).is_some_and(|tail| matches!(tail.phase, Phase::Live)) {
+        if !track.tails.get(&flow.home).is_some_and(|tail| matches!(tail.phase, Phase::Live { .. })) {
             return true;
         }
         if let Some(gap) = track.gap_before(batch)
@@ -348,9 +354,31 @@ impl Edge {
     }
 }
 
+/// The time by this broker's clock; by the newest block where the clock is further ahead of that than blocks are late.
+/// What a subscription from now on has missed is looked for from there: a clock that is fast must not hide it.
+fn believed_ms(wall_ms: u64, view: &State) -> u64 {
+    let block_ms = view.timestamp_s.saturating_mul(1_000);
+    if wall_ms > block_ms.saturating_add(LATEST_SLACK_MS) { block_ms } else { wall_ms }
+}
+
 /// Whether what a source leaves out goes unnoticed: with mistakes that the look would hide.
 pub(super) fn trusts_sources(ctx: &Context<'_>) -> bool {
     let blind =
         [Bug::DeliversPastGap, Bug::DeliversTwiceAfterMove, Bug::MoveDropsTail, Bug::CountsOnFromDisk];
     blind.into_iter().any(|bug| ctx.rules.has(bug))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::{Contracts, Params};
+
+    #[test]
+    fn a_clock_is_believed_that_is_not_far_ahead_of_the_chain() {
+        let view = State { timestamp_s: 5_000, ..State::new(1, Contracts::default(), Params::default()) };
+        let latest_ms = 5_000_000 + LATEST_SLACK_MS;
+        assert_eq!(believed_ms(4_000_000, &view), 4_000_000, "what is too early is only read in vain");
+        assert_eq!(believed_ms(latest_ms, &view), latest_ms);
+        assert_eq!(believed_ms(latest_ms + 1, &view), 5_000_000);
+    }
 }

@@ -18,21 +18,18 @@ use alloc::vec::Vec;
 use crate::broker::io::From;
 use crate::broker::message::MovedLane;
 use crate::ids::{Address, Epoch, LaneId};
-use crate::limits::{MAX_SURVEYED_LANES, SURVEY_ATTEMPTS, SURVEY_GRACE_US};
-
-/// Epochs before its beginning from which lanes concern a subscription that begins now: the seal of what was stored
-/// when it began may come that late.
-const LATEST_EPOCHS: u64 = 2;
+use crate::limits::{LATEST_EPOCHS, MAX_SURVEYED_LANES, SURVEY_ATTEMPTS, SURVEY_GRACE_US};
 
 /// Where a subscription begins, for lanes of which it has nothing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning {
     pub(super) from: From,
-    /// From where on history is read for one that begins now, in milliseconds since 1970 UTC.
+    /// A little before it began, in milliseconds since 1970 UTC, for one from now on: events on their way when it began
+    /// are rather delivered than lost when the feed moves.
     pub(super) begun_ms: u64,
-    /// The newest block then: lanes that open later are new.
+    /// The newest block then: lanes that open later are new, whatever their events' times.
     pub(super) block: u64,
-    /// When it had caught up, on this broker's clock.
+    /// When everything there was had come for the first time, on this broker's clock.
     pub(super) caught_up_ms: Option<u64>,
 }
 

@@ -2,10 +2,12 @@
 //! hold, and leaves a source that leaves something out. The rule is [`survey`](super::survey)'s.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::cell::LazyCell;
 
+use super::feeds::Feed;
+use super::reached::{Audience, Listener, Reached};
 use super::subscribing::trusts_sources;
 use super::survey::{Question, Testimony, Verdict};
-use super::tails::Phase;
 use super::{Edge, Flow, Request, Session, sources};
 use crate::batch::Header;
 use crate::broker::context::Context;
@@ -36,17 +38,21 @@ impl Edge {
     /// A replica says what moved.
     pub fn on_surveyed(&mut self, ctx: &mut Context<'_>, from: Address, flow: Flow, testimony: Testimony) {
         let Some(feed) = self.feeds.get_mut(flow) else { return };
-        let is_lacking =
-            |moved: &MovedLane| judge(&self.sessions, &feed.subscribers, flow, moved) != Verdict::Settled;
-        let doubted = feed.survey.hear(from, ctx.now.monotonic_us, testimony, is_lacking);
+        let Feed { survey, subscribers, reached, .. } = feed;
+        // Most of what comes has been heard, so that nobody has to be looked at.
+        let audience = LazyCell::new(|| audience(&self.sessions, subscribers, flow));
+        let is_lacking = |moved: &MovedLane| judge(&audience, reached, moved) != Verdict::Settled;
+        let doubted = survey.hear(from, ctx.now.monotonic_us, testimony, is_lacking);
         ctx.mark_if(doubted, Rare::OmissionDoubted);
     }
 
     /// What others hold and has not come for a while has to be shown.
     pub(super) fn check_doubts(&mut self, ctx: &mut Context<'_>, flow: Flow) {
         let Some(feed) = self.feeds.get_mut(flow).filter(|feed| feed.index.is_some()) else { return };
-        let judged = |moved: &MovedLane| judge(&self.sessions, &feed.subscribers, flow, moved);
-        let due = feed.survey.due(ctx.now.monotonic_us, feed.source, judged);
+        let Feed { survey, subscribers, reached, source, .. } = feed;
+        let audience = LazyCell::new(|| audience(&self.sessions, subscribers, flow));
+        let judged = |moved: &MovedLane| judge(&audience, reached, moved);
+        let due = survey.due(ctx.now.monotonic_us, *source, judged);
         for (witness, id, lane, from) in due {
             self.ask_at(ctx, id, flow, Query::Lane { lane, from }, witness);
         }
@@ -75,8 +81,8 @@ impl Edge {
             opening_block: header.opening_block,
             last_time_ms: header.last_time_ms,
         };
-        let is_lacking =
-            matches!(judge(&self.sessions, &feed.subscribers, flow, &moved), Verdict::Lacking(_));
+        let audience = audience(&self.sessions, &feed.subscribers, flow);
+        let is_lacking = matches!(judge(&audience, &feed.reached, &moved), Verdict::Lacking(_));
         let place = replicas.iter().position(|replica| *replica == witness);
         let Some(place) = place.filter(|_| is_lacking && feed.source != Some(witness)) else { return };
         if feed.survey.may_move(epoch, most) {
@@ -87,25 +93,28 @@ impl Edge {
     }
 }
 
-/// What a feed's subscriptions say of a lane that moved.
-fn judge(
-    sessions: &BTreeMap<SessionId, Session>,
+/// A feed's subscriptions.
+fn audience<'a>(
+    sessions: &'a BTreeMap<SessionId, Session>,
     subscribers: &BTreeSet<(SessionId, u64)>,
     flow: Flow,
-    moved: &MovedLane,
-) -> Verdict<(SessionId, u64)> {
+) -> Audience<'a> {
+    let listener = |id: &(SessionId, u64)| {
+        let Request::Subscribe(subscription) = sessions.get(&id.0)?.requests.get(&id.1)? else { return None };
+        Listener::of(*id, subscription.tracks.get(&flow.slot)?, flow.home)
+    };
+    Audience::new(subscribers.iter().filter_map(listener))
+}
+
+/// What a feed's subscriptions say of a lane that moved.
+fn judge(audience: &Audience<'_>, reached: &Reached, moved: &MovedLane) -> Verdict<(SessionId, u64)> {
     let mut verdict = Verdict::Settled;
-    for id in subscribers {
-        let request = sessions.get(&id.0).and_then(|session| session.requests.get(&id.1));
-        let Some(Request::Subscribe(subscription)) = request else { continue };
-        let Some(track) = subscription.tracks.get(&flow.slot).filter(|track| track.lacks(moved)) else {
-            continue;
-        };
-        match track.tails.get(&flow.home).map(|tail| &tail.phase) {
-            Some(Phase::Live) => return Verdict::Lacking(*id),
-            Some(Phase::Over) | None => {}
-            Some(_) => verdict = Verdict::Open,
+    for listener in audience.in_question(reached, moved).iter().filter(|listener| listener.track.lacks(moved))
+    {
+        if listener.is_live {
+            return Verdict::Lacking(listener.id);
         }
+        verdict = Verdict::Open;
     }
     verdict
 }

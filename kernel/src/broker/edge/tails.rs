@@ -15,6 +15,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::Flow;
 use super::merge::{Part, merge};
@@ -38,15 +39,10 @@ pub struct Subscription {
 /// How far one stream partition of a subscription is.
 #[derive(Clone, Debug)]
 pub struct Track {
-    from: From,
-    /// A little before the subscription began, for lanes that one from now on has got nothing of yet: events on their
-    /// way when it began are rather delivered than lost when the feed moves.
-    begun_ms: u64,
-    /// The newest block when the subscription began: lanes that opened later are new, whatever their events' times.
-    begun_block: u64,
-    /// When everything there was had come for the first time, on this broker's clock.
-    caught_up_ms: Option<u64>,
-    positions: BTreeMap<LaneId, u64>,
+    beginning: Beginning,
+    /// What was delivered of each lane: from its first event on, up to what comes next. Empty where all of it was
+    /// withdrawn: what was not wanted before is not wanted now.
+    positions: BTreeMap<LaneId, Range<u64>>,
     /// Where sources that left something out went on, by lane: what is not kept any more, or a lie.
     gaps: BTreeMap<LaneId, BTreeMap<Address, u64>>,
     pub(super) tails: BTreeMap<PartitionId, Tail>,
@@ -72,8 +68,8 @@ pub enum Phase {
     /// Reading batches in append order after this index. While an answer is on the way, `asked` is the feed's index
     /// when it was asked for: the answer holds everything up to there.
     Behind { after_index: u64, asked: Option<u64> },
-    /// Attached to the feed.
-    Live,
+    /// Attached to the feed since it was at this index: what came through it later was delivered.
+    Live { since_index: u64 },
     /// The home gets nothing any more and everything of it came.
     Over,
 }
@@ -112,7 +108,7 @@ impl Tail {
 
     /// Whether it has delivered all there was when it was opened.
     fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Live | Phase::Over)
+        matches!(self.phase, Phase::Live { .. } | Phase::Over)
     }
 }
 
@@ -137,7 +133,8 @@ impl Track {
     /// A track of a subscription that begins at this time.
     pub(super) fn new(from: From, begun_ms: u64, height: u64) -> Self {
         let (positions, gaps, tails) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { from, begun_ms, begun_block: height, caught_up_ms: None, positions, gaps, tails }
+        let beginning = Beginning { from, begun_ms, block: height, caught_up_ms: None };
+        Self { beginning, positions, gaps, tails }
     }
 
     /// Whether anything was delivered.
@@ -152,9 +149,10 @@ impl Track {
 
     /// Adds a home that the stream partition has as the subscription begins. From now on, a quiet one has nothing.
     pub(super) fn add_home(&mut self, home: PartitionId, is_quiet: bool) {
-        let from_now = self.from == From::Latest;
-        let start = match self.from {
-            From::Latest => Position::at(self.begun_ms),
+        let Beginning { from, begun_ms, .. } = self.beginning;
+        let from_now = from == From::Latest;
+        let start = match from {
+            From::Latest => Position::at(begun_ms),
             From::All => Position::default(),
             From::Time(ms) => Position::at(ms),
         };
@@ -164,7 +162,8 @@ impl Track {
 
     /// Adds a home that the stream partition got meanwhile: all its lanes are new.
     pub(super) fn add_new_home(&mut self, home: PartitionId) {
-        let start = if let From::Time(ms) = self.from { Position::at(ms) } else { Position::default() };
+        let start =
+            if let From::Time(ms) = self.beginning.from { Position::at(ms) } else { Position::default() };
         self.tails.insert(home, Tail { phase: Phase::Opening, start, skips_history: false });
     }
 
@@ -175,14 +174,12 @@ impl Track {
 
     /// Everything there was has come.
     pub(super) fn note_caught_up(&mut self, wall_ms: u64) {
-        self.caught_up_ms.get_or_insert(wall_ms);
+        self.beginning.caught_up_ms.get_or_insert(wall_ms);
     }
 
     /// Whether a lane got further than what the client has of it.
     pub(super) fn lacks(&self, moved: &MovedLane) -> bool {
-        let Self { from, begun_ms, begun_block: block, caught_up_ms, .. } = *self;
-        let beginning = Beginning { from, begun_ms, block, caught_up_ms };
-        lacks(&beginning, self.positions.get(&moved.lane).copied(), moved)
+        lacks(&self.beginning, self.delivered_next(&moved.lane), moved)
     }
 
     /// Whether a history is under way, which the others wait for.
@@ -196,7 +193,7 @@ impl Track {
         let is_awaited = |(home, tail): (&PartitionId, &Tail)| match &tail.phase {
             Phase::Opening => is_opening(*home),
             Phase::History(history) => history.is_awaited(),
-            Phase::Behind { .. } | Phase::Live | Phase::Over => false,
+            Phase::Behind { .. } | Phase::Live { .. } | Phase::Over => false,
         };
         if self.tails.iter().any(is_awaited) {
             return None;
@@ -222,8 +219,13 @@ impl Track {
 
     /// The sequence that comes next in a lane, where that is known: whoever gets everything gets a lane from its start.
     fn next_of(&self, lane: &LaneId) -> Option<u64> {
-        let start = (self.from == From::All).then_some(0);
-        self.positions.get(lane).copied().or(start)
+        let start = (self.beginning.from == From::All).then_some(0);
+        self.delivered_next(lane).or(start)
+    }
+
+    /// The sequence after what was delivered of a lane, if anything was.
+    fn delivered_next(&self, lane: &LaneId) -> Option<u64> {
+        self.positions.get(lane).filter(|delivered| !delivered.is_empty()).map(|delivered| delivered.end)
     }
 
     /// Where a live batch goes on that leaves out what comes next in its lane. An honest replica has no gap to show but
@@ -278,8 +280,7 @@ impl Track {
         if old >= header.count {
             return None;
         }
-        let held = self.skip(batch.lane(), header.sequence, u64::from(header.count));
-        let first = old.max(u32::try_from(held).expect("at most the batch's 32-bit count"));
+        let first = self.skip(batch.lane(), header.sequence, header.count, old);
         (first < header.count).then(|| {
             self.note_delivered(header);
             first
@@ -298,8 +299,7 @@ impl Track {
                 continue;
             }
             let first_sequence = header.sequence + u64::from(slice.first);
-            let held = self.skip(*lane, first_sequence, u64::from(slice.count));
-            let skipped = old.max(u32::try_from(held).expect("at most the slice's 32-bit count"));
+            let skipped = self.skip(*lane, first_sequence, slice.count, old);
             if skipped < slice.count {
                 self.note_delivered(header);
                 order.push(Slice {
@@ -314,35 +314,40 @@ impl Track {
 
     /// Takes back what was delivered of a lane from this sequence on; says whether there was any.
     pub(super) fn withdraw(&mut self, lane: LaneId, from: u64) -> bool {
-        let delivered = self.positions.get(&lane).is_some_and(|next| *next > from);
-        if delivered {
-            self.positions.insert(lane, from);
-        }
-        delivered
+        let position =
+            self.positions.get_mut(&lane).filter(|delivered| delivered.end > from && !delivered.is_empty());
+        let Some(delivered) = position else { return false };
+        delivered.end = from.max(delivered.start);
+        true
     }
 
-    /// How many of a batch's events the client has already, counted from `first`; moves the position past them all.
-    fn skip(&mut self, lane: LaneId, first_sequence: u64, count: u64) -> u64 {
-        let position = self.positions.entry(lane).or_insert(first_sequence);
-        let skipped = position.saturating_sub(first_sequence).min(count);
-        *position = (*position).max(first_sequence + count);
-        skipped
+    /// How many of so many events from this sequence on are not to be delivered: those that are too old, and those that
+    /// the client has already. Takes the others as delivered.
+    fn skip(&mut self, lane: LaneId, first_sequence: u64, count: u32, old: u32) -> u32 {
+        let wanted = first_sequence + u64::from(old);
+        let delivered = self.positions.entry(lane).or_default();
+        if delivered.is_empty() {
+            *delivered = wanted..wanted;
+        }
+        let held = delivered.end.saturating_sub(first_sequence).min(count.into());
+        delivered.end = delivered.end.max(first_sequence + u64::from(count));
+        old.max(u32::try_from(held).expect("at most the 32-bit count"))
     }
 
     /// Events before this time are not delivered. What is asked for from a time begins there wherever it comes from;
     /// what is asked for from now on is whatever arrives, so that only history, of older lanes not seen yet, is too
     /// old.
     fn oldest_ms(&self, lane: &LaneId, header: &Header, in_history: bool) -> u64 {
-        let is_new =
-            !in_history || header.opening_block > self.begun_block || self.positions.contains_key(lane);
-        match self.from {
+        let Beginning { from, begun_ms, block, .. } = self.beginning;
+        let is_new = !in_history || header.opening_block > block || self.positions.contains_key(lane);
+        match from {
             From::All => 0,
             From::Time(ms) => ms,
             From::Latest => {
                 if is_new {
                     0
                 } else {
-                    self.begun_ms
+                    begun_ms
                 }
             }
         }
@@ -383,24 +388,7 @@ fn old_of_slice(oldest_ms: u64, header: &Header, slice: &Slice, chunk: &Chunk) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{LaneWriter, NewEvent, content_type};
-    use crate::ids::{Address, Hash};
-    use crate::signature::{KEYED_HASH, keyed_hash};
-
-    const ORIGIN: Address = Address([5; 20]);
-    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
-
-    /// The first batches of a lane, one event each.
-    fn lane(count: u64) -> Vec<Batch> {
-        let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH);
-        let batch = |time_ms| {
-            let event = NewEvent::new(time_ms, content_type::TEXT, b"x");
-            let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
-            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
-            unsigned.sign(signature).expect("the lane is signed with this type")
-        };
-        (10..10 + count).map(batch).collect()
-    }
+    use crate::batch::fixture::{self, lane};
 
     fn answer(batches: &[Batch]) -> Chunk {
         let whole = |batch| Slice { batch, first: 0, count: 1 };
@@ -435,6 +423,33 @@ mod tests {
             track.first_of_live(&batches[1]);
             assert!(track.gap_before(&batches[2]).is_none());
         }
+    }
+
+    /// The branch that counts may begin anew below what was asked for: what is left out there is no lie.
+    #[test]
+    fn who_began_within_a_lane_that_is_withdrawn_begins_anew() {
+        let batches = lane(5);
+        let mut track = Track::new(From::Time(12), 0, 3);
+        assert_eq!(track.first_of_live(&batches[2]), Some(0));
+        assert_eq!(track.first_of_live(&batches[3]), Some(0));
+        assert!(track.withdraw(batches[0].lane(), 3), "one of two is withdrawn");
+        assert!(!shows_gap(&track, &batches[3..]) && shows_gap(&track, &batches[4..]));
+        assert!(track.withdraw(batches[0].lane(), 0), "the other as well");
+        assert!(!track.withdraw(batches[0].lane(), 0), "there is nothing left");
+        assert!(!shows_gap(&track, &batches[2..]), "what comes before was not asked for");
+        assert_eq!(track.cut_down(answer(&batches), false).order.len(), 3);
+        assert!(track.gap_before(&batches[4]).is_none());
+    }
+
+    /// What is too old in the first batch was never delivered, so that its end cannot be withdrawn.
+    #[test]
+    fn who_began_within_a_batch_has_nothing_before_it() {
+        let mut writer = fixture::writer(0);
+        let [first, second] = [[10, 11, 12], [13, 14, 15]].map(|times| fixture::next(&mut writer, &times));
+        let mut track = Track::new(From::Time(12), 0, 3);
+        assert_eq!(track.first_of_live(&first), Some(2));
+        assert!(!track.withdraw(first.lane(), 3) && track.withdraw(first.lane(), 1));
+        assert!(track.gap_before(&second).is_none(), "another branch may have less that is too old");
     }
 
     #[test]

@@ -80,22 +80,10 @@ fn moved_since(id: LaneId, lane: &Lane, since: Epoch) -> Option<MovedLane> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Batch, LaneWriter, NewEvent, SignedHeader, content_type};
-    use crate::ids::{Hash, StreamId};
-    use crate::signature::{KEYED_HASH, keyed_hash};
-
-    const ORIGIN: Address = Address([5; 20]);
-    const SLOT: StreamPartition = StreamPartition { stream: StreamId([1; 20]), partition: 0 };
+    use crate::batch::{SignedHeader, fixture};
 
     fn batches(count: u64) -> Vec<SignedHeader> {
-        let mut writer = LaneWriter::new(SLOT, ORIGIN, 3, [0; 16], Hash::ZERO, KEYED_HASH);
-        let batch = |time_ms: u64| -> Batch {
-            let event = NewEvent::new(time_ms, content_type::TEXT, b"x");
-            let unsigned = writer.next_batch(alloc::vec![event]).expect("one small event fits");
-            let signature = keyed_hash(&ORIGIN, &unsigned.signing_hash(1));
-            unsigned.sign(signature).expect("the lane is signed with this type")
-        };
-        (10..10 + count).map(batch).map(|batch| batch.signed_header()).collect()
+        fixture::lane(count).iter().map(|batch| batch.signed_header()).collect()
     }
 
     fn lane_of(headers: &[SignedHeader], durable: u64) -> (LaneId, Lane) {

@@ -170,18 +170,20 @@ proptest! {
         let mut world = world(replicas);
         for attempt in attempts {
             let before = world.clone();
-            let sealed: Vec<_> = world.state.partitions.iter().map(|p| (p.sealed_epoch, p.since_epoch)).collect();
+            let is_loss = matches!(attempt, Attempt::Lose(_));
             if !make(&mut world, attempt) {
                 prop_assert_eq!(&world.state, &before.state, "a refusal changes nothing");
             }
             world.check();
-            for (partition, (sealed, since)) in world.state.partitions.iter().zip(sealed) {
-                prop_assert!(partition.sealed_epoch >= sealed && partition.since_epoch >= since);
-                let kept = partition.members.brokers().filter(|b| partition.previous_members.contains(*b)).count();
-                let present = partition.previous_members.len();
-                let lost = partition.founded_epoch != partition.since_epoch
-                    && partition.sealed_epoch + 1 == partition.since_epoch;
-                prop_assert!(lost || present == 0 || kept + world.state.params.newcomers() >= present);
+            for (partition, was) in world.state.partitions.iter().zip(before.state.partitions.iter()) {
+                prop_assert!(partition.sealed_epoch >= was.sealed_epoch && partition.since_epoch >= was.since_epoch);
+                let is_founding = partition.founded_epoch == partition.since_epoch;
+                if partition.since_epoch == was.since_epoch || is_founding || is_loss {
+                    continue;
+                }
+                prop_assert_eq!(partition.previous_members, was.members);
+                let kept = was.members.brokers().filter(|broker| partition.members.contains(*broker)).count();
+                prop_assert!(kept + world.state.params.newcomers() >= was.members.len());
             }
         }
     }

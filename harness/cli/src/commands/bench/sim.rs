@@ -4,8 +4,10 @@
 use weir_sim::audit::AuditLevel;
 use weir_sim::speed::{Stretch, load};
 
+use super::child::{Child, Role};
 use super::measure::Settings;
 use super::report::Table;
+use super::roles::node::Request;
 use super::row::{Row, number};
 use super::simulated;
 use super::{Findings, Group, Running};
@@ -36,15 +38,25 @@ const AUDIT: (f64, u32, u64) = (15.0, 200, 60);
 const IDLE: (f64, u32) = (20.0, 2_000);
 
 fn start(settings: Settings) -> Running {
-    Box::pin(async move { run(settings) })
+    Box::pin(async move {
+        let most = settings.max_brokers.unwrap_or(MAX_BROKERS);
+        let idle = if most >= IDLE.1 { idle_bytes().await? } else { None };
+        run(settings, most, idle)
+    })
 }
 
-fn run(settings: Settings) -> Result<Findings, Failure> {
-    let most = settings.max_brokers.unwrap_or(MAX_BROKERS);
+/// What an idle broker takes in a process that does nothing else: another group's memory, given back, would be used
+/// again and not be counted.
+async fn idle_bytes() -> Result<Option<f64>, Failure> {
+    let mut node = Child::start(Role::Node)?;
+    let bytes = node.ask(&Request::Idle(IDLE.1)).await?;
+    node.end().await?;
+    Ok(bytes)
+}
+
+fn run(settings: Settings, most: u32, idle: Option<f64>) -> Result<Findings, Failure> {
     let mut findings = Findings::default();
     let mut rows = Vec::new();
-    // Before anything else has used memory that it gave back.
-    let idle = if most >= IDLE.1 { simulated::idle_bytes(IDLE.1)? } else { None };
     for (brokers, wanted, measured_s, repeated) in SIZES {
         if brokers > most {
             findings.notes.push(format!("sim.{brokers} is left out: --max-brokers {brokers} measures it."));

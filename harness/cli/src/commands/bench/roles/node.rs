@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use weir_kernel::ids::{Address, Hash, PartitionId, StreamId, StreamPartition};
 use weir_node::network::{Network, Options};
 
+use super::super::simulated;
 use super::streams;
 use crate::failure::Failure;
 
@@ -22,6 +23,9 @@ pub enum Request {
     Homes(String),
     /// Start one broker, with its store in this directory, whose chain has so many streams.
     Streams(PathBuf, u32),
+    /// Simulate so many brokers that do nothing. Answered by the bytes that each takes, or nothing where the system
+    /// does not tell.
+    Idle(u32),
 }
 
 /// The network to start.
@@ -97,6 +101,10 @@ impl Node {
                 let starting = tokio::task::spawn_blocking(move || streams::start(&directory, count));
                 self.broker = Some(starting.await.expect("starting does not panic")?);
                 Ok(Value::Null)
+            }
+            Request::Idle(brokers) => {
+                let measuring = tokio::task::spawn_blocking(move || simulated::idle_bytes(brokers));
+                Ok(json!(measuring.await.expect("a measurement does not panic")?))
             }
             Request::Homes(stream) => {
                 let network = self.network.as_ref();
