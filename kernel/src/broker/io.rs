@@ -76,8 +76,8 @@ pub enum Output {
     Write(u64, Vec<Record>),
     /// Read the log; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Read(Token, Query, u32),
-    /// Drop what is too old or was left from the log, a little at a time and beside what is more urgent. Nothing waits for it: what
-    /// is not dropped is named again later.
+    /// Drop what is too old, or of a partition that was left, from the log, a little at a time and beside what is more
+    /// urgent. Nothing waits for it: what is not dropped is named again later.
     Expire(Expiry),
     /// Sign this hash with the broker's key; answer with [`Input::Signed`].
     Sign(Token, Hash),

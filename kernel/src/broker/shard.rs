@@ -208,7 +208,7 @@ impl Machines {
             return Err(OpenError::Misplaced(partition, share));
         }
         if table == Table::Marker {
-            let row: PartitionRow = wire::decode_row(value).ok_or_else(damaged)?;
+            let row = PartitionRow::read(value).ok_or_else(damaged)?;
             let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
             let replica = Replica::restore(partition, row, last_index, rules);
             let restored = (replica, Sealer::new(partition));
