@@ -374,6 +374,10 @@ impl World<'_> {
             Err(error) => return self.stop(node, &error),
         };
         self.oracles.brokers.on_synced(self.nodes[node].address, index);
+        match self.nodes[node].go_on_letting_go() {
+            Ok(batches) => self.report.expired_batches += batches,
+            Err(error) => return self.stop(node, &error),
+        }
         match self.nodes[node].write_waiting() {
             Ok(true) => self.begin_sync(node),
             Ok(false) => {}

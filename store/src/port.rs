@@ -57,22 +57,21 @@ pub trait EventLog: Send {
     ) -> Result<Option<StreamPartition>, LogError>;
 
     /// Drops some of what the kernel lets go, as [`EventLog::expire`]: where it names no stream partition, of the first
-    /// one that has any of it.
+    /// one after `done` that has any of it. Those before it have none, and `done` says so to the next call.
     ///
     /// # Errors
     /// As [`EventLog::write`].
-    fn let_go(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
+    fn let_go(&mut self, expiry: &Expiry, done: &mut Option<StreamPartition>) -> Result<u64, LogError> {
         let Expiry { partition, slot, before_ms, up_to_index } = *expiry;
         if let Some(slot) = slot {
             return self.expire(partition, slot, before_ms, up_to_index);
         }
-        let mut after = None;
-        while let Some(slot) = self.held_slot(partition, after)? {
+        while let Some(slot) = self.held_slot(partition, *done)? {
             let dropped = self.expire(partition, slot, before_ms, up_to_index)?;
             if dropped > 0 {
                 return Ok(dropped);
             }
-            after = Some(slot);
+            *done = Some(slot);
         }
         Ok(0)
     }

@@ -402,15 +402,18 @@ fn all_of_a_partition_is_let_go(rig: &impl Rig) {
     log.write(2, &more).expect("written");
     more.iter().for_each(|record| model.apply(record));
     let all = |slot, up_to_index| Expiry { partition: PartitionId(1), slot, before_ms: u64::MAX, up_to_index };
-    assert_eq!(log.let_go(&all(Some(slot(2)), 9)), Ok(0), "it came later");
+    assert_eq!(log.let_go(&all(Some(slot(2)), 9), &mut None), Ok(0), "it came later");
     assert_eq!(log.held_slot(PartitionId(1), None), Ok(Some(slot(0))));
     assert_eq!(log.held_slot(PartitionId(1), Some(slot(0))), Ok(Some(slot(1))));
     assert_eq!(log.held_slot(PartitionId(1), Some(slot(2))), Ok(None));
     assert_eq!(log.held_slot(PartitionId(3), None), Ok(None));
     let (one, other) =
         (model.expire(PartitionId(1), slot(0), u64::MAX), model.expire(PartitionId(1), slot(1), u64::MAX));
-    assert_eq!([log.let_go(&all(None, 9)), log.let_go(&all(None, 9))], [Ok(one), Ok(other)]);
-    assert_eq!(log.let_go(&all(None, 9)), Ok(0));
+    let mut done = None;
+    assert_eq!(log.let_go(&all(None, 9), &mut done), Ok(one));
+    assert_eq!(log.let_go(&all(None, 9), &mut done), Ok(other));
+    assert_eq!((log.let_go(&all(None, 9), &mut done), done), (Ok(0), Some(slot(2))));
+    assert_eq!(log.let_go(&all(None, 9), &mut None), Ok(0));
     assert_eq!(log.sync(), Ok(2));
     drop(log);
     let mut log = rig.open();
@@ -424,7 +427,7 @@ fn all_of_a_partition_is_let_go(rig: &impl Rig) {
     ];
     log.write(1, &anew).expect("written");
     anew.iter().for_each(|record| model.apply(record));
-    assert_eq!(log.let_go(&all(None, 10)), Ok(0), "what came anew stays");
+    assert_eq!(log.let_go(&all(None, 10), &mut None), Ok(0), "what came anew stays");
     agree(&*log, &model, &range_all());
     agree(&*log, &model, &Query::Lane { lane: lane(9), from: 0 });
     agree(&*log, &model, &Query::Lane { lane: lane(10), from: 0 });

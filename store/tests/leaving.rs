@@ -145,7 +145,8 @@ impl Process {
                     }
                     Output::Expire(expiry) => {
                         assert_eq!((expiry.partition, expiry.slot), (LEFT, None));
-                        while self.log.let_go(&expiry).expect("dropped") > 0 {
+                        let mut done = None;
+                        while self.log.let_go(&expiry, &mut done).expect("dropped") > 0 {
                             self.log.sync().expect("synced");
                         }
                     }

@@ -173,7 +173,8 @@ impl Broker {
                     self.reads.push_back((token, query, budget_bytes))
                 }
                 Output::Expire(expiry) => {
-                    while self.log.let_go(&expiry).expect("the log in memory takes it") > 0 {}
+                    let mut done = None;
+                    while self.log.let_go(&expiry, &mut done).expect("the log in memory takes it") > 0 {}
                 }
                 Output::Sign(token, hash) => self.signs.push_back((token, hash)),
                 Output::Submit(intent) => effects.intents.push(intent),

@@ -2,8 +2,9 @@
 //!
 //! There is no linger timer: an idle disk syncs a single batch at once, a busy one takes what has queued up.
 //!
-//! What is too old, or of a partition that was left, goes between two groups, a bounded number of batches at a time and not more often than every
-//! [`EXPIRY_PAUSE`], so that whoever waits for an acknowledgement hardly notices it (WP 2.4.8).
+//! What is too old, or of a partition that was left, goes between two groups, a bounded number of batches at a time and
+//! not more often than every [`EXPIRY_PAUSE`], so that whoever waits for an acknowledgement hardly notices it
+//! (WP 2.4.8).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,14 +118,14 @@ impl Committer {
 /// What is still to be let go, and when the last step was taken.
 #[derive(Default)]
 struct Old {
-    /// The newest word about a stream partition holds for the older ones.
-    waiting: BTreeMap<(PartitionId, Option<StreamPartition>), Expiry>,
+    /// The newest word about a stream partition holds for the older ones. Beside it, how far the log has come with it.
+    waiting: BTreeMap<(PartitionId, Option<StreamPartition>), (Expiry, Option<StreamPartition>)>,
     stepped: Option<Instant>,
 }
 
 impl Old {
     fn add(&mut self, expiry: Expiry) {
-        self.waiting.insert((expiry.partition, expiry.slot), expiry);
+        self.waiting.insert((expiry.partition, expiry.slot), (expiry, None));
     }
 
     /// How long until the next step; `None` if there is nothing to do.
@@ -138,8 +139,9 @@ impl Old {
         if self.patience().is_none_or(|patience| !patience.is_zero()) {
             return Ok(());
         }
-        while let Some(first) = self.waiting.first_entry() {
-            if log.let_go(first.get())? > 0 {
+        while let Some(mut first) = self.waiting.first_entry() {
+            let (expiry, done) = first.get_mut();
+            if log.let_go(expiry, done)? > 0 {
                 // Its space is given back once it is durable.
                 self.stepped = Some(Instant::now());
                 return log.sync().map(drop);
