@@ -12,7 +12,7 @@ use super::closing::Closing;
 use super::disks::Disks;
 use super::once::Once;
 use super::receipts::Receipts;
-use super::stored;
+use super::stored::Stored;
 use super::{duties, leaving};
 use crate::clients::published::Publications;
 use crate::report::Violation;
@@ -26,6 +26,7 @@ pub struct Brokers {
     closing: Closing,
     once: Once,
     access: Access,
+    stored: Stored,
     /// Brokers that lied: what they say is on their disks counts as said.
     pub liars: BTreeSet<Address>,
 }
@@ -34,6 +35,7 @@ impl Brokers {
     /// A block was made.
     pub fn on_block(&mut self, view: &State, facts: &[Fact]) {
         self.access.on_block(view, facts);
+        self.stored.on_block(view, facts);
     }
 
     /// A broker is told something.
@@ -86,7 +88,7 @@ impl Brokers {
             }
             Operation::Reply(session, reply) => {
                 let known = (view, &self.disks, &self.liars);
-                stored::on_reply(now_us, who, reply, known, violations);
+                self.stored.on_reply(now_us, who, reply, known, violations);
                 self.access.on_reply(now_us, (who, *session), reply, view, violations);
             }
             Operation::Trace(Trace::SealAdopted(partition, epoch, _)) => {
