@@ -401,7 +401,8 @@ fn all_of_a_partition_is_let_go(rig: &impl Rig) {
     ];
     log.write(2, &more).expect("written");
     more.iter().for_each(|record| model.apply(record));
-    let all = |slot, up_to_index| Expiry { partition: PartitionId(1), slot, before_ms: u64::MAX, up_to_index };
+    let all =
+        |slot, up_to_index| Expiry { partition: PartitionId(1), slot, before_ms: u64::MAX, up_to_index };
     assert_eq!(log.let_go(&all(Some(slot(2)), 9), &mut None), Ok(0), "it came later");
     assert_eq!(log.held_slot(PartitionId(1), None), Ok(Some(slot(0))));
     assert_eq!(log.held_slot(PartitionId(1), Some(slot(0))), Ok(Some(slot(1))));
