@@ -127,6 +127,8 @@ fn rows() -> Vec<Vec<u8>> {
         open_epoch: 6,
         quarantine: Some(5),
         cut_epoch: 4,
+        leaving: false,
+        left_index: 7,
     };
     let record = Record::Remove { table: weir_kernel::log::Table::Mark, key: vec![1, 2] };
     let of = |kind: u8, row: Vec<u8>| [vec![kind], row].concat();

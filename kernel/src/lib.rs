@@ -49,6 +49,7 @@
 //! | frames between brokers | [`wire`], [`broker::Message`] | `vectors/frames.txt` |
 //! | what is on disk | [`log`], [`broker::rows`] | |
 //! | what is let go, and what a late replica or reader believes of it (WP 2.4.8) | [`broker::retention`] | |
+//! | when a former member gives its room back (WP 2.4.8) | [`broker::former`] | |
 //! | every bound | [`limits`] | compile-time relations |
 //! | mistakes that tests plant, and marks that they count | [`rules`], [`marks`] | |
 //!
@@ -118,6 +119,8 @@
 //! - A lane is opened at a *block*, not at an epoch: see [`batch`].
 //! - A cut names only the heads that *moved*. The checksum rolls, so the chain of cuts fixes every lane, and an idle
 //!   partition's cut is empty instead of growing with every lane it ever had.
+//! - A replaced replica takes nothing new in, and does not keep what it has for good: once every member has signed an
+//!   epoch of the new set, and the set has lasted for a while, it gives its room back. See [`broker::former`].
 //! - A replica that was away answers readers only after R−q+f of its peers have told it what was stored without it:
 //!   see the replica's `presence` module.
 //! - When partitions are added, a stream partition does not move at a certificate of its old home: a lane stays in its

@@ -94,6 +94,17 @@ pub const FOLLOWER_LIFE_US: u64 = 30_000_000;
 /// only takes room.
 pub const RETENTION_STREAMS: usize = 4096;
 
+/// Epochs for which the members of a partition have been the same before a former one gives back what it holds: who is
+/// replaced for a while is back before that, and need not fetch everything again.
+pub const FORMER_EPOCHS: u64 = 8;
+
+/// Epochs that the last seal of a partition may lie back for a former member to trust that its members are there: the
+/// one that runs, and the one before it that is being sealed.
+pub const FORMER_LAG_EPOCHS: u64 = 2;
+
+/// Lanes of a partition that was left whose rows go with one block: a write of some hundred KiB.
+pub const FORMER_LANES: usize = 1024;
+
 /// Parts in which the newest content of a stream partition that is kept by size is counted: what is kept too long is at
 /// most one of them.
 pub const RETENTION_PARTS: u64 = 32;
@@ -149,6 +160,8 @@ pub const MAX_MISCONDUCT: usize = 64;
 
 /// Every seat has its turn in each period, and what is settled then is proven by fewer seals than the contract takes.
 const _: () = assert!(SETTLEMENT_PERIOD_EPOCHS > crate::coordinator::seats::SEATS as u64);
+/// A suspended broker has rested and may be back before it gives anything back.
+const _: () = assert!(FORMER_EPOCHS > REJOIN_PAUSE_EPOCHS);
 const _: () = assert!(SETTLEMENT_MINIMUM <= SETTLEMENT_AMOUNT);
 const _: () =
     assert!(SETTLEMENT_PERIOD_EPOCHS < crate::coordinator::fees::cut_proof::MAXIMUM_LATER_SEALS as u64);

@@ -107,13 +107,13 @@ pub struct Checkpoint {
     pub last_index: Vec<(PartitionId, u64)>,
 }
 
-/// What a log may drop for good: batches of a stream partition, from the beginning of their lanes.
+/// What a log may drop for good: batches of a stream partition, or of all, from the beginning of their lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The network partition.
     pub partition: PartitionId,
-    /// The stream partition.
-    pub slot: StreamPartition,
+    /// The stream partition; `None` for all that the network partition holds.
+    pub slot: Option<StreamPartition>,
     /// Batches whose last event is older than this, in milliseconds since 1970 UTC.
     pub before_ms: u64,
     /// Of those, the ones with an append index up to this: what came later was not looked at.

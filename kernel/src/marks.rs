@@ -209,6 +209,12 @@ rare! {
     ClosingStale,
     /// A broker has lost its part in a partition, and rests.
     Rested,
+    /// A broker gives back what it holds of a partition that it left.
+    PartitionLeft,
+    /// A batch comes to a broker that was replaced.
+    BatchAfterHandover,
+    /// A broker begins a lane anew in a partition that it had left.
+    LaneAfterLeaving,
 
     // ---- Edges ----
     /// A batch is offered again to replicas that have not acknowledged it.

@@ -115,6 +115,8 @@ bugs! {
     PaysTwice,
     /// A replaced replica rests at once, and what only the old set can attest is not sealed.
     RestsBeforeHandover,
+    /// A replaced replica gives back what it holds at once, before its successors hold it.
+    DropsBeforeHandover,
 
     // ---- Delivery (WP 2.4.2, 2.4.4) ----
     /// A live batch is delivered although one before it was missed.

@@ -31,6 +31,7 @@ struct Totals {
     misconducts: u64,
     slashed: u64,
     refused_frames: u64,
+    left: u64,
 }
 
 impl Totals {
@@ -47,6 +48,7 @@ impl Totals {
         self.misconducts += report.misconducts;
         self.slashed += report.slashed;
         self.refused_frames += report.refused_frames;
+        self.left += report.left;
     }
 }
 

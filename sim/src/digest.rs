@@ -87,11 +87,12 @@ impl Transcript {
                 self.bytes(&digest.0);
             }
             Operation::Expire(Expiry { partition, slot, before_ms, up_to_index }) => {
+                let of = slot.unwrap_or_default();
                 self.numbers(
                     19,
-                    &[u64::from(partition.0), u64::from(slot.partition), *before_ms, *up_to_index],
+                    &[u64::from(partition.0), u64::from(of.partition), *before_ms, *up_to_index],
                 );
-                self.bytes(&slot.stream.0);
+                self.bytes(&of.stream.0);
             }
             Operation::Submit(intent) => self.tagged(15, &[&encode_row(intent)]),
             Operation::Reply(session, reply) => {
@@ -218,6 +219,7 @@ impl Transcript {
                 self.numbers(28, &[*epoch]);
                 self.bytes(&successor.0);
             }
+            Trace::PartitionLeft(partition) => self.numbers(34, &[u64::from(partition.0)]),
             Trace::QuorumLost(partition, epoch) => self.numbers(29, &[u64::from(partition.0), *epoch]),
             Trace::MisconductFound(partition, broker) => {
                 self.numbers(30, &[u64::from(partition.0)]);

@@ -1,11 +1,12 @@
 //! Nodes: an engine, its disk, and what outlives its process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_chain::wallet::Wallet;
 use weir_kernel::broker::Shards;
 use weir_kernel::coordinator::State;
-use weir_kernel::ids::Address;
+use weir_kernel::ids::{Address, PartitionId, StreamPartition};
 use weir_kernel::log::{Expiry, Record};
 use weir_kernel::marks::Marks;
 use weir_kernel::rules::Rules;
@@ -20,6 +21,10 @@ use crate::digest::Transcript;
 use crate::scenario::key_bytes;
 use crate::tape::Counts;
 use crate::verifier::SimulationVerifier;
+
+/// Syncs between two steps in which a log drops what is of a partition that was left: slow enough that its broker may
+/// be back before everything is gone.
+const LET_GO_SYNCS: u64 = 100;
 
 /// A broker's machine: runs or is down.
 pub struct Node {
@@ -56,6 +61,10 @@ struct Process {
     synced: u64,
     /// Writes that came while others are being synced: they go to the disk together, with the next sync.
     waiting: Vec<(u64, Vec<Record>)>,
+    /// Syncs that there were.
+    syncs: u64,
+    /// Partitions that were left, of which the log may still hold something, and how far it has come with each.
+    left: BTreeMap<PartitionId, (Expiry, Option<StreamPartition>)>,
     syncing: bool,
     wake_us: Option<u64>,
     height: u64,
@@ -66,6 +75,15 @@ impl Process {
         self.log.write(index, records)?;
         self.unsynced.push(index);
         Ok(())
+    }
+
+    fn let_go(&mut self, expiry: &Expiry, done: &mut Option<StreamPartition>) -> Result<u64, LogError> {
+        let batches = self.log.let_go(expiry, done)?;
+        if batches > 0 {
+            // A crash may take it back as it may a write, and with it none that was acknowledged.
+            self.unsynced.push(self.unsynced.last().copied().unwrap_or(self.synced));
+        }
+        Ok(batches)
     }
 }
 
@@ -127,6 +145,8 @@ impl Node {
             unsynced: Vec::new(),
             synced: 0,
             waiting: Vec::new(),
+            syncs: 0,
+            left: BTreeMap::new(),
             syncing: false,
             wake_us: None,
             height: 0,
@@ -242,24 +262,45 @@ impl Node {
         Ok(true)
     }
 
-    /// Lets go of what is too old, all of it; how many batches that were.
+    /// Lets go of what is too old, all of it; how many batches that were. What is of a partition that was left goes
+    /// with [`Node::go_on_letting_go`].
     ///
     /// # Errors
     ///
     /// The log's: then it takes nothing any more.
     pub fn expire(&mut self, expiry: &Expiry) -> Result<u64, LogError> {
         let Some(process) = &mut self.process else { return Ok(0) };
-        let Expiry { partition, slot, before_ms, up_to_index } = *expiry;
+        if expiry.slot.is_none() {
+            process.left.insert(expiry.partition, (*expiry, None));
+            return Ok(0);
+        }
         let mut all = 0;
         loop {
-            let batches = process.log.expire(partition, slot, before_ms, up_to_index)?;
+            let batches = process.let_go(expiry, &mut None)?;
             if batches == 0 {
                 return Ok(all);
             }
-            // A crash may take it back as it may a write, and with it none that was acknowledged.
-            process.unsynced.push(process.unsynced.last().copied().unwrap_or(process.synced));
             all += batches;
         }
+    }
+
+    /// Lets go of some batches of a partition that was left, as a log does between two groups of writes: others come
+    /// while some are still there.
+    ///
+    /// # Errors
+    ///
+    /// The log's: then it takes nothing any more.
+    pub fn go_on_letting_go(&mut self) -> Result<u64, LogError> {
+        let Some(process) = &mut self.process else { return Ok(0) };
+        if !process.syncs.is_multiple_of(LET_GO_SYNCS) {
+            return Ok(0);
+        }
+        let Some((partition, (expiry, mut done))) = process.left.pop_first() else { return Ok(0) };
+        let batches = process.let_go(&expiry, &mut done)?;
+        if batches > 0 {
+            process.left.insert(partition, (expiry, done));
+        }
+        Ok(batches)
     }
 
     /// Ends a sync.
@@ -270,6 +311,7 @@ impl Node {
     pub fn sync(&mut self) -> Result<Option<u64>, LogError> {
         let Some(process) = &mut self.process else { return Ok(None) };
         let index = process.log.sync()?;
+        process.syncs += 1;
         process.unsynced.clear();
         process.synced = index;
         Ok(Some(index))

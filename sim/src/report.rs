@@ -97,8 +97,10 @@ pub struct Report {
     pub slashed: u64,
     /// Reads that the log refused because what it read was damaged.
     pub damaged_reads: u64,
-    /// Batches that brokers let go because they were too old.
+    /// Batches that brokers let go because they were too old, or of a partition that was left.
     pub expired_batches: u64,
+    /// Times that a broker gave back what it held of a partition that it had left.
+    pub left: u64,
     /// Frames that were refused of brokers that lie or whose links corrupt.
     pub refused_frames: u64,
     /// Processes that stopped of themselves, by the reason that they gave.
@@ -147,8 +149,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} misconducts found, {} slashed, {} damaged reads, {} frames refused, {} batches expired",
-            self.misconducts, self.slashed, self.damaged_reads, self.refused_frames, self.expired_batches
+            "{} misconducts found, {} slashed, {} damaged reads, {} frames refused, {} batches expired, {} partitions left",
+            self.misconducts,
+            self.slashed,
+            self.damaged_reads,
+            self.refused_frames,
+            self.expired_batches,
+            self.left
         )?;
         self.stops.iter().try_for_each(|(why, count)| writeln!(f, "stopped {count} times: {why}"))?;
         self.faults.iter().try_for_each(|(kind, count)| writeln!(f, "fault {kind}: {count} times"))?;

@@ -374,6 +374,10 @@ impl World<'_> {
             Err(error) => return self.stop(node, &error),
         };
         self.oracles.brokers.on_synced(self.nodes[node].address, index);
+        match self.nodes[node].go_on_letting_go() {
+            Ok(batches) => self.report.expired_batches += batches,
+            Err(error) => return self.stop(node, &error),
+        }
         match self.nodes[node].write_waiting() {
             Ok(true) => self.begin_sync(node),
             Ok(false) => {}
@@ -417,6 +421,13 @@ impl World<'_> {
             }
             Trace::Quarantined(..) => self.report.quarantines += 1,
             Trace::ForkFound(..) => self.report.forks_found += 1,
+            Trace::PartitionLeft(partition) => {
+                self.report.left += 1;
+                let here = &self.nodes[node];
+                let Some(broker) = here.broker() else { return };
+                let (who, known) = ((here.address, *partition), (&**broker.view(), &self.publications));
+                self.oracles.brokers.on_left(self.now_us, who, known, violations);
+            }
             Trace::RowDamaged(what) => {
                 let what = format!("node {node}: {what}");
                 note_about(violations, self.now_us, "rows", what, vec![Actor::Node(node as u32)]);

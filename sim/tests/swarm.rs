@@ -11,7 +11,7 @@ use weir_sim::workflow::replay_command;
 use weir_sim::{FaultKind, Forking, LinkFaults, Scenario, run_seed};
 
 use common::mistakes::{growing, paying};
-use common::{crashes_at_reports, fallen_behind, fault, forgotten, withholding};
+use common::{back_and_forth, crashes_at_reports, fallen_behind, fault, forgotten, leaving, withholding};
 
 mod common;
 
@@ -103,6 +103,8 @@ fn directed() -> Vec<Scenario> {
         fallen_behind(),
         forgotten(),
         withholding(),
+        leaving(Scenario::calm(5)),
+        back_and_forth(),
     ]
 }
 

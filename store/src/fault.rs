@@ -159,6 +159,14 @@ impl<L: EventLog> EventLog for FaultLog<L> {
         self.poison.watch(result)
     }
 
+    fn held_slot(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<StreamPartition>, LogError> {
+        self.inner.held_slot(partition, after)
+    }
+
     fn load(&self) -> Result<Checkpoint, LogError> {
         count_read(&self.counted)?;
         self.inner.load()

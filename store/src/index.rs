@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use weir_kernel::ids::{Address, LaneId, PartitionId, StreamPartition};
+use weir_kernel::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::{Position, Table};
 
 use crate::error::LogError;
@@ -93,6 +93,34 @@ pub(crate) struct RunKey {
     pub(crate) first_time_ms: u64,
     pub(crate) lane: LaneId,
     pub(crate) first_sequence: u64,
+}
+
+impl RunKey {
+    /// The keys of all runs of a scope that begin within `times`.
+    pub(crate) fn of_scope(
+        scope: Scope,
+        times: &std::ops::RangeInclusive<u64>,
+    ) -> std::ops::RangeInclusive<Self> {
+        let first = Self { scope, first_time_ms: *times.start(), lane: LaneId([0; 32]), first_sequence: 0 };
+        first..=Self {
+            scope,
+            first_time_ms: *times.end(),
+            lane: LaneId([0xff; 32]),
+            first_sequence: u64::MAX,
+        }
+    }
+
+    /// The keys of all runs of a partition whose stream partitions come after the given one.
+    pub(crate) fn after(
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> std::ops::RangeInclusive<Self> {
+        let last = StreamPartition { stream: StreamId([0xff; 20]), partition: u32::MAX };
+        let end = |slot| *Self::of_scope(Scope { partition, slot }, &(0..=u64::MAX)).end();
+        let begin = |slot| *Self::of_scope(Scope { partition, slot }, &(0..=u64::MAX)).start();
+        // No batch begins in the last sequence that there is, so the end of one is before the next.
+        after.map_or(begin(StreamPartition::default()), end)..=end(last)
+    }
 }
 
 /// A run: the summary from which a merge decides whether to open the lane.
@@ -205,6 +233,13 @@ pub(crate) trait Index {
 
     /// Runs of a scope whose first time is within `times`, in the order of their keys.
     fn runs(&self, scope: Scope, times: std::ops::RangeInclusive<u64>) -> Rows<'_, Run>;
+
+    /// The first run of a partition whose stream partition comes after the given one.
+    fn run_after(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<Run>, LogError>;
 
     /// One run.
     fn run(&self, key: &RunKey) -> Result<Option<Run>, LogError>;

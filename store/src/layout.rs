@@ -4,8 +4,6 @@
 //! (IEEE) over its key and the rest of the value: a value that was damaged, or that stands under another key,
 //! is found when it is read.
 
-use std::ops::RangeInclusive;
-
 use weir_kernel::ids::{Address, LaneId, PartitionId, StreamId, StreamPartition};
 use weir_kernel::log::Table;
 
@@ -38,14 +36,6 @@ pub(crate) fn run_key(key: &RunKey) -> Vec<u8> {
         key.lane.as_bytes(),
         &key.first_sequence.to_be_bytes(),
     ])
-}
-
-/// Keys of the runs of a scope whose first time is within `times`.
-pub(crate) fn run_keys(scope: Scope, times: &RangeInclusive<u64>) -> RangeInclusive<Vec<u8>> {
-    let scope = scope_key(scope);
-    let low = joined(&[&scope, &times.start().to_be_bytes()]);
-    let high = joined(&[&scope, &times.end().to_be_bytes(), &[0xff; 40]]);
-    low..=high
 }
 
 /// Key of a block of batches in their scope's append order: scope, append index u64 of the first.
@@ -411,9 +401,15 @@ mod tests {
         let numbers = "000000000000000e000000000000000e000000000000000f00000000000000100000000000000011";
         assert_eq!(hex(&run_value(&run)), format!("{numbers}{}", "cc".repeat(20)));
         assert_eq!(read_run(&run_key(&key), &run_value(&run)), Some(run));
-        assert!(run_keys(SCOPE, &(12..=12)).contains(&run_key(&key)));
-        assert!(!run_keys(SCOPE, &(13..=20)).contains(&run_key(&key)));
-        assert!(!run_keys(SCOPE, &(0..=11)).contains(&run_key(&key)));
+        let keys = |times| {
+            let keys = RunKey::of_scope(SCOPE, &times);
+            run_key(keys.start())..=run_key(keys.end())
+        };
+        assert!(keys(12..=12).contains(&run_key(&key)));
+        assert!(!keys(13..=20).contains(&run_key(&key)));
+        assert!(!keys(0..=11).contains(&run_key(&key)));
+        let after = RunKey::after(SCOPE.partition, Some(SCOPE.slot));
+        assert!(*keys(0..=u64::MAX).end() <= run_key(after.start()));
     }
 
     #[test]

@@ -191,6 +191,14 @@ impl EventLog for MemoryLog {
         self.poison.watch(result)
     }
 
+    fn held_slot(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<StreamPartition>, LogError> {
+        Ok(read(&self.disk.shared).run_after(partition, after)?.map(|run| run.key.scope.slot))
+    }
+
     fn load(&self) -> Result<Checkpoint, LogError> {
         let state = read(&self.disk.shared);
         let rows = state.rows.iter().filter(|((table, _), _)| *table != Table::Cut);
@@ -391,14 +399,16 @@ impl Changes for State {
 
 impl Index for State {
     fn runs(&self, scope: Scope, times: std::ops::RangeInclusive<u64>) -> Rows<'_, Run> {
-        let key = |first_time_ms, end: u8| RunKey {
-            scope,
-            first_time_ms,
-            lane: LaneId([end; 32]),
-            first_sequence: if end == 0 { 0 } else { u64::MAX },
-        };
-        let runs = self.runs.range(key(*times.start(), 0)..=key(*times.end(), 0xff));
+        let runs = self.runs.range(RunKey::of_scope(scope, &times));
         Box::new(runs.map(|(_, run)| Ok(*run)))
+    }
+
+    fn run_after(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<Run>, LogError> {
+        Ok(self.runs.range(RunKey::after(partition, after)).next().map(|(_, run)| *run))
     }
 
     fn run(&self, key: &RunKey) -> Result<Option<Run>, LogError> {

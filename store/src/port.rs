@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use weir_kernel::ids::{PartitionId, StreamPartition};
-use weir_kernel::log::{Checkpoint, Chunk, Query, Record};
+use weir_kernel::log::{Checkpoint, Chunk, Expiry, Query, Record};
 
 use crate::error::LogError;
 
@@ -45,6 +45,36 @@ pub trait EventLog: Send {
         before_ms: u64,
         up_to_index: u64,
     ) -> Result<u64, LogError>;
+
+    /// The first stream partition, after the given one, of which a network partition's log holds a batch.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] and [`LogError::Io`] from the disk.
+    fn held_slot(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<StreamPartition>, LogError>;
+
+    /// Drops some of what the kernel lets go, as [`EventLog::expire`]: where it names no stream partition, of the first
+    /// one after `done` that has any of it. Those before it have none, and `done` says so to the next call.
+    ///
+    /// # Errors
+    /// As [`EventLog::write`].
+    fn let_go(&mut self, expiry: &Expiry, done: &mut Option<StreamPartition>) -> Result<u64, LogError> {
+        let Expiry { partition, slot, before_ms, up_to_index } = *expiry;
+        if let Some(slot) = slot {
+            return self.expire(partition, slot, before_ms, up_to_index);
+        }
+        while let Some(slot) = self.held_slot(partition, *done)? {
+            let dropped = self.expire(partition, slot, before_ms, up_to_index)?;
+            if dropped > 0 {
+                return Ok(dropped);
+            }
+            *done = Some(slot);
+        }
+        Ok(0)
+    }
 
     /// Every row of every table but [`weir_kernel::log::Table::Cut`], and the last append index of each
     /// partition.
@@ -111,6 +141,14 @@ impl<L: EventLog + ?Sized> EventLog for Box<L> {
         up_to_index: u64,
     ) -> Result<u64, LogError> {
         (**self).expire(partition, slot, before_ms, up_to_index)
+    }
+
+    fn held_slot(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<StreamPartition>, LogError> {
+        (**self).held_slot(partition, after)
     }
 
     fn load(&self) -> Result<Checkpoint, LogError> {

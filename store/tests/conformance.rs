@@ -5,7 +5,7 @@ mod common;
 use common::{LAST, Model, batch, collect, fake_times, lane, range_all, slot};
 use tempfile::TempDir;
 use weir_kernel::ids::{Address, PartitionId};
-use weir_kernel::log::{Checkpoint, Position, Query, Record, StoredBatch, Table};
+use weir_kernel::log::{Checkpoint, Expiry, Position, Query, Record, StoredBatch, Table};
 use weir_store::{EventLog, FaultLog, FaultPlan, LogError, MemoryDisk, SegmentLog, SegmentOptions};
 
 /// A log and how to stop and start it. What was synced survives.
@@ -84,6 +84,7 @@ suite![
     broken_contracts_poison,
     readers_see_unsynced_writes,
     what_is_too_old_expires,
+    all_of_a_partition_is_let_go,
     what_expired_stays_away_after_a_restart,
 ];
 
@@ -389,6 +390,49 @@ fn what_is_too_old_expires(rig: &impl Rig) {
     assert_eq!(model.batches.len(), 1, "the other stream partition keeps what it has");
     assert_eq!(log.expire(PartitionId(1), slot(1), u64::MAX, 8), Ok(0), "it came later");
     assert_eq!(log.expire(PartitionId(1), slot(1), u64::MAX, 9), Ok(1));
+}
+
+fn all_of_a_partition_is_let_go(rig: &impl Rig) {
+    let (mut log, mut model) = filled(rig);
+    let more = [
+        record(StoredBatch { slot: slot(1), ..batch(9, 8, 0, &[1], 50) }),
+        record(StoredBatch { slot: slot(2), ..batch(10, 9, 0, &[1], 50) }),
+        record(StoredBatch { partition: PartitionId(2), ..batch(1, 10, 0, &[1], 50) }),
+    ];
+    log.write(2, &more).expect("written");
+    more.iter().for_each(|record| model.apply(record));
+    let all =
+        |slot, up_to_index| Expiry { partition: PartitionId(1), slot, before_ms: u64::MAX, up_to_index };
+    assert_eq!(log.let_go(&all(Some(slot(2)), 9), &mut None), Ok(0), "it came later");
+    assert_eq!(log.held_slot(PartitionId(1), None), Ok(Some(slot(0))));
+    assert_eq!(log.held_slot(PartitionId(1), Some(slot(0))), Ok(Some(slot(1))));
+    assert_eq!(log.held_slot(PartitionId(1), Some(slot(2))), Ok(None));
+    assert_eq!(log.held_slot(PartitionId(3), None), Ok(None));
+    let (one, other) =
+        (model.expire(PartitionId(1), slot(0), u64::MAX), model.expire(PartitionId(1), slot(1), u64::MAX));
+    let mut done = None;
+    assert_eq!(log.let_go(&all(None, 9), &mut done), Ok(one));
+    assert_eq!(log.let_go(&all(None, 9), &mut done), Ok(other));
+    assert_eq!((log.let_go(&all(None, 9), &mut done), done), (Ok(0), Some(slot(2))));
+    assert_eq!(log.let_go(&all(None, 9), &mut None), Ok(0));
+    assert_eq!(log.sync(), Ok(2));
+    drop(log);
+    let mut log = rig.open();
+    assert_eq!(log.held_slot(PartitionId(1), None), Ok(Some(slot(2))));
+    // A lane that was let go, or is not yet, makes way for itself.
+    let anew = [
+        Record::Truncate { partition: PartitionId(1), lane: lane(1), from: 0 },
+        record(batch(11, 1, 0, &[5, 6], 50)),
+        Record::Truncate { partition: PartitionId(1), lane: lane(9), from: 0 },
+        record(batch(12, 9, 0, &[7], 50)),
+    ];
+    log.write(1, &anew).expect("written");
+    anew.iter().for_each(|record| model.apply(record));
+    assert_eq!(log.let_go(&all(None, 10), &mut None), Ok(0), "what came anew stays");
+    agree(&*log, &model, &range_all());
+    agree(&*log, &model, &Query::Lane { lane: lane(9), from: 0 });
+    agree(&*log, &model, &Query::Lane { lane: lane(10), from: 0 });
+    assert_eq!(log.statistics().batches, model.batches.len() as u64);
 }
 
 fn what_expired_stays_away_after_a_restart(rig: &impl Rig) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weir_kernel::broker::{Command, Input, Output, Reply, SessionId, Shard, Token};
 use weir_kernel::coordinator::{Intent, State};
 use weir_kernel::ids::{Address, Hash, LaneId};
-use weir_kernel::log::{Expiry, Query, Record};
+use weir_kernel::log::{Query, Record};
 use weir_kernel::signature::{KeyedReportVerifier, keyed_report};
 use weir_kernel::time::Now;
 use weir_kernel::wire;
@@ -173,9 +173,8 @@ impl Broker {
                     self.reads.push_back((token, query, budget_bytes))
                 }
                 Output::Expire(expiry) => {
-                    let Expiry { partition, slot, before_ms, up_to_index } = expiry;
-                    let expired = self.log.expire(partition, slot, before_ms, up_to_index);
-                    expired.expect("the log in memory takes it");
+                    let mut done = None;
+                    while self.log.let_go(&expiry, &mut done).expect("the log in memory takes it") > 0 {}
                 }
                 Output::Sign(token, hash) => self.signs.push_back((token, hash)),
                 Output::Submit(intent) => effects.intents.push(intent),

@@ -27,6 +27,8 @@ pub enum After {
     Opened(PartitionId, Epoch),
     /// A report, before it is signed and sent to the leader.
     Reported(PartitionId, alloc::boxed::Box<Entry>, Address),
+    /// Rows of a partition that was left, but for its cuts.
+    RowsLeft(PartitionId),
     /// A read for an edge, under the edge's token: it must see everything that was appended before it was asked.
     Answerable(Address, u64, Query, u32),
 }
@@ -46,6 +48,8 @@ pub enum Purpose {
     LateReport(alloc::boxed::Box<Entry>),
     /// Sealed cuts for the settlement of lanes.
     Settlement(PartitionId),
+    /// Sealed cuts that go with a partition that was left.
+    Leaving(PartitionId),
 }
 
 /// Numbers that only rise, and what waits under them. Lives as long as the broker.

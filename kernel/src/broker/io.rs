@@ -76,8 +76,8 @@ pub enum Output {
     Write(u64, Vec<Record>),
     /// Read the log; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Read(Token, Query, u32),
-    /// Drop what is too old from the log, a little at a time and beside what is more urgent. Nothing waits for it: what
-    /// is not dropped is named again later.
+    /// Drop what is too old, or of a partition that was left, from the log, a little at a time and beside what is more
+    /// urgent. Nothing waits for it: what is not dropped is named again later.
     Expire(Expiry),
     /// Sign this hash with the broker's key; answer with [`Input::Signed`].
     Sign(Token, Hash),
@@ -282,6 +282,8 @@ pub enum Trace {
     Succeeded(Address, u64),
     /// The chain gave up epochs of a partition that nobody sealed, up to this one.
     QuorumLost(PartitionId, u64),
+    /// This broker left a partition whose members hold everything, and gives the room back.
+    PartitionLeft(PartitionId),
     /// A broker signed two checksums: the partition, and who.
     MisconductFound(PartitionId, Address),
     /// The store lacked its continuity marker: nothing is signed for the partition up to this epoch.

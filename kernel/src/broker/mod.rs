@@ -20,6 +20,7 @@ pub mod context;
 pub mod deposits;
 pub mod duties;
 mod edge;
+pub mod former;
 mod io;
 pub mod lane;
 mod message;

@@ -36,7 +36,24 @@ pub struct PartitionRow {
     pub open_epoch: Epoch,
     /// Nothing is signed until the chain has sealed this epoch or a later one: the store lost its memory.
     pub quarantine: Option<Epoch>,
+    /// This broker left the partition and gives back what it holds: other rows of it may be there, and count for
+    /// nothing.
+    pub leaving: bool,
+    /// Batches with an append index up to this were given back, whether the log has dropped them yet or not; 0 for
+    /// none.
+    pub left_index: u64,
 }
+
+impl PartitionRow {
+    /// Reads the row; `None` if it is none. A broker that was last run by a program under which nobody left a partition
+    /// wrote it without the last two fields, and goes on with all that it has.
+    pub fn read(value: &[u8]) -> Option<Self> {
+        wire::decode_row(value).or_else(|| wire::decode_row(&[value, &NOTHING_LEFT].concat()))
+    }
+}
+
+/// What [`PartitionRow`] ends with where nothing was ever left.
+const NOTHING_LEFT: [u8; 2] = [0; 2];
 
 /// What a replica remembers of a lane that was sealed at least once, or closed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -103,4 +120,43 @@ pub fn split_lane_key(key: &[u8]) -> Option<(PartitionId, LaneId)> {
 /// The partition that a key starts with.
 pub fn split_partition_key(key: &[u8]) -> Option<PartitionId> {
     Some(PartitionId(u32::from_be_bytes(key.get(..4)?.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(leaving: bool, left_index: u64) -> PartitionRow {
+        PartitionRow {
+            sealed_epoch: 5,
+            checksum: Hash([7; 32]),
+            cut_epoch: 4,
+            open_epoch: 6,
+            quarantine: Some(300),
+            leaving,
+            left_index,
+        }
+    }
+
+    #[test]
+    fn a_partitions_row_is_read_as_it_was_written() {
+        for row in [row(false, 0), row(true, 0), row(false, 1 << 60), row(true, u64::MAX)] {
+            let bytes = wire::encode_row(&row);
+            assert_eq!(PartitionRow::read(&bytes), Some(row));
+            assert_eq!(PartitionRow::read(&[&bytes[..], &[0]].concat()), None);
+        }
+    }
+
+    #[test]
+    fn a_row_from_before_anybody_left_is_read_as_of_one_who_did_not() {
+        let bytes = wire::encode_row(&row(false, 0));
+        let earlier = &bytes[..bytes.len() - NOTHING_LEFT.len()];
+        // Epochs 5, 4 and 6, a checksum, and a quarantine up to epoch 300.
+        assert_eq!(earlier, [&[5][..], &[7; 32], &[4, 6, 1, 251, 44, 1]].concat());
+        assert_eq!(PartitionRow::read(earlier), Some(row(false, 0)));
+        for cut in 0..earlier.len() {
+            assert_eq!(PartitionRow::read(&earlier[..cut]), None, "{cut} bytes");
+        }
+        assert_eq!(PartitionRow::read(&bytes[..bytes.len() - 1]), None, "it is torn");
+    }
 }

@@ -13,6 +13,8 @@
 //! Nobody signs below its closing heads, and at most once for each (epoch, round, previous). If a round brings
 //! nothing, the next leader proposes. A replica is a leader for itself too: its messages to itself take the same way.
 
+mod signed;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -23,7 +25,7 @@ use super::duties::succession;
 use super::io::Trace;
 use super::message::{Message, SignedEntry};
 use super::replica::Replica;
-use super::rows::{self, ReportKey, ReportRow};
+use super::rows::{self, ReportRow};
 use crate::agreement::{Cut, Fork, LaneHead, cut, rounds, signers};
 use crate::coordinator::seats::SEATS;
 use crate::coordinator::{Certificate, Entry, Intent, Report, Seats, State, report_signing_hash};
@@ -32,14 +34,13 @@ use crate::limits::RETRY_US;
 use crate::log::{Record, Table};
 use crate::marks::Rare;
 use crate::rules::Bug;
+use signed::{SignedReports, key_of};
 
 /// One partition's sealing at one replica.
 #[derive(Clone, Debug)]
 pub struct Sealer {
     partition: PartitionId,
-    /// What was signed and is not sealed, rising by key. Few at a time: a map has room for eleven from its first on.
-    #[allow(clippy::vec_box, reason = "a vector of rows has room for four from its first on")]
-    reports: Vec<Box<ReportRow>>,
+    signed: SignedReports,
     sealing: Option<Box<Sealing>>,
     witness: Witness,
 }
@@ -93,20 +94,12 @@ impl Sealing {
 impl Sealer {
     /// A sealer that has signed nothing.
     pub fn new(partition: PartitionId) -> Self {
-        Self { partition, reports: Vec::new(), sealing: None, witness: Witness::default() }
+        Self { partition, signed: SignedReports::default(), sealing: None, witness: Witness::default() }
     }
 
     /// Takes a signed report back from the store.
     pub fn restore_report(&mut self, row: ReportRow) {
-        match self.reports.binary_search_by_key(&key_of(&row.entry), |known| key_of(&known.entry)) {
-            Ok(at) => *self.reports[at] = row,
-            Err(at) => self.reports.insert(at, Box::new(row)),
-        }
-    }
-
-    /// What was signed under this key.
-    fn signed(&self, key: &ReportKey) -> Option<&Entry> {
-        self.reports.iter().map(|row| &row.entry).find(|entry| key_of(entry) == *key)
+        self.signed.insert(row);
     }
 
     /// Takes a proof of misconduct back from the store.
@@ -124,30 +117,33 @@ impl Sealer {
         self.sealing = None;
     }
 
+    /// Whether what was signed here is of sealed epochs, and no misconduct is left to be punished.
+    pub fn is_settled(&self, view: &State, sealed_epoch: Epoch) -> bool {
+        self.signed.are_up_to(sealed_epoch) && self.witness.proofs().all(|proof| proof.is_over(view))
+    }
+
     /// One of the cuts signed here may be the one that the chain has sealed: then nobody needs to be asked for it.
     pub fn offer_cuts(&self, ctx: &mut Context<'_>, replica: &mut Replica) {
-        for row in &self.reports {
-            replica.offer_cut(ctx, &row.cut);
+        for cut in self.signed.cuts() {
+            replica.offer_cut(ctx, cut);
         }
     }
 
     /// The chain moved on: drops what is sealed, begins the next seal, changes rounds.
     pub fn on_view(&mut self, ctx: &mut Context<'_>, replica: &mut Replica) {
-        self.forget_sealed(ctx, replica);
+        self.forget_up_to(ctx, replica.sealed_epoch);
         self.begin(ctx, replica);
         self.progress(ctx, replica);
     }
 
-    fn forget_sealed(&mut self, ctx: &mut Context<'_>, replica: &Replica) {
-        let (partition, sealed_epoch) = (self.partition, replica.sealed_epoch);
-        // Keys rise by epoch.
-        let gone = self.reports.partition_point(|row| row.entry.epoch <= sealed_epoch);
-        for row in self.reports.drain(..gone) {
-            let key = rows::report_key(partition, &key_of(&row.entry));
+    /// Forgets what was signed and seen of epochs up to this one, and proofs that are over.
+    pub fn forget_up_to(&mut self, ctx: &mut Context<'_>, sealed_epoch: Epoch) {
+        for signed in self.signed.take_up_to(sealed_epoch) {
+            let key = rows::report_key(self.partition, &signed);
             ctx.write(Record::Remove { table: Table::Report, key });
         }
         for identity in self.witness.forget(ctx.view, sealed_epoch) {
-            let key = misconduct::row_key(partition, &identity);
+            let key = misconduct::row_key(self.partition, &identity);
             ctx.write(Record::Remove { table: Table::Evidence, key });
         }
     }
@@ -354,18 +350,18 @@ impl Sealer {
     /// At most one report for each (epoch, round, previous): on disk before it is signed.
     fn report(&mut self, ctx: &mut Context<'_>, leader: Address, entry: Entry, cut: Cut) {
         let key = key_of(&entry);
-        if self.signed(&key).is_some_and(|signed| *signed != entry) {
+        if self.signed.get(&key).is_some_and(|signed| *signed != entry) {
             return ctx.mark(Rare::SecondReportRefused);
         }
         let row = ReportRow { entry, cut };
         ctx.write(rows::put(Table::Report, rows::report_key(self.partition, &key), &row));
-        self.restore_report(row);
+        self.signed.insert(row);
         ctx.after_write(After::Reported(self.partition, Box::new(entry), leader));
     }
 
     /// A report is on disk: sign it.
     pub fn on_reported(&mut self, ctx: &mut Context<'_>, entry: Entry, leader: Address) {
-        if self.signed(&key_of(&entry)) != Some(&entry) {
+        if self.signed.get(&key_of(&entry)) != Some(&entry) {
             return;
         }
         let digest = report_signing_hash(ctx.view.chain_id, &ctx.view.contracts.coordinator, &entry.hash());
@@ -444,7 +440,7 @@ impl Sealer {
     /// or as leader others' are.
     pub fn deadline(&self) -> Option<u64> {
         let s = self.sealing.as_ref()?;
-        let signed = self.signed(&(s.epoch, s.round, s.previous)).is_some();
+        let signed = self.signed.get(&(s.epoch, s.round, s.previous)).is_some();
         let gathering = s.lead.as_ref().is_some_and(|lead| !lead.submitted);
         (!signed || gathering).then_some(s.sent_us + RETRY_US)
     }
@@ -480,10 +476,6 @@ impl Sealer {
 fn signers_of(view: &State, sets: &[Seats]) -> Vec<Address> {
     let indexes: BTreeSet<_> = sets.iter().flat_map(|set| set.brokers()).collect();
     indexes.into_iter().filter_map(|index| view.address_of(index)).collect()
-}
-
-fn key_of(entry: &Entry) -> ReportKey {
-    (entry.epoch, entry.round, entry.previous)
 }
 
 fn is_forked(replica: &Replica, lane: &LaneId) -> bool {

@@ -208,7 +208,7 @@ impl Machines {
             return Err(OpenError::Misplaced(partition, share));
         }
         if table == Table::Marker {
-            let row: PartitionRow = wire::decode_row(value).ok_or_else(damaged)?;
+            let row = PartitionRow::read(value).ok_or_else(damaged)?;
             let last_index = self.last_index.get(&partition).copied().unwrap_or(0);
             let replica = Replica::restore(partition, row, last_index, rules);
             let restored = (replica, Sealer::new(partition));
@@ -282,8 +282,12 @@ impl Machines {
                 if has_role(partition, me, ctx.rules) {
                     self.take_part(ctx, id, partition, me);
                 } else if let Some((replica, sealer)) = self.partitions.get_mut(id) {
+                    if !replica.is_resting() {
+                        sealer.offer_cuts(ctx, replica);
+                    }
                     replica.rest(ctx);
                     sealer.rest();
+                    replica.leave(ctx, sealer, (partition, me));
                 }
             }
         }
@@ -315,6 +319,10 @@ impl Machines {
         let acted_before = self.memory == Memory::Lost && acts;
         let (replica, sealer) =
             self.partitions.get_or_insert_with(id, || (Replica::new(ctx, id, acted_before), Sealer::new(id)));
+        if replica.is_leaving() {
+            // It is back too soon: what it gave back goes first, and then it begins as any newcomer does.
+            return replica.go_on_leaving(ctx);
+        }
         sealer.offer_cuts(ctx, replica);
         replica.on_view(ctx);
         sealer.on_view(ctx, replica);
@@ -346,6 +354,7 @@ impl Machines {
                 After::Answerable(edge, token, query, budget_bytes) => {
                     ctx.read(Purpose::Answer(edge, token), query, budget_bytes);
                 }
+                After::RowsLeft(partition) => self.with(partition, |replica, _| replica.look_for_cuts(ctx)),
                 After::Appended(..) => {}
             }
         }

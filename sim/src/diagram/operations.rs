@@ -29,7 +29,7 @@ impl Names {
             Operation::Write { index, records } => format!("writes {index}: {}", self.records(records)),
             Operation::Read { token, .. } => format!("reads {}", token.0),
             Operation::Expire(expiry) => {
-                let slot = self.slot(expiry.slot);
+                let slot = expiry.slot.map_or_else(|| "everything".to_string(), |slot| self.slot(slot));
                 format!("lets go of {slot} in p{} before {}", expiry.partition, expiry.before_ms)
             }
             Operation::Sign { token, digest } => format!("signs {}: {}", token.0, short(&digest.0)),
@@ -92,6 +92,7 @@ impl Names {
             Trace::Quarantined(partition, epoch) => {
                 format!("signs nothing for p{partition} up to epoch {epoch}: its disk was lost")
             }
+            Trace::PartitionLeft(partition) => format!("gives back what it holds of p{partition}"),
             Trace::QuorumLost(partition, epoch) => {
                 format!("p{partition} lost its quorum up to epoch {epoch}")
             }

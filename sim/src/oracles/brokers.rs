@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use weir_kernel::broker::Trace;
 use weir_kernel::coordinator::{Fact, State};
-use weir_kernel::ids::{Address, Epoch};
+use weir_kernel::ids::{Address, Epoch, PartitionId};
 use weir_node::engine::{Completion, Operation};
 
 use super::access::Access;
 use super::closing::Closing;
 use super::disks::Disks;
-use super::duties;
 use super::once::Once;
 use super::receipts::Receipts;
-use super::stored;
+use super::stored::Stored;
+use super::{duties, leaving};
+use crate::clients::published::Publications;
 use crate::report::Violation;
 use crate::tape::Actor;
 
@@ -25,6 +26,7 @@ pub struct Brokers {
     closing: Closing,
     once: Once,
     access: Access,
+    stored: Stored,
     /// Brokers that lied: what they say is on their disks counts as said.
     pub liars: BTreeSet<Address>,
 }
@@ -33,6 +35,7 @@ impl Brokers {
     /// A block was made.
     pub fn on_block(&mut self, view: &State, facts: &[Fact]) {
         self.access.on_block(view, facts);
+        self.stored.on_block(view, facts);
     }
 
     /// A broker is told something.
@@ -85,7 +88,7 @@ impl Brokers {
             }
             Operation::Reply(session, reply) => {
                 let known = (view, &self.disks, &self.liars);
-                stored::on_reply(now_us, who, reply, known, violations);
+                self.stored.on_reply(now_us, who, reply, known, violations);
                 self.access.on_reply(now_us, (who, *session), reply, view, violations);
             }
             Operation::Trace(Trace::SealAdopted(partition, epoch, _)) => {
@@ -95,6 +98,19 @@ impl Brokers {
             Operation::Hand(..) | Operation::Expire(_) => {}
             Operation::Trace(_) | Operation::Refused(..) => {}
         }
+    }
+
+    /// A broker, which sees the chain as `view` says, gives back what it holds of a partition.
+    pub fn on_left(
+        &mut self,
+        now_us: u64,
+        (who, partition): (Address, PartitionId),
+        (view, publications): (&State, &Publications),
+        violations: &mut Vec<Violation>,
+    ) {
+        let known = (view, &self.disks, &self.liars);
+        leaving::on_left(now_us, (who, partition), known, publications, violations);
+        self.once.on_left(who, partition);
     }
 
     /// Every write of a broker up to this one is on its disk.

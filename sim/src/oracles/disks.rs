@@ -104,7 +104,12 @@ impl Contents {
             // What was promised of it is over or goes on: a lane that is begun anew says so in the same write.
             Change::Forgotten(_) => {}
             Change::Fork(partition, lane) => drop(self.forks.insert(*lane, *partition)),
-            Change::Partition(partition, row) => drop(self.partitions.insert(*partition, *row)),
+            Change::Partition(partition, row) => {
+                self.partitions.insert(*partition, *row);
+                if row.leaving {
+                    self.forget(*partition);
+                }
+            }
             Change::Cut(cut) => {
                 for head in &cut.heads {
                     let sealed = self.sealed.entry(head.lane).or_insert(0);
@@ -113,6 +118,16 @@ impl Contents {
                 self.closed.extend(cut.forks.iter().map(|fork| fork.lane()));
             }
         }
+    }
+
+    /// A partition was left: whether it may have been is another oracle's matter.
+    fn forget(&mut self, partition: PartitionId) {
+        let all = self.lanes.range((partition, LaneId::ZERO)..=(partition, LaneId([0xff; 32])));
+        let lanes: BTreeSet<LaneId> = all.map(|((_, lane), _)| *lane).collect();
+        self.lanes.retain(|(of, _), _| *of != partition);
+        self.forks.retain(|_, of| *of != partition);
+        self.sealed.retain(|lane, _| !lanes.contains(lane));
+        self.closed.retain(|lane| !lanes.contains(lane));
     }
 
     /// Up to where adopted cuts name a lane.
@@ -136,6 +151,8 @@ pub struct Disk {
     pub synced: Contents,
     /// The same with what is on its way.
     pub handed: Contents,
+    /// Whether it was ever lost.
+    pub wiped: bool,
     waiting: VecDeque<(u64, Vec<Change>)>,
 }
 
@@ -196,7 +213,7 @@ impl Disks {
     pub fn on_crash(&mut self, who: Address, wiped: bool) {
         let Some(disk) = self.disks.get_mut(&who) else { return };
         if wiped {
-            *disk = Disk::default();
+            *disk = Disk { wiped: true, ..Disk::default() };
         }
         disk.waiting.clear();
         disk.handed = disk.synced.clone();

@@ -11,6 +11,7 @@
 //! | what is called stored is on the disks of a quorum | when a client is told, [`stored`] |
 //! | nobody signs below its closing heads | at each report, [`closing`] |
 //! | what is sealed is never dropped | at each write, [`disks`] |
+//! | what a former member gives back is on the members' disks | when it does, [`leaving`] |
 //! | a certificate is paid for once, a transaction has its time, adopted cuts rise | at each, [`once`] |
 //! | nobody honest is accused of two reports | at each accusation, by the world |
 //! | no reader without permission is served | at each chunk and live batch, [`access`] |
@@ -28,6 +29,7 @@ pub mod cuts;
 pub mod disks;
 pub mod durability;
 pub mod duties;
+pub mod leaving;
 pub mod once;
 pub mod receipts;
 pub mod seals;

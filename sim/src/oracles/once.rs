@@ -105,6 +105,14 @@ impl Once {
         }
     }
 
+    /// A broker gave back what it holds of a partition: if it comes back, it begins anew.
+    pub fn on_left(&mut self, who: Address, partition: PartitionId) {
+        let adopted = self.adopted.entry(who).or_default();
+        adopted.last.remove(&partition);
+        adopted.durable.remove(&partition);
+        adopted.unsynced.retain(|(_, of, _)| *of != partition);
+    }
+
     /// A broker's process ended; without its disk it begins anew.
     pub fn on_crash(&mut self, who: Address, wiped: bool) {
         self.sent.swap_remove(&who);

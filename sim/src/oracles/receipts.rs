@@ -234,6 +234,8 @@ mod tests {
             cut_epoch: 0,
             open_epoch: epoch,
             quarantine: None,
+            leaving: false,
+            left_index: 0,
         };
         let entered = rows::put(Table::Marker, rows::partition_key(PARTITION), &row);
         disks.on_write(0, WHO, (epoch, &[entered]), &mut Vec::new());

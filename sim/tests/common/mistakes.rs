@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use weir_kernel::rules::{Bug, Rules};
 use weir_sim::{FaultKind, Join, LinkFaults, Options, Scenario, Source, simulate};
 
-use super::{crashes_at_reports, fault, withholding};
+use super::{crashes_at_reports, fault, leaving, withholding};
 
 /// A mistake, the oracle that catches it, and a scenario for a seed.
 pub struct Case {
@@ -39,6 +39,7 @@ pub fn case(bug: Bug) -> Case {
         Bug::ForkDropsSealed => ("sealed is kept", |_| Scenario { forks: 2, ..small() }),
         Bug::PaysTwice => ("paid once", |_| small()),
         Bug::RestsBeforeHandover => ("liveness", handover_and_lost_disk),
+        Bug::DropsBeforeHandover => ("given back", |_| leaving(small())),
         Bug::DeliversPastGap => ("lane order", |_| lossy(Scenario::rough(7), 100_000)),
         Bug::DeliversTwiceAfterMove | Bug::MoveDropsTail => ("lane order", |_| moving_feeds()),
         Bug::NeverSurveys => ("delivery", |_| withholding()),

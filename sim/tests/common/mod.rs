@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every suite takes a part of it")]
 
-use weir_sim::{CrashAt, Fault, FaultKind, Moment, Report, Scenario, run};
+use weir_sim::{CrashAt, Fault, FaultKind, Join, Moment, Report, Scenario, run};
 
 pub mod mistakes;
 
@@ -58,6 +58,34 @@ pub fn forgotten() -> Scenario {
         duration_ms: 240_000,
         heal_ms: 40_000,
         ..Scenario::calm(4)
+    }
+}
+
+/// Brokers join, and those whose seats they take have the time to give back what they hold.
+pub fn leaving(scenario: Scenario) -> Scenario {
+    let join = |at_ms| Join { at_ms, tickets: 4 };
+    Scenario {
+        joins: vec![join(22_000), join(26_000)],
+        block_ms: 250,
+        epoch_blocks: 4,
+        duration_ms: 90_000,
+        heal_ms: 35_000,
+        ..scenario
+    }
+}
+
+/// A broker is away until another has its seats, comes back, and is away again: the other one leaves partitions in
+/// between and gets them back.
+pub fn back_and_forth() -> Scenario {
+    let faults =
+        vec![fault(20_000, 3, FaultKind::Crash, 45_000), fault(125_000, 3, FaultKind::Crash, 50_000)];
+    Scenario {
+        faults,
+        block_ms: 250,
+        epoch_blocks: 4,
+        duration_ms: 240_000,
+        heal_ms: 60_000,
+        ..Scenario::calm(5)
     }
 }
 

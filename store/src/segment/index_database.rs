@@ -199,14 +199,14 @@ impl IndexDatabase {
         guards.map(|guard| self.partitions.parse_guard(guard, layout::read_totals)).collect()
     }
 
-    /// Runs of a scope whose first time is within `times`.
+    /// Runs with these keys.
     pub(super) fn runs<'a>(
         &'a self,
         snapshot: &Snapshot,
-        scope: Scope,
-        times: &RangeInclusive<u64>,
+        keys: &RangeInclusive<RunKey>,
     ) -> Rows<'a, (RunKey, Run)> {
-        let guards = snapshot.range(&self.runs.keyspace, layout::run_keys(scope, times));
+        let range = layout::run_key(keys.start())..=layout::run_key(keys.end());
+        let guards = snapshot.range(&self.runs.keyspace, range);
         Box::new(guards.map(|guard| {
             let run = self.runs.parse_guard(guard, layout::read_run)?;
             Ok((run.key, run))

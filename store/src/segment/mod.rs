@@ -286,6 +286,15 @@ impl EventLog for SegmentLog {
         self.poison.watch(result)
     }
 
+    fn held_slot(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<StreamPartition>, LogError> {
+        let view = View::of_reader(&self.shared, None);
+        Ok(view.run_after(partition, after)?.map(|run| run.key.scope.slot))
+    }
+
     fn load(&self) -> Result<Checkpoint, LogError> {
         let view = View::of_reader(&self.shared, None);
         let mut checkpoint = Checkpoint::default();

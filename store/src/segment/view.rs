@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, RwLockReadGuard};
 
 use fjall::Snapshot;
-use weir_kernel::ids::{LaneId, PartitionId};
+use weir_kernel::ids::{LaneId, PartitionId, StreamPartition};
 use weir_kernel::log::Table;
 
 use super::Shared;
@@ -98,6 +98,12 @@ impl<'a> View<'a> {
         block
     }
 
+    fn runs_of(&self, keys: RangeInclusive<RunKey>) -> Rows<'_, Run> {
+        let below = self.shared.index.runs(self.snapshot(), &keys);
+        let runs = merged(&self.layers, |draft| &draft.runs, keys, below);
+        Box::new(runs.map(|row| row.map(|(_, run)| run)))
+    }
+
     fn on_disk_at_or_before(&self, lane: LaneId, sequence: u64) -> Result<Option<LaneEntry>, LogError> {
         let block = self.block_before(lane, sequence)?;
         Ok(block.and_then(|block| {
@@ -124,16 +130,15 @@ impl Index for View<'_> {
     }
 
     fn runs(&self, scope: Scope, times: RangeInclusive<u64>) -> Rows<'_, Run> {
-        let key = |first_time_ms, end: u8| RunKey {
-            scope,
-            first_time_ms,
-            lane: LaneId([end; 32]),
-            first_sequence: if end == 0 { 0 } else { u64::MAX },
-        };
-        let below = self.shared.index.runs(self.snapshot(), scope, &times);
-        let keys = key(*times.start(), 0)..=key(*times.end(), 0xff);
-        let runs = merged(&self.layers, |draft| &draft.runs, keys, below);
-        Box::new(runs.map(|row| row.map(|(_, run)| run)))
+        self.runs_of(RunKey::of_scope(scope, &times))
+    }
+
+    fn run_after(
+        &self,
+        partition: PartitionId,
+        after: Option<StreamPartition>,
+    ) -> Result<Option<Run>, LogError> {
+        self.runs_of(RunKey::after(partition, after)).next().transpose()
     }
 
     fn run(&self, key: &RunKey) -> Result<Option<Run>, LogError> {

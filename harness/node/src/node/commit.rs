@@ -2,8 +2,9 @@
 //!
 //! There is no linger timer: an idle disk syncs a single batch at once, a busy one takes what has queued up.
 //!
-//! What is too old goes between two groups, a bounded number of batches at a time and not more often than every
-//! [`EXPIRY_PAUSE`], so that whoever waits for an acknowledgement hardly notices it (WP 2.4.8).
+//! What is too old, or of a partition that was left, goes between two groups, a bounded number of batches at a time and
+//! not more often than every [`EXPIRY_PAUSE`], so that whoever waits for an acknowledgement hardly notices it
+//! (WP 2.4.8).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,15 +118,14 @@ impl Committer {
 /// What is still to be let go, and when the last step was taken.
 #[derive(Default)]
 struct Old {
-    /// The newest word about a stream partition holds for the older ones.
-    waiting: BTreeMap<(PartitionId, StreamPartition), (u64, u64)>,
+    /// The newest word about a stream partition holds for the older ones. Beside it, how far the log has come with it.
+    waiting: BTreeMap<(PartitionId, Option<StreamPartition>), (Expiry, Option<StreamPartition>)>,
     stepped: Option<Instant>,
 }
 
 impl Old {
     fn add(&mut self, expiry: Expiry) {
-        let Expiry { partition, slot, before_ms, up_to_index } = expiry;
-        self.waiting.insert((partition, slot), (before_ms, up_to_index));
+        self.waiting.insert((expiry.partition, expiry.slot), (expiry, None));
     }
 
     /// How long until the next step; `None` if there is nothing to do.
@@ -139,9 +139,9 @@ impl Old {
         if self.patience().is_none_or(|patience| !patience.is_zero()) {
             return Ok(());
         }
-        while let Some(first) = self.waiting.first_entry() {
-            let ((partition, slot), (before_ms, up_to_index)) = (*first.key(), *first.get());
-            if log.expire(partition, slot, before_ms, up_to_index)? > 0 {
+        while let Some(mut first) = self.waiting.first_entry() {
+            let (expiry, done) = first.get_mut();
+            if log.let_go(expiry, done)? > 0 {
                 // Its space is given back once it is durable.
                 self.stepped = Some(Instant::now());
                 return log.sync().map(drop);
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(full.batches, batches);
         // All but the newest hundred are too old; what comes afterwards is not looked at.
         let (partition, before_ms) = (PartitionId(0), (batches - 99) * 1_000);
-        committer.expire(Expiry { partition, slot: SLOT, before_ms, up_to_index: batches });
+        committer.expire(Expiry { partition, slot: Some(SLOT), before_ms, up_to_index: batches });
         (batches + 1..=batches + 50).for_each(write);
         let begin = Instant::now();
         let left = loop {
@@ -286,7 +286,7 @@ mod tests {
         let committer = Committer::default();
         committer.write(1, vec![batch(1)]);
         let (partition, before_ms) = (PartitionId(0), u64::MAX);
-        committer.expire(Expiry { partition, slot: SLOT, before_ms, up_to_index: 1 });
+        committer.expire(Expiry { partition, slot: None, before_ms, up_to_index: 1 });
         let plan = FaultPlan { write: Some((2, Fault::Device)), ..FaultPlan::default() };
         let told = run(&committer, FaultLog::new(MemoryLog::new(), plan));
         assert!(matches!(told.as_slice(), [Ok(1), Err(LogError::Io { .. })]), "{told:?}");

@@ -82,6 +82,14 @@ impl EventLog for Paced {
         Ok(0)
     }
 
+    fn held_slot(
+        &self,
+        _: PartitionId,
+        _: Option<StreamPartition>,
+    ) -> Result<Option<StreamPartition>, LogError> {
+        Ok(None)
+    }
+
     fn load(&self) -> Result<Checkpoint, LogError> {
         Ok(Checkpoint::default())
     }

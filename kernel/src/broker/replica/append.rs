@@ -75,8 +75,13 @@ impl Source {
 }
 
 impl Replica {
-    /// Takes batches that somebody brought.
+    /// Takes batches that somebody brought. A replaced replica takes nothing new in: it could not acknowledge it, and
+    /// no cut that it signs would name it.
     pub fn on_batches(&mut self, ctx: &mut Context<'_>, source: Source, batches: Vec<Verified<Batch>>) {
+        let is_replaced = matches!(source, Source::Edge(_)) && self.is_replaced(ctx);
+        if is_replaced || self.has_left() {
+            return ctx.mark(Rare::BatchAfterHandover);
+        }
         let mut held: BTreeMap<Address, Vec<LaneHead>> = BTreeMap::new();
         for batch in batches {
             let lane = batch.lane();
@@ -235,6 +240,7 @@ impl Replica {
         self.last_index += 1;
         let index = self.last_index;
         let mark = Mark { header: signed, index };
+        self.make_way(ctx, &header, id);
         ctx.write(Record::Batch(StoredBatch {
             partition: self.partition,
             index,

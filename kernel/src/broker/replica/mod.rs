@@ -16,6 +16,7 @@ mod adoption;
 mod append;
 mod fetching;
 mod following;
+mod leaving;
 mod presence;
 mod retaining;
 mod surveyed;
@@ -91,6 +92,12 @@ pub struct Replica {
     listing: Listing,
     /// This broker has no part in the partition: it answers from its log and asks for nothing.
     resting: bool,
+    /// It left, and its rows are going.
+    leaving: bool,
+    /// Batches with an append index up to this were given back; 0 for none.
+    left_index: u64,
+    /// Whether the log was told so by this process.
+    left_told: bool,
 }
 
 impl Replica {
@@ -119,6 +126,8 @@ impl Replica {
         replica.open_epoch = row.open_epoch;
         replica.opened_epoch = Some(row.open_epoch);
         replica.quarantine = row.quarantine;
+        replica.leaving = row.leaving;
+        replica.left_index = row.left_index;
         replica.last_index = last_index;
         replica
     }
@@ -148,6 +157,9 @@ impl Replica {
             presence: Presence::default(),
             listing: Listing::default(),
             resting: false,
+            leaving: false,
+            left_index: 0,
+            left_told: false,
         }
     }
 
@@ -194,6 +206,7 @@ impl Replica {
         if !ctx.rules.has(Bug::CountsOnFromDisk) {
             self.count_anew(ctx.now.wall_ms);
         }
+        self.tell_left(ctx);
         self.found_if_new(ctx.view);
         let epoch = ctx.view.epoch();
         if epoch > self.open_epoch || self.opened_epoch.is_none() && epoch == self.open_epoch {
@@ -207,6 +220,11 @@ impl Replica {
         }
         self.adopt(ctx);
         self.seek_presence(ctx);
+    }
+
+    /// Whether this broker had no part in the partition when it looked last.
+    pub fn is_resting(&self) -> bool {
+        self.resting
     }
 
     /// This broker has no part in the partition any more. Should it come back, it has missed what was stored meanwhile.
@@ -256,6 +274,17 @@ impl Replica {
         let acts = ctx.my_index.is_some_and(|index| view.is_member(self.partition, index, epoch));
         let open = self.opened_epoch == Some(epoch);
         (acts && open && (self.may_sign(view) || ctx.rules.has(Bug::AcknowledgesBelowCut))).then_some(epoch)
+    }
+
+    /// Whether others sit here by now in this broker's place.
+    fn is_replaced(&self, ctx: &Context<'_>) -> bool {
+        let is_in_place_of = |me| {
+            ctx.view.partition(self.partition).is_some_and(|partition| {
+                let has_seat = partition.members.contains(me) || partition.target.contains(me);
+                partition.founded && !has_seat && partition.since_epoch <= ctx.view.epoch()
+            })
+        };
+        ctx.my_index.is_some_and(is_in_place_of)
     }
 
     /// Whether this replica's word can be relied on: it lacks no memory and holds the last sealed cut.
@@ -336,6 +365,8 @@ impl Replica {
             cut_epoch: self.cut_epoch,
             open_epoch: self.open_epoch,
             quarantine: self.quarantine,
+            leaving: self.leaving,
+            left_index: self.left_index,
         };
         ctx.write(rows::put(Table::Marker, rows::partition_key(self.partition), &row));
     }

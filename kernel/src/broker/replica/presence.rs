@@ -57,7 +57,8 @@ impl Replica {
     }
 
     /// A peer wants to know what is here. Whoever has no seat is not answered, and a store that lost its memory says
-    /// nothing: its silence counts among the R−q that may lack what is stored, its word would not.
+    /// nothing: its silence counts among the R−q that may lack what is stored, its word would not. Nor does a former
+    /// member, which is not of the R that what is stored lies on.
     pub fn on_heads_wanted(&self, ctx: &mut Context<'_>, from: Address) {
         let seated = ctx.view.broker_index(from).zip(ctx.view.partition(self.partition)).is_some_and(
             |(index, partition)| {
@@ -66,7 +67,7 @@ impl Replica {
                     .any(|seats| seats.contains(index))
             },
         );
-        if !seated || self.quarantine.is_some() {
+        if !seated || self.resting || self.quarantine.is_some() {
             return ctx.mark(Rare::PresenceRefused);
         }
         let heads = self.unsealed_heads();

@@ -55,7 +55,7 @@ impl Replica {
                 ctx.mark(Rare::EventsExpire);
                 self.lets_go = true;
                 let (partition, up_to_index) = (self.partition, self.last_index);
-                ctx.expire(Expiry { partition, slot: *slot, before_ms, up_to_index });
+                ctx.expire(Expiry { partition, slot: Some(*slot), before_ms, up_to_index });
             }
         }
     }

@@ -53,7 +53,15 @@ fn view() -> State {
 }
 
 fn restored(sealed_epoch: Epoch, checksum: Hash, quarantine: Option<Epoch>) -> Replica {
-    let row = PartitionRow { sealed_epoch, checksum, cut_epoch: sealed_epoch, open_epoch: 6, quarantine };
+    let row = PartitionRow {
+        sealed_epoch,
+        checksum,
+        cut_epoch: sealed_epoch,
+        open_epoch: 6,
+        quarantine,
+        leaving: false,
+        left_index: 0,
+    };
     Replica::restore(PARTITION, row, 1, Rules::sound())
 }
 

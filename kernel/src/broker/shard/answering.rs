@@ -10,7 +10,7 @@ use crate::broker::edge::{Flow, Testimony};
 use crate::broker::io::Trace;
 use crate::broker::message::Message;
 use crate::broker::sharding::partition_of;
-use crate::ids::{Address, PartitionId};
+use crate::ids::{Address, Epoch, PartitionId};
 use crate::limits::CHUNK_BYTES;
 use crate::log::{Chunk, Query};
 use crate::marks::Rare;
@@ -96,6 +96,13 @@ impl Machines {
             Purpose::Settlement(partition) => {
                 if let Some((replica, _)) = self.partitions.get(partition) {
                     self.agent.on_cuts(ctx, partition, chunk, replica);
+                }
+            }
+            Purpose::Leaving(partition) => {
+                let epochs = chunk.batches.iter().map(|row| Some(wire::decode_row::<Cut>(row)?.epoch));
+                match epochs.collect::<Option<Vec<Epoch>>>() {
+                    Some(epochs) => self.with(partition, |replica, _| replica.drop_cuts(ctx, &epochs)),
+                    None => ctx.trace(Trace::RowDamaged("a row of the cut table".to_string())),
                 }
             }
             Purpose::Report(..) | Purpose::LateReport(_) => {}

@@ -30,7 +30,7 @@ impl Machines {
 /// set is sealed yet.
 pub(super) fn has_role(partition: &Partition, me: BrokerIndex, rules: Rules) -> bool {
     let unsealed = partition.sealed_epoch < partition.since_epoch;
-    let replaced =
-        partition.previous_members.contains(me) && unsealed && !rules.has(Bug::RestsBeforeHandover);
+    let rests_early = rules.has(Bug::RestsBeforeHandover) || rules.has(Bug::DropsBeforeHandover);
+    let replaced = partition.previous_members.contains(me) && unsealed && !rests_early;
     partition.members.contains(me) || partition.target.contains(me) || replaced
 }

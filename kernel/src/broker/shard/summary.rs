@@ -27,7 +27,8 @@ pub struct Summary {
 impl Shard {
     /// Every partition that this broker holds, in order.
     pub fn summaries(&self) -> impl Iterator<Item = Summary> + '_ {
-        self.machines.partitions.iter().map(|(id, (replica, _))| Summary {
+        let held = self.machines.partitions.iter().filter(|(_, (replica, _))| !replica.has_left());
+        held.map(|(id, (replica, _))| Summary {
             partition: id,
             sealed_epoch: replica.sealed_epoch,
             checksum: replica.checksum,
