@@ -121,8 +121,8 @@
 //!   partition's cut is empty instead of growing with every lane it ever had.
 //! - A replaced replica takes nothing new in, and does not keep what it has for good: once every member has signed an
 //!   epoch of the new set, and the set has lasted for a while, it gives its room back. See [`broker::former`].
-//! - A replica that was away answers readers only after R−q+f of its peers have told it what was stored without it:
-//!   see the replica's `presence` module.
+//! - A replica that was away answers readers only after so many peers have told it what was stored without it that an
+//!   honest one of them holds it: see the replica's `presence` module.
 //! - When partitions are added, a stream partition does not move at a certificate of its old home: a lane stays in its
 //!   home for life, and lanes that open later live in the new one. See [`coordinator::homes`].
 //! - Closing heads are not a row on disk of their own. What is on disk is the epoch that a replica has entered; after

@@ -1,8 +1,9 @@
 //! Coming back: a replica that was away learns what was stored without it before it answers readers.
 //!
-//! Whatever is `stored` lies on q replicas, so any R−q others of them include one that holds it, and any R−q+f an
-//! honest one. A replica that starts asks all its peers for their heads and serves readers once what R−q+f of them
-//! named has come: a liar that names what nobody has is not waited for.
+//! Whatever is `stored` lies on q of a set's replicas. R−q of them may lack it, and f more may lie: whoever hears one
+//! more than that hears of it. A member that lacks it is one of the R−q itself, and needs to hear one less. A replica
+//! that starts asks all its peers for their heads and serves readers once what so many named has come, of the members
+//! and, while a seal of theirs is open, of those before them: a liar that names what nobody has is not waited for.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -12,8 +13,8 @@ use crate::agreement::LaneHead;
 use crate::broker::context::Context;
 use crate::broker::lane::Relation;
 use crate::broker::message::Message;
-use crate::coordinator::State;
-use crate::ids::Address;
+use crate::coordinator::{Partition, Seats, State};
+use crate::ids::{Address, BrokerIndex};
 use crate::limits::RETRY_US;
 use crate::marks::Rare;
 
@@ -96,16 +97,23 @@ impl Replica {
 
     /// Whether enough peers have answered and what they named is here.
     pub(super) fn check_presence(&mut self, ctx: &mut Context<'_>) {
-        let view = ctx.view;
-        let enough = view.params.seats() - view.quorum() + view.params.liars();
-        if self.presence.complete
-            || self.presence.answers.keys().filter(|peer| self.has_all_of(peer)).count() < enough
-        {
+        if self.presence.complete || !self.has_heard_enough(ctx) {
             return;
         }
         ctx.mark(Rare::PresenceKnown);
         self.presence.complete = true;
         self.presence.answers.clear();
+    }
+
+    fn has_heard_enough(&self, ctx: &Context<'_>) -> bool {
+        let Some(partition) = ctx.view.partition(self.partition) else { return false };
+        let answered = self.presence.answers.keys().filter(|peer| self.has_all_of(peer));
+        let heard: Vec<BrokerIndex> = answered.filter_map(|peer| ctx.view.broker_index(*peer)).collect();
+        // A store that lost its memory may have been one of the q.
+        let me = ctx.my_index.filter(|_| self.quarantine.is_none());
+        sets_to_hear(partition).all(|set| {
+            heard.iter().filter(|index| set.contains(**index)).count() >= voices_needed(ctx.view, &set, me)
+        })
     }
 
     /// Fetches what a peer's heads name and this replica lacks; asks for the peer's side where branches differ.
@@ -117,5 +125,53 @@ impl Replica {
                 Some((Relation::OtherBranch, _)) => self.probe(ctx, head.lane, from),
             }
         }
+    }
+}
+
+/// The sets in which something may be stored that is not sealed.
+fn sets_to_hear(partition: &Partition) -> impl Iterator<Item = Seats> {
+    let is_former_open = partition.sealed_epoch + 1 < partition.since_epoch;
+    let former = is_former_open.then_some(partition.previous_members);
+    former.into_iter().chain([partition.members])
+}
+
+/// How many of a set `me` has to hear, so that one of them holds what is stored there and says so.
+fn voices_needed(view: &State, set: &Seats, me: Option<BrokerIndex>) -> usize {
+    let Some(without_it) = set.len().checked_sub(view.quorum()) else { return 0 };
+    let is_one_of_them = me.is_some_and(|me| set.contains(me));
+    without_it + view.params.liars() + usize::from(!is_one_of_them)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::duties::fixture;
+
+    fn seats<const N: usize>(brokers: [u32; N]) -> Seats {
+        Seats::of_brokers(brokers.map(BrokerIndex))
+    }
+
+    #[test]
+    fn who_was_not_there_has_to_hear_one_more() {
+        let view = fixture::view(5, 9);
+        let set = seats([1, 2, 3, 4]);
+        assert_eq!(voices_needed(&view, &set, Some(BrokerIndex(1))), 2, "the one liar and another");
+        assert_eq!(voices_needed(&view, &set, Some(BrokerIndex(5))), 3, "one may have been away as well");
+        assert_eq!(voices_needed(&view, &set, None), 3, "it may have lost what it held");
+        assert_eq!(voices_needed(&view, &seats([1, 2]), None), 0, "nothing is stored without a quorum");
+    }
+
+    #[test]
+    fn former_members_are_heard_until_their_last_epoch_is_sealed() {
+        let (former, members) = (seats([1, 2, 3, 4]), seats([1, 2, 3, 5]));
+        let mut view = fixture::view(5, 9);
+        let partition = fixture::partition(&mut view, 1);
+        (partition.previous_members, partition.members, partition.since_epoch) = (former, members, 7);
+        let mut sets = |sealed_epoch| {
+            partition.sealed_epoch = sealed_epoch;
+            sets_to_hear(partition).collect::<Vec<_>>()
+        };
+        assert_eq!(sets(5), [former, members]);
+        assert_eq!(sets(6), [members]);
     }
 }
