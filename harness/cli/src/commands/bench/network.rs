@@ -76,6 +76,10 @@ pub struct Shape {
 /// Blocks an epoch, of a second each: long enough for a measurement to see few seals, as a network in use does.
 const EPOCH_BLOCKS: u64 = 60;
 
+/// Partitions at least of a stream of which one broker is to carry some. Where each lies is as good as drawn: of eight,
+/// none would lie at one of two brokers once in 256 streams.
+const CARRIED_AMONG: u32 = 64;
+
 /// One broker with the only replica, a stream with that many lanes to it, and a load in the place of the network's
 /// second broker: the replica sees a registered peer.
 pub async fn loaded(
@@ -114,7 +118,7 @@ impl Bench {
     ///
     /// With `at`, only partitions count that this broker carries.
     pub async fn stream(&mut self, name: &str, used: usize, at: Option<u32>) -> Result<BenchStream, Failure> {
-        let partitions = if at.is_some() { 8 * used as u32 } else { used as u32 };
+        let partitions = if at.is_some() { (8 * used as u32).max(CARRIED_AMONG) } else { used as u32 };
         let new = NewStream {
             name: name.into(),
             description: "Earthquakes, for measuring".into(),
