@@ -21,14 +21,13 @@
 //! | `wire::decode` | 3 % | batches are recalled by their bytes, messages are decoded each time |
 //! | `Partitions::ask` | 2 % | who wants to be woken when: a step asks only the partitions that it laid hands on |
 //!
-//! On two cores that had nothing else to do, `weir bench sim` gave 467,169 steps a second and 8,413 times real time at
-//! 5 brokers, 186,896 steps and 13.3 times at 1,000: 2.1 µs a step in the cache and 5.4 µs out of it, where steps wait
-//! for memory, because a node's state is spread over many small allocations. An idle broker takes 44 KiB in a process
-//! that did nothing before (`speed 1000 1 idle`), its share of the chain and the oracles included: 6 KiB are rows on
-//! its disk, 3 KiB its partitions' machines, as much the reports that it wrote. 10,000 brokers came to 0.8 times real
-//! time (`speed 10000 10`); their founding took most of the 196 seconds of that run. That edges ask others what moved
-//! is 1.7 % of the messages at 5 brokers and 0.7 % at 1,000. `examples/founding.rs` shows how a network comes to be,
-//! for sizes at which that takes longest.
+//! On two cores that had nothing else to do, `weir bench sim` gave 549,338 steps a second and 9,893 times real time
+//! at 5 brokers, 236,997 steps and 16.9 times at 1,000, 129,953 steps and 0.98 times at 10,000: 1.8 µs a step in
+//! the cache and 4.2 to 7.7 µs out of it, where steps wait for memory, because a node's state is spread over many
+//! small allocations. An idle broker takes 44 KiB, its share of the chain and the oracles included: 6 KiB are rows
+//! on its disk, 3 KiB its partitions' machines, as much the reports that it wrote. That edges ask others what moved
+//! is 1.7 % of the messages at 5 brokers and 0.7 % at 1,000. `examples/founding.rs` shows how a network comes to
+//! be, for sizes at which that takes longest.
 //!
 //! Another allocator, mimalloc, was 4 % slower at 5 brokers, 4 % faster at 128 and 1 % faster at 1,000, and took a
 //! fifth more memory there.

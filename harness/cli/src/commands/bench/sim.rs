@@ -94,7 +94,7 @@ fn run(settings: Settings, most: u32, idle: Option<f64>) -> Result<Findings, Fai
          whose seals need as many blocks. Oracles and the audit are on, the \
          founding is not measured, and seconds are those on one core. What an idle broker takes includes its share of the \
          chain, the oracles and the events that wait. The documentation of weir_sim::speed says where a step's time goes: \
-         the kernel's own work and the memory that it allocates and waits for, with no part above a third."
+         the kernel's own work and the memory that it allocates and waits for."
             .into(),
     );
     Ok(findings)
