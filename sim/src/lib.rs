@@ -118,8 +118,8 @@
 //! 555, flapping 471, full disk 508, isolated 525, late inclusion 516, late links 525, pause 453, reorganisation 506,
 //! ring 554, outage of the chain 546, slow disk 509, stale reads 507, lost disk 183, torn write 563; and brokers that
 //! lied: censor 117, checksum liar 123, equivocator 84, flooder 118, lazy copier 116, replayer 110, silent leader 96,
-//! wire mutator 109. Retention, brokers of several shards and surveys came after this search; with them the 800 seeds
-//! from 6000 on violated nothing.
+//! wire mutator 109. Retention, brokers of several shards, surveys and brokers that give partitions back came after
+//! this search; with them the 800 seeds from 50000 on, 24.4 virtual hours with 15,576 faults, violated nothing.
 
 pub mod audit;
 mod broker;
